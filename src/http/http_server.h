@@ -1,0 +1,35 @@
+#ifndef HTTP_HTTP_SERVER_H
+#define HTTP_HTTP_SERVER_H
+/* A small server for our own ends (admin, metrics, API, gRPC services, sample): listener -> optional TLS ->
+ * http_conn (protocol by ALPN, else the first bytes: HTTP/2 preface or HTTP/1) -> handler. Not used on the
+ * data path. */
+#include "base/compiler.h"
+#include "base/err.h"
+#include "http/http_conn.h"
+#include "io/listener.h"
+#include "tls/tls_ctx.h"
+
+/* A complete request; a body over `body_max` is refused with 413 before the handler sees it. */
+struct http_request {
+    struct http_stream *stream;
+    const struct head *head;
+    struct span path;   /* without query */
+    struct span query;  /* without '?' */
+    struct span body;   /* whole; empty for streaming handlers */
+};
+
+struct http_server;
+/* Answers with http_stream_reply, or keeps the stream (http_stream_set_events) and answers later. */
+typedef void (*http_handler)(void *arg, const struct http_request *rq);
+
+MUST_USE int http_server_new(struct http_server **out, struct loop *loop, const struct listener_spec *where,
+                             struct tls_ctx *tls, struct err *err);
+const struct addr *http_server_addr(const struct http_server *s);
+/* `path` exact, or ending in '*' for a prefix; longest wins. `streaming`: called at the head, and the
+ * handler takes over the stream's events. `methods`: comma-separated, others get 405. */
+void http_server_route(struct http_server *s, const char *methods, const char *path, bool streaming,
+                       http_handler handler, void *arg);
+/* Stops accepting and drains; free closes what is left. */
+void http_server_drain(struct http_server *s);
+void http_server_free(struct http_server *s);
+#endif

@@ -1,0 +1,47 @@
+#ifndef TLS_IO_TLS_H
+#define TLS_IO_TLS_H
+/* TLS 1.3 and 1.2 as a struct io above another. Buffered: one large read of the lower stream into the
+ * thread's shared buffer, one gathered send per writev, records of at most 16,383 bytes (one more and
+ * mbedTLS cuts two). Ciphertext that the lower stream refuses waits here; until it is gone writev
+ * answers -EAGAIN.
+ *
+ *   HANDSHAKE --on_done(0)--> OPEN --close_notify both ways--> SHUT
+ *       |  bad peer, deadline: alert, then on_done(-ERR_DENIED | -ERR_TLS | -ERR_TIMEOUT)          */
+#include "base/compiler.h"
+#include "base/span.h"
+#include "io/io.h"
+#include "tls/tls_ctx.h"
+
+/* Who the other end proved to be. Spans live as long as the stream. */
+struct tls_peer {
+    bool verified;           /* presented a certificate and it verified */
+    struct span spiffe_id;   /* "spiffe://..." or empty */
+    struct span dns_san;     /* first one, or empty */
+    struct span subject;     /* RFC 2253 text, or empty */
+    uint8_t sha256[32];      /* of the leaf's DER */
+    struct span alpn;        /* negotiated, or empty */
+    struct span sni;         /* server: what the client asked for */
+    uint16_t version;        /* 0x0303, 0x0304 */
+    const char *suite;       /* IANA name; static */
+};
+
+struct io_tls_spec {
+    struct io *lower;        /* taken, also on failure */
+    struct tls_ctx *ctx;     /* a reference is kept */
+    struct span first_bytes; /* read from lower before TLS began (sniffing); copied */
+    struct span sni;         /* client: overrides the ctx's, when not empty */
+    int64_t handshake_ms;    /* deadline; 0 = 10 s */
+    /* Once. On a negative code the stream is useless: the owner closes it. `why` names the failing
+     * check ("peer is 'spiffe://x', allowed are ..."), for a debug line and the denial counter. */
+    void (*on_done)(void *arg, struct io *io, int code, const char *why);
+    void *arg;
+};
+
+/* Starts the handshake; on_done never comes before this returned. */
+struct io *io_tls_start_take(struct loop *loop, const struct io_tls_spec *spec);
+/* After on_done(0). */
+const struct tls_peer *io_tls_peer(const struct io *io);
+bool io_is_tls(const struct io *io);
+/* Too many records under one key: finish what runs and replace the connection. */
+bool io_tls_is_worn(const struct io *io);
+#endif
