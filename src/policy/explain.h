@@ -1,0 +1,14 @@
+#ifndef POLICY_EXPLAIN_H
+#define POLICY_EXPLAIN_H
+/* Why a decision fell as it did, one line per step, for `routes`, `authz explain` and the API. On the data
+ * path the pointer is NULL and nothing is formatted. */
+#include "base/buf.h"
+#include "base/compiler.h"
+
+struct explain {
+    struct buf text; /* born by the caller with a ceiling; lines past it are dropped */
+    unsigned depth;
+};
+/* Nothing when ex is NULL. */
+void explain_line(struct explain *ex, const char *fmt, ...) PRINTF_LIKE(2, 3);
+#endif

@@ -1,0 +1,128 @@
+#ifndef POLICY_ROUTE_H
+#define POLICY_ROUTE_H
+/* Route tables compiled from envoy.config.route.v3.RouteConfiguration, and the decision. Virtual hosts are
+ * chosen by exact domain (hash), longest "*.suffix", longest "prefix.*", then "*" (Envoy
+ * VirtualHost.domains); then the first route in order whose match holds. Compiled tables are immutable and
+ * read by all workers. Names of clusters are turned into slots when compiled, so that no name is looked up
+ * per request. Unsupported fields that would change the meaning are refused at compile time, naming the
+ * field; never ignored. */
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/err.h"
+#include "codec/regex.h"
+#include "policy/explain.h"
+#include "policy/traffic.h"
+
+struct pb_route_RouteConfiguration;
+
+enum route_action { ROUTE_FORWARD, ROUTE_REDIRECT, ROUTE_DIRECT };
+
+struct route_header_op {
+    enum { ROUTE_HEADER_APPEND, ROUTE_HEADER_SET, ROUTE_HEADER_ADD_IF_ABSENT, ROUTE_HEADER_REMOVE } op;
+    struct span name; /* lower case */
+    struct span value; /* text; may hold %OPERATORS%, then `formatted` is set */
+    bool formatted;
+};
+
+struct route_header_ops {
+    const struct route_header_op *request;
+    size_t request_count;
+    const struct route_header_op *response;
+    size_t response_count;
+};
+
+struct route_cluster { /* one weighted destination */
+    struct span name;
+    unsigned slot;
+    uint32_t weight;
+    struct route_header_ops headers;
+};
+
+enum { /* retry_on, Envoy's words */
+    RETRY_5XX = 1u << 0, RETRY_GATEWAY_ERROR = 1u << 1, RETRY_RESET = 1u << 2,
+    RETRY_CONNECT_FAILURE = 1u << 3, RETRY_REFUSED_STREAM = 1u << 4, RETRY_RETRIABLE_4XX = 1u << 5,
+    RETRY_STATUS_CODES = 1u << 6, RETRY_RESET_BEFORE_REQUEST = 1u << 7,
+    RETRY_GRPC_CANCELLED = 1u << 8, RETRY_GRPC_DEADLINE = 1u << 9, RETRY_GRPC_INTERNAL = 1u << 10,
+    RETRY_GRPC_EXHAUSTED = 1u << 11, RETRY_GRPC_UNAVAILABLE = 1u << 12,
+};
+
+struct route_retry {
+    uint32_t on;        /* RETRY_* */
+    uint32_t attempts;  /* retries after the first try; 0 = none */
+    int64_t per_try_ms; /* 0 = none */
+    int64_t backoff_base_ms, backoff_max_ms;
+    const uint16_t *status_codes;
+    size_t status_count;
+    bool other_host;    /* previous_hosts predicate */
+};
+
+struct route_hash { /* one hash_policy entry */
+    enum { ROUTE_HASH_HEADER, ROUTE_HASH_COOKIE, ROUTE_HASH_SOURCE_IP, ROUTE_HASH_QUERY } kind;
+    struct span name;
+    bool terminal;
+};
+
+struct route_mirror {
+    unsigned slot;
+    uint32_t parts_per_million;
+};
+
+struct route {
+    struct span name;
+    struct span virtual_host;
+    enum route_action action;
+    /* ROUTE_FORWARD */
+    const struct route_cluster *clusters;
+    size_t cluster_count;
+    uint64_t total_weight;
+    struct span cluster_header; /* the cluster is named by this request header instead */
+    int64_t timeout_ms;         /* whole request; 0 = none; default 15 s (Envoy RouteAction.timeout) */
+    int64_t idle_ms;            /* -1 = the connection manager's */
+    int64_t max_stream_ms;      /* max_stream_duration; 0 = none */
+    bool grpc_timeout;          /* honour grpc-timeout as max_stream_duration.grpc_timeout_header_max */
+    int64_t grpc_timeout_max_ms;
+    struct route_retry retry;
+    struct span prefix_rewrite;
+    size_t matched_prefix_len;  /* what prefix_rewrite replaces */
+    const struct regex *rewrite_regex;
+    struct span rewrite_substitution;
+    struct span host_rewrite;   /* literal; empty = keep */
+    bool auto_host_rewrite;
+    const struct route_hash *hash;
+    size_t hash_count;
+    const struct route_mirror *mirrors;
+    size_t mirror_count;
+    bool websocket;             /* upgrades allowed on this route */
+    bool priority_high;
+    /* ROUTE_REDIRECT */
+    unsigned redirect_status;
+    bool redirect_https, strip_query;
+    struct span redirect_scheme, redirect_host, redirect_path, redirect_prefix;
+    uint32_t redirect_port; /* 0 = keep */
+    /* ROUTE_DIRECT */
+    unsigned direct_status;
+    struct span direct_body;
+    /* all: the route's, then the virtual host's, then the table's (Envoy's order) */
+    const struct route_header_ops *const *headers; /* NULL-terminated */
+};
+
+struct route_table;
+struct route_compile {
+    struct arena *arena; /* the table and all it points to; outlives the table */
+    unsigned (*slot_of)(void *arg, struct span cluster_name);
+    void *arg;
+};
+/* The table's memory is the arena's: nothing to free. -ERR_CONFIG: "virtual host 'x', route 3: ...". */
+MUST_USE int route_table_compile(struct route_table **out, const struct route_compile *with,
+                                 const struct pb_route_RouteConfiguration *config, struct err *err);
+struct span route_table_name(const struct route_table *t);
+/* NULL: nothing matches (404). `scratch` serves regular expressions; reset by the caller's habit. */
+const struct route *route_find(const struct route_table *t, const struct traffic *tr,
+                               struct arena *scratch, struct explain *ex);
+/* The weighted choice for this request; NULL for routes with cluster_header. */
+const struct route_cluster *route_pick_cluster(const struct route *r, uint64_t random);
+/* The path after prefix_rewrite or regex_rewrite (query kept); the same span when there is none. */
+struct span route_rewrite_path(const struct route *r, struct span path, struct arena *arena);
+/* Location of a redirect. */
+struct span route_redirect_location(const struct route *r, const struct traffic *tr, struct arena *arena);
+#endif

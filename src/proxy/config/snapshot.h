@@ -1,0 +1,256 @@
+#ifndef PROXY_CONFIG_SNAPSHOT_H
+#define PROXY_CONFIG_SNAPSHOT_H
+/* What was configured: immutable, shared by all workers. A snapshot is a table of per-resource objects; a
+ * new one shares what did not change. The main thread alone makes, counts and frees them (plain counters);
+ * workers hold a whole snapshot through a view (config/view.h) and mail it back when they are done.
+ *
+ *   snapshot --- listeners[]  conf_listener --- chains --- conf_http | conf_tcp (+ rbac, conf_tls)
+ *            \-- by slot: clusters[] endpoints[] routes[] secrets[]
+ *
+ * Slots: a name of a cluster, route table or secret gets a number the first time anybody mentions it and
+ * keeps it for the proxy's life, so that a mention resolves to an array index, whatever comes first.
+ * In: config/ingest. Out: config/view of each worker. */
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "io/addr.h"
+#include "policy/rbac.h"
+#include "policy/route.h"
+#include "tls/tls_ctx.h"
+
+enum conf_kind { CONF_LISTENER, CONF_ROUTES, CONF_CLUSTER, CONF_ENDPOINTS, CONF_SECRET, CONF_KIND_COUNT };
+
+#define SLOT_NONE UINT32_MAX
+
+/* Head of every per-resource object. */
+struct conf {
+    enum conf_kind kind;
+    struct span name;
+    struct span version;    /* as the control plane named it */
+    struct span resource;   /* the Any's value bytes, for /config_dump */
+    int64_t updated_us;     /* wall time */
+    struct arena arena;     /* owns everything of this object */
+    unsigned refs;          /* main thread only */
+};
+
+/* ---- TLS ---- */
+struct conf_tls {
+    bool server;
+    /* Own certificate and trust: inline (PEM here) or by secret slot. */
+    uint32_t identity_slot;       /* SLOT_NONE = inline or none */
+    struct span chain_pem, key_pem;
+    uint32_t trust_slot;          /* SLOT_NONE = inline or none */
+    const struct tls_trust *trust;
+    size_t trust_count;
+    enum tls_peer_mode peer_mode;
+    const struct tls_san_match *allowed; /* secure naming */
+    size_t allowed_count;
+    const struct span *alpn;
+    size_t alpn_count;
+    struct span sni;
+    bool auto_sni;                /* SNI from the request's authority */
+    uint16_t min_version, max_version;
+};
+
+struct conf_secret {
+    struct conf conf;
+    bool is_identity;             /* tls_certificate; else validation_context */
+    struct span chain_pem, key_pem;
+    const struct tls_trust *trust;
+    size_t trust_count;
+    const struct tls_san_match *allowed;
+    size_t allowed_count;
+};
+
+/* ---- access logs ---- */
+struct conf_access_log {
+    struct span path;             /* file, /dev/stdout, /dev/stderr */
+    struct span format;           /* text with operators, NUL-terminated; empty = Istio's default text */
+    bool json;
+    const struct header *json_fields; /* name -> format, in order */
+    size_t json_count;
+};
+
+/* ---- what a chain does ---- */
+struct conf_rbac {
+    const struct rbac *rules;     /* NULL = none */
+    const struct rbac *shadow;
+    bool deny;                    /* action DENY: for the reply's wording */
+    struct span stat_prefix;
+};
+
+struct conf_http { /* HttpConnectionManager */
+    struct span stat_prefix;
+    enum { CONF_CODEC_AUTO, CONF_CODEC_HTTP1, CONF_CODEC_HTTP2 } codec;
+    const struct route_table *routes; /* inline, or NULL */
+    uint32_t route_slot;              /* RDS; SLOT_NONE with inline routes */
+    struct span route_name;
+    const struct conf_rbac *rbac;     /* http filters of that kind, in order */
+    size_t rbac_count;
+    struct span server_name;          /* default "envoy" as Envoy; Istio sets "istio-envoy" */
+    bool server_pass_through;         /* PASS_THROUGH: keep the upstream's server header */
+    enum { CONF_XFCC_SANITIZE, CONF_XFCC_FORWARD_ONLY, CONF_XFCC_APPEND_FORWARD,
+           CONF_XFCC_SANITIZE_SET, CONF_XFCC_ALWAYS_FORWARD } xfcc;
+    bool xfcc_uri, xfcc_dns, xfcc_subject, xfcc_cert, xfcc_chain; /* set_current_client_cert_details */
+    bool use_remote_address;
+    uint32_t xff_trusted_hops;
+    bool generate_request_id, preserve_request_id;
+    bool tracing;
+    double sampling;                  /* 0..1: overall/random sampling */
+    bool normalize_path, merge_slashes;
+    enum { CONF_SLASHES_KEEP, CONF_SLASHES_REJECT, CONF_SLASHES_REDIRECT, CONF_SLASHES_UNESCAPE } escaped_slashes;
+    bool strip_host_port, strip_any_host_port;
+    bool accept_http10;
+    bool websocket;                   /* upgrade_configs */
+    int64_t idle_ms, stream_idle_ms, request_ms, request_head_ms, drain_ms, max_connection_ms,
+        max_stream_ms;                /* 0 = none */
+    uint32_t max_request_headers_kb, max_headers, max_streams;
+    uint32_t max_requests_per_connection;
+    const struct conf_access_log *logs;
+    size_t log_count;
+};
+
+struct conf_tcp { /* TcpProxy */
+    struct span stat_prefix;
+    const struct route_cluster *clusters;
+    size_t cluster_count;
+    uint64_t total_weight;
+    int64_t idle_ms;                  /* 0 = none; default 1 h */
+    uint32_t connect_attempts;
+    const struct conf_access_log *logs;
+    size_t log_count;
+};
+
+/* ---- listeners ---- */
+struct conf_chain_match { /* FilterChainMatch; Envoy's order of comparison: port, IP, SNI, transport, ALPN, source */
+    uint32_t destination_port;        /* 0 = any */
+    const struct cidr *destinations;
+    size_t destination_count;
+    const struct span *server_names;  /* lower case; "*.x" covers any depth below x */
+    size_t server_name_count;
+    enum { CONF_TRANSPORT_ANY, CONF_TRANSPORT_RAW, CONF_TRANSPORT_TLS } transport;
+    const struct span *alpn;          /* application_protocols: "http/1.1", "h2c", "istio-peer-exchange" ... */
+    size_t alpn_count;
+    const struct cidr *sources;
+    size_t source_count;
+    const uint16_t *source_ports;
+    size_t source_port_count;
+    bool source_local_only, source_external_only;
+};
+
+struct conf_chain {
+    struct span name;
+    struct conf_chain_match match;
+    const struct conf_tls *tls;       /* NULL = plaintext */
+    const struct conf_rbac *network_rbac;
+    size_t network_rbac_count;
+    const struct conf_http *http;     /* exactly one of http and tcp */
+    const struct conf_tcp *tcp;
+    int64_t tls_handshake_ms;
+};
+
+enum conf_direction { CONF_UNSPECIFIED, CONF_INBOUND, CONF_OUTBOUND };
+
+struct conf_listener {
+    struct conf conf;
+    struct addr addr;
+    bool bind;                        /* bind_to_port; else reached by use_original_dst of another */
+    bool use_original_dst;
+    bool original_dst_filter, tls_inspector, http_inspector, proxy_protocol; /* listener filters */
+    bool transparent;
+    bool reuse_port;
+    enum conf_direction direction;
+    int64_t sniff_ms;                 /* listener_filters_timeout; 0 = none; default 15 s */
+    bool continue_on_sniff_timeout;
+    const struct conf_chain *chains;
+    size_t chain_count;
+    const struct conf_chain *default_chain;
+    const struct conf_access_log *logs;
+    size_t log_count;
+    const struct span *skipped;       /* optional extensions that were left out, for /config_dump */
+    size_t skipped_count;
+};
+
+struct conf_routes {
+    struct conf conf;
+    struct route_table *table;
+};
+
+/* ---- clusters ---- */
+enum conf_discovery { CONF_STATIC, CONF_STRICT_DNS, CONF_LOGICAL_DNS, CONF_EDS, CONF_ORIGINAL_DST };
+enum conf_lb { CONF_LB_ROUND_ROBIN, CONF_LB_LEAST_REQUEST, CONF_LB_RANDOM, CONF_LB_CLUSTER_PROVIDED };
+
+struct conf_limits { /* circuit breakers; per proxy, not per worker */
+    uint32_t connections, pending, requests, retries;
+};
+
+struct conf_tls_match { /* transport_socket_matches: first whose labels are all in the endpoint's */
+    struct span name;
+    const struct header *labels;      /* name -> value, from filter metadata envoy.transport_socket_match */
+    size_t label_count;
+    const struct conf_tls *tls;       /* NULL = raw_buffer */
+};
+
+struct conf_cluster {
+    struct conf conf;
+    uint32_t slot;
+    enum conf_discovery discovery;
+    struct span eds_name;             /* service_name, or the cluster's */
+    enum conf_lb lb;
+    uint32_t choices;                 /* least request; default 2 */
+    int64_t connect_ms;               /* default 5 s */
+    bool http2;                       /* explicit_http_config.http2_protocol_options */
+    bool use_downstream_protocol;
+    bool alpn_auto;                   /* auto_config */
+    int64_t idle_ms;                  /* pooled connection; default 1 h */
+    int64_t max_connection_ms;
+    uint32_t max_requests_per_connection;
+    uint32_t max_streams;
+    struct conf_limits limits[2];     /* by priority: default, high */
+    const struct conf_tls *tls;       /* NULL = plaintext */
+    const struct conf_tls_match *tls_matches;
+    size_t tls_match_count;
+    const struct sockopt_keepalive *keepalive;
+    struct addr bind_from;
+    uint32_t panic_percent;           /* healthy_panic_threshold; default 50 */
+    /* metadata "istio".services[0]: for metric labels; empty = unknown */
+    struct span service_host, service_name, service_namespace;
+    /* DNS: what to ask */
+    const struct conf_endpoints *inline_endpoints; /* STATIC, or the names for DNS */
+};
+
+enum conf_health { CONF_HEALTHY, CONF_DEGRADED, CONF_UNHEALTHY, CONF_DRAINING };
+
+struct conf_endpoint {
+    struct addr addr;
+    struct span hostname;             /* DNS name to resolve when addr.kind is ADDR_NONE */
+    uint16_t hostname_port;
+    uint32_t weight;                  /* at least 1 */
+    uint32_t priority;
+    enum conf_health health;
+    const struct header *labels;      /* filter metadata envoy.transport_socket_match */
+    size_t label_count;
+    /* filter metadata istio.workload "name;namespace;canonical-name;canonical-revision;cluster" */
+    struct span workload, workload_namespace, app, version, cluster_id;
+    struct span region, zone, sub_zone;
+};
+
+struct conf_endpoints {
+    struct conf conf;
+    const struct conf_endpoint *items;
+    size_t count;
+    uint32_t priorities;              /* highest priority number + 1 */
+};
+
+struct snapshot {
+    uint64_t number; /* grows */
+    const struct conf_listener **listeners;
+    size_t listener_count;
+    size_t slots; /* length of the arrays below; a slot may be NULL in any */
+    const struct conf_cluster **clusters;
+    const struct conf_endpoints **endpoints; /* by the cluster's slot */
+    const struct conf_routes **routes;
+    const struct conf_secret **secrets;
+    /* private */
+    unsigned users; /* workers that still hold it; main thread only */
+};
+#endif
