@@ -40,6 +40,6 @@ static inline size_t buf_len(const struct buf *b)
 
 static inline struct span buf_span(const struct buf *b)
 {
-    return (struct span){b->data + b->start, b->end - b->start};
+    return (struct span){b->data ? b->data + b->start : NULL, b->end - b->start};
 }
 #endif
