@@ -34,6 +34,8 @@ struct io_ops {
     int (*fd)(const struct io *io);
     /* Closes `lower` too; memory is given back at the turn's end. No event comes after it. */
     void (*close)(struct io *io);
+    /* Makes the close to come a reset. Only at the bottom; NULL above. */
+    void (*reset)(struct io *io);
 };
 
 typedef void (*io_on_event)(void *arg, unsigned events);
@@ -45,15 +47,18 @@ struct io {
     io_on_event on_event;   /* of the owner */
     void *arg;              /* of the owner */
     unsigned watched;       /* what the owner wants to be told */
-    struct list ready_node; /* in the loop's list of streams with pending bytes */
+    struct loop_task ready; /* tells of pending bytes once a turn while there are any */
     struct addr peer;       /* the other end's address; kind ADDR_NONE if unknown */
     struct addr local;
 };
 
 /* For those who implement a stream. */
 void io_init(struct io *io, const struct io_ops *ops, struct loop *loop);
-/* Tells the owner, if it watches any of `events`. */
+/* Tells the owner, if it watches any of `events`; tells it again next turn while bytes are pending. An
+ * owner may close the stream in that call, so the teller touches it no more unless it asks
+ * io_is_closed first (the memory lives until the turn's end). */
 void io_tell(struct io *io, unsigned events);
+bool io_is_closed(const struct io *io);
 
 /* A new owner; watched events are kept. Events are also told on errors: the next read or write says. */
 void io_set_owner(struct io *io, io_on_event on_event, void *arg);

@@ -1,8 +1,9 @@
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
-/* One event loop, one thread. A turn is: events, then due deadlines, then mail (see mailbox.h), then
- * tasks asked for during the turn, then streams with bytes already decrypted, then the graveyard. libev
- * (epoll, level-triggered) is used in this folder and nowhere else.
+/* One event loop, one thread. A turn is: events (mail is one of them, see mailbox.h), then due
+ * deadlines, then streams whose bytes no descriptor announces (decrypted, or in memory), then the tasks
+ * asked for during all that, then the graveyard. libev (epoll, level-triggered) is used in this folder
+ * and nowhere else.
  *
  * Nothing is freed inside a callback that it made: unlink it, mark it closed, and loop_bury it. */
 #include "base/compiler.h"
@@ -17,7 +18,8 @@ struct loop;
 /* `sim`: no descriptors and no sleeping: only tasks, deadlines on the fake clock, and io_mem. */
 struct loop *loop_new(bool sim);
 void loop_free(struct loop *loop);
-/* Runs turns until loop_stop. */
+bool loop_is_sim(const struct loop *loop);
+/* Runs turns until loop_stop; a simulation ends also when nothing is left to run now. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /* One turn. With `wait` it sleeps until something happens or a deadline is due. Returns whether
@@ -45,13 +47,17 @@ void loop_fd_init(struct loop_fd *w, struct loop *loop, int fd,
 void loop_fd_watch(struct loop_fd *w, unsigned events);
 void loop_fd_dispose(struct loop_fd *w);
 
-/* A call to make once at the end of this turn (asking twice is asking once): flushes, batched frames. */
+/* A call to make once at the end of this turn (asking twice is asking once): flushes, batched frames.
+ * A task that asks again while tasks run has its call in this turn for a few rounds, then in the next. */
 struct loop_task {
     struct list node;
     void (*run)(struct loop_task *task);
 };
 void loop_task_init(struct loop_task *task, void (*run)(struct loop_task *task));
 void loop_task_add(struct loop *loop, struct loop_task *task);
+/* As loop_task_add, in the phase before the tasks and once a turn: the streams of io.h. One that is
+ * added in that phase runs in the next turn, which then does not sleep. */
+void loop_ready_add(struct loop *loop, struct loop_task *task);
 void loop_task_cancel(struct loop_task *task);
 
 /* Calls free_fn(obj) at the end of the turn. */
