@@ -33,6 +33,10 @@ struct grpc_events {
     void (*on_half_close)(void *arg);
     /* Once, last: client: the final status; server: the call was cancelled or the connection went. */
     void (*on_end)(void *arg, enum grpc_status status, struct span message);
+    /* Client: the server's initial metadata came; the call is being served. May be NULL. */
+    void (*on_head)(void *arg, const struct head *head);
+    /* What grpc_send left queued has been handed to the kernel. May be NULL. */
+    void (*on_drained)(void *arg);
 };
 
 /* Client: `path` "/package.Service/Method"; `fields` extra metadata; deadline_ms 0 = none. */

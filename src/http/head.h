@@ -3,39 +3,21 @@
 /* The head of a request or response, or trailers, in one shape for HTTP/1 and HTTP/2 (RFC 9110). All
  * spans live in the arena of the exchange or in bytes that outlive it. Names are lower case. Connection-
  * level fields (connection, keep-alive, transfer-encoding, upgrade, te other than trailers, http2-settings,
- * proxy-connection and those nominated by Connection; RFC 9110 section 7.6.1) never appear here: the
- * connections consume and produce them. */
+ * proxy-connection and those nominated by Connection; RFC 9110 section 7.6.1) never appear here, nor do
+ * `host` (it is `authority`) and `content-length` (a number of its own): the connections consume and
+ * produce them. */
 #include "base/arena.h"
 #include "base/compiler.h"
 #include "base/span.h"
 #include "codec/header.h"
+#include "http/header_names.h"
 
-/* Fields that the hot path asks for have a slot, so that finding them costs nothing. */
+/* Fields that have a slot, so that finding them costs nothing; the list is in header_names.h. */
 enum head_known {
     HEAD_OTHER,
-    HEAD_HOST,
-    HEAD_CONTENT_LENGTH,
-    HEAD_CONTENT_TYPE,
-    HEAD_EXPECT,
-    HEAD_TE,
-    HEAD_DATE,
-    HEAD_SERVER,
-    HEAD_USER_AGENT,
-    HEAD_X_REQUEST_ID,
-    HEAD_X_FORWARDED_FOR,
-    HEAD_X_FORWARDED_PROTO,
-    HEAD_X_FORWARDED_CLIENT_CERT,
-    HEAD_TRACEPARENT,
-    HEAD_TRACESTATE,
-    HEAD_B3,
-    HEAD_X_B3_TRACEID,
-    HEAD_X_B3_SPANID,
-    HEAD_X_B3_SAMPLED,
-    HEAD_GRPC_STATUS,
-    HEAD_GRPC_MESSAGE,
-    HEAD_GRPC_TIMEOUT,
-    HEAD_RETRY_AFTER,
-    HEAD_UPGRADE_TYPE, /* pseudo: see head.upgrade */
+#define HEAD_KNOWN_ENUM(id, name) HEAD_##id,
+    HEADER_NAMES(HEAD_KNOWN_ENUM)
+#undef HEAD_KNOWN_ENUM
     HEAD_KNOWN_COUNT
 };
 
@@ -71,11 +53,15 @@ struct head {
 };
 
 void head_init(struct head *h, struct arena *arena);
+/* Room for so many fields in all, to save growing. */
+void head_reserve(struct head *h, size_t count);
 /* `name` lower case; both borrowed for the arena's life. -ERR_LIMIT past HEAD_FIELDS_MAX. */
 #define HEAD_FIELDS_MAX 200
 MUST_USE int head_add(struct head *h, struct span name, struct span value);
 /* As head_add when the caller knows which it is. */
 MUST_USE int head_add_known(struct head *h, enum head_known id, struct span value);
+/* As head_add for a field that the caller has looked at already: `name` is of `id`, or any if HEAD_OTHER. */
+MUST_USE int head_add_as(struct head *h, enum head_known id, struct span name, struct span value);
 /* Replaces all fields of that name by one. */
 MUST_USE int head_set(struct head *h, struct span name, struct span value);
 MUST_USE int head_set_known(struct head *h, enum head_known id, struct span value);

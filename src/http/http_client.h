@@ -10,6 +10,7 @@
 
 struct http_client_spec {
     struct span origin;        /* "http://host:port", "https://...", "unix:/path" */
+    struct span authority;     /* :authority or Host; empty = from the origin ("localhost" for unix) */
     bool http2;                /* prior knowledge, or ALPN h2 only */
     struct tls_ctx *tls;       /* for https; a reference is kept */
     struct resolver *resolver; /* borrowed; NULL = only IP addresses and unix sockets */

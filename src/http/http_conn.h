@@ -12,8 +12,15 @@
  * not send at once is queued (copied) and on_drained tells when it is gone: a slow reader stops the
  * sender, and memory stays bounded on both sides.
  *
+ * The peer's message ends with `end` of on_head or on_data, or with on_trailers. An exchange is over when
+ * both messages have ended; and earlier: on a server when our response has been sent (what is left of the
+ * request is discarded), on a client when the response has arrived (what is left of our request is
+ * dropped). Opaque streams (CONNECT answered 2xx, upgrade answered 101) end when both directions have.
  * A stream ends with exactly one on_close, after which it must not be touched; it never comes from within
- * http_stream_* calls except http_stream_reset, which is silent (no on_close).
+ * http_stream_* calls. http_stream_reset is silent: no event comes after it.
+ *
+ * A server connection answers by itself what is not HTTP (400, 408, 414, 431, 501, 505) and closes; such
+ * requests are never opened, only told by on_bad.
  * Sources: RFC 9110, 9112 (strict against smuggling: reject, never guess), 9113. */
 #include "base/arena.h"
 #include "base/compiler.h"
@@ -39,12 +46,15 @@ const char *http_reset_name(enum http_reset why);
 
 struct http_stream_events {
     /* `head` lives in the stream's arena until on_close. `end`: no body, no trailers. 1xx responses come
-     * here too (client), end = false; 101 means that the stream is now opaque bytes both ways. */
+     * here too (client), end = false; 101 means that the stream is now opaque bytes both ways. A request
+     * with head->upgrade set has end = false: bytes come if it is answered with 101. */
     void (*on_head)(void *arg, struct head *head, bool end);
     /* Borrowed for the call. */
     void (*on_data)(void *arg, struct span data, bool end);
+    /* The end of a message that has trailers; may be NULL: then on_data(empty, end) comes instead. */
     void (*on_trailers)(void *arg, struct head *trailers);
-    /* All that was queued has been handed to the kernel. */
+    /* All that was queued has been handed to the kernel; may be NULL. Only after http_stream_data left
+     * something queued. */
     void (*on_drained)(void *arg);
     void (*on_close)(void *arg, enum http_reset why);
 };
@@ -58,15 +68,23 @@ struct http_limits {
     uint32_t queue_bytes;       /* most bytes queued per stream before the sender must wait; 64 KiB */
     int64_t head_ms;            /* a request head must be complete within; default 60 s */
     int64_t idle_ms;            /* no stream for so long closes the connection; default 1 h */
+    int64_t half_close_ms;      /* h1 server: a client that ended its side gets its answer for so long before
+                                   it is taken for gone; default 10 s */
     uint32_t requests;          /* then Connection: close or GOAWAY; 0 = no limit */
+    uint32_t resets;            /* h2: streams reset by the peer, or by us for its mistakes, beyond what 20 a
+                                   second allow (rapid reset); default 500 */
 };
 extern const struct http_limits http_limits_default;
 
 struct http_conn_events {
-    /* Server: the peer began an exchange. Answer the events and their argument through `*ev, *arg`. */
+    /* Server: the peer began an exchange. Answer the events and their argument through `*ev, *arg`.
+     * on_head follows at once. */
     void (*on_open)(void *arg, struct http_stream *s, const struct http_stream_events **ev,
                     void **stream_arg);
-    /* Client: a stream slot became free, or the peer's limits changed. */
+    /* Server: a request was refused with `status` (0 = HTTP/2 error without an answer); `why` is static
+     * text. May be NULL. */
+    void (*on_bad)(void *arg, unsigned status, const char *why);
+    /* Client: a stream slot became free, or the peer's limits changed. May be NULL. */
     void (*on_room)(void *arg);
     /* The connection is over: streams have had their on_close; it is freed at the turn's end. */
     void (*on_gone)(void *arg, enum http_reset why);
@@ -94,6 +112,8 @@ unsigned http_conn_room(const struct http_conn *c);
 unsigned http_conn_streams(const struct http_conn *c);
 /* Requests that this connection has carried before. */
 uint64_t http_conn_served(const struct http_conn *c);
+/* Which rule the peer broke, in static text, or NULL. */
+const char *http_conn_why(const struct http_conn *c);
 /* Client: opens a stream; send the head next. NULL when there is no room. */
 struct http_stream *http_conn_request(struct http_conn *c, const struct http_stream_events *ev, void *arg);
 /* No new streams (Connection: close on the next response, or GOAWAY); closes when the last has ended. */

@@ -29,7 +29,11 @@ const struct addr *http_server_addr(const struct http_server *s);
  * handler takes over the stream's events. `methods`: comma-separated, others get 405. */
 void http_server_route(struct http_server *s, const char *methods, const char *path, bool streaming,
                        http_handler handler, void *arg);
+/* Largest body that a complete (not streaming) handler gets; default 4 MiB. */
+void http_server_body_max(struct http_server *s, size_t bytes);
 /* Stops accepting and drains; free closes what is left. */
 void http_server_drain(struct http_server *s);
+bool http_server_is_idle(const struct http_server *s);
+/* NULL is fine. Streams get on_close(HTTP_RESET_LOCAL). */
 void http_server_free(struct http_server *s);
 #endif
