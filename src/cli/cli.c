@@ -1,0 +1,37 @@
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "role.h"
+#include "version.h"
+
+static void print_help(const struct role *roles)
+{
+    printf("usage: mesh COMMAND|ROLE [OPTION]...\n\n"
+           "commands:\n"
+           "  help      this text\n"
+           "  version   the version of this binary\n");
+    if (roles->name) {
+        printf("\nroles:\n");
+    }
+    for (const struct role *r = roles; r->name; r++) {
+        printf("  %-9s %s\n", r->name, r->summary);
+    }
+}
+
+int cli_main(int argc, char **argv, const struct role *roles)
+{
+    const char *word = argc > 1 ? argv[1] : "help";
+
+    if (strcmp(word, "version") == 0 || strcmp(word, "--version") == 0) {
+        printf("mesh %s\n", MESH_VERSION);
+        return 0;
+    }
+    if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        print_help(roles);
+        return 0;
+    }
+    fprintf(stderr, "mesh: no command '%s'; 'mesh help' lists them\n", word);
+    return 2;
+}
