@@ -19,9 +19,12 @@ struct rbac_answer {
 };
 
 /* `opaque`: for the network filter; conditions on HTTP never match there (Istio drops them for ALLOW and
- * treats them as matched for DENY before they get here). Memory is the arena's. */
+ * treats them as matched for DENY before they get here). Memory is the arena's; texts are borrowed from the wire
+ * bytes of `config`, which must live as long. -ERR_CONFIG: "policy 'x': principal: ...". */
 MUST_USE int rbac_compile(struct rbac **out, struct arena *arena, const struct pb_rbac_RBAC *config,
                           bool opaque, struct err *err);
+bool rbac_is_deny(const struct rbac *r);
+/* `scratch` joins header fields that occur more than once. */
 struct rbac_answer rbac_check(const struct rbac *r, const struct traffic *tr, struct arena *scratch,
                               struct explain *ex);
 #endif

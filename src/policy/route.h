@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "codec/regex.h"
 #include "policy/explain.h"
+#include "policy/rbac.h"
 #include "policy/traffic.h"
 
 struct pb_route_RouteConfiguration;
@@ -18,10 +19,14 @@ struct pb_route_RouteConfiguration;
 enum route_action { ROUTE_FORWARD, ROUTE_REDIRECT, ROUTE_DIRECT };
 
 struct route_header_op {
-    enum { ROUTE_HEADER_APPEND, ROUTE_HEADER_SET, ROUTE_HEADER_ADD_IF_ABSENT, ROUTE_HEADER_REMOVE } op;
+    /* HeaderValueOption.append_action: APPEND_IF_EXISTS_OR_ADD, OVERWRITE_IF_EXISTS_OR_ADD, ADD_IF_ABSENT,
+     * OVERWRITE_IF_EXISTS; removals come first in each list, as in Envoy. */
+    enum { ROUTE_HEADER_APPEND, ROUTE_HEADER_SET, ROUTE_HEADER_ADD_IF_ABSENT, ROUTE_HEADER_REMOVE,
+           ROUTE_HEADER_SET_IF_PRESENT } op;
     struct span name; /* lower case */
     struct span value; /* text; may hold %OPERATORS%, then `formatted` is set */
     bool formatted;
+    bool keep_empty;   /* keep_empty_value: else a value that is empty after formatting adds nothing */
 };
 
 struct route_header_ops {
@@ -35,7 +40,19 @@ struct route_cluster { /* one weighted destination */
     struct span name;
     unsigned slot;
     uint32_t weight;
+    struct span host_rewrite; /* ClusterWeight.host_rewrite_literal; wins over the route's */
     struct route_header_ops headers;
+    const struct route_override *overrides; /* looked at before the route's */
+    size_t override_count;
+};
+
+/* typed_per_filter_config for one filter, named as in the connection manager's list. */
+struct route_override {
+    struct span filter;
+    bool disabled;              /* FilterConfig.disabled, or RBACPerRoute without rbac */
+    const struct rbac *rules;   /* in place of the filter's own; NULL = none */
+    const struct rbac *shadow;
+    bool deny;                  /* the action of `rules` */
 };
 
 enum { /* retry_on, Envoy's words */
@@ -50,21 +67,31 @@ struct route_retry {
     uint32_t on;        /* RETRY_* */
     uint32_t attempts;  /* retries after the first try; 0 = none */
     int64_t per_try_ms; /* 0 = none */
+    int64_t per_try_idle_ms; /* 0 = none */
     int64_t backoff_base_ms, backoff_max_ms;
     const uint16_t *status_codes;
     size_t status_count;
     bool other_host;    /* previous_hosts predicate */
+    uint32_t host_tries; /* host_selection_retry_max_attempts; default 1 */
 };
 
 struct route_hash { /* one hash_policy entry */
     enum { ROUTE_HASH_HEADER, ROUTE_HASH_COOKIE, ROUTE_HASH_SOURCE_IP, ROUTE_HASH_QUERY } kind;
     struct span name;
     bool terminal;
+    bool cookie_make;      /* a client without the cookie is given one */
+    int64_t cookie_ttl_s;  /* 0 = a session cookie */
+    struct span cookie_path;
+    const struct header *cookie_attributes;
+    size_t cookie_attribute_count;
 };
 
 struct route_mirror {
+    struct span name;
     unsigned slot;
     uint32_t parts_per_million;
+    bool keep_host; /* else "-shadow" is appended to the host part of the authority */
+    struct span host_rewrite;
 };
 
 struct route {
@@ -79,21 +106,35 @@ struct route {
     int64_t timeout_ms;         /* whole request; 0 = none; default 15 s (Envoy RouteAction.timeout) */
     int64_t idle_ms;            /* -1 = the connection manager's */
     int64_t max_stream_ms;      /* max_stream_duration; 0 = none */
-    bool grpc_timeout;          /* honour grpc-timeout as max_stream_duration.grpc_timeout_header_max */
+    /* max_grpc_timeout: for gRPC requests grpc-timeout (absent: none) takes the place of timeout_ms, capped by
+     * this; 0 = no cap. */
+    bool grpc_timeout;
     int64_t grpc_timeout_max_ms;
+    /* max_stream_duration.grpc_timeout_header_max: grpc-timeout, when sent, takes the place of max_stream_ms,
+     * capped by this; 0 = no cap. */
+    bool grpc_stream;
+    int64_t grpc_stream_max_ms;
     struct route_retry retry;
     struct span prefix_rewrite;
-    size_t matched_prefix_len;  /* what prefix_rewrite replaces */
+    size_t matched_prefix_len;  /* what prefix_rewrite replaces; SIZE_MAX = the whole path */
     const struct regex *rewrite_regex;
     struct span rewrite_substitution;
     struct span host_rewrite;   /* literal; empty = keep */
     bool auto_host_rewrite;
+    bool append_forwarded_host; /* x-forwarded-host gets the old authority */
     const struct route_hash *hash;
     size_t hash_count;
     const struct route_mirror *mirrors;
     size_t mirror_count;
-    bool websocket;             /* upgrades allowed on this route */
+    bool websocket;             /* upgrade_configs: "websocket" allowed here */
+    bool websocket_off;         /* forbidden here although the connection manager allows it */
+    bool connect;               /* "CONNECT" with connect_config: the tunnel ends here */
     bool priority_high;
+    bool attempt_count;         /* include_request_attempt_count: x-envoy-attempt-count upstream */
+    bool attempt_count_response;
+    unsigned no_cluster_status; /* cluster_not_found_response_code; default 503 */
+    struct span operation;      /* decorator: the span's name; empty = none */
+    bool operation_hidden;      /* decorator.propagate false */
     /* ROUTE_REDIRECT */
     unsigned redirect_status;
     bool redirect_https, strip_query;
@@ -104,6 +145,11 @@ struct route {
     struct span direct_body;
     /* all: the route's, then the virtual host's, then the table's (Envoy's order) */
     const struct route_header_ops *const *headers; /* NULL-terminated */
+    /* A weighted cluster's own ops come before `headers`; after them with most_specific_header_mutations_wins,
+     * which also turns `headers` round. */
+    bool cluster_headers_last;
+    const struct route_override *overrides; /* most specific first: the first for a filter's name counts */
+    size_t override_count;
 };
 
 struct route_table;
@@ -112,7 +158,8 @@ struct route_compile {
     unsigned (*slot_of)(void *arg, struct span cluster_name);
     void *arg;
 };
-/* The table's memory is the arena's: nothing to free. -ERR_CONFIG: "virtual host 'x', route 3: ...". */
+/* The table's memory is the arena's: nothing to free. Texts are borrowed from `config`: the wire bytes it was
+ * decoded from must live as long as the arena. -ERR_CONFIG: "virtual host 'x', route 3: ...". */
 MUST_USE int route_table_compile(struct route_table **out, const struct route_compile *with,
                                  const struct pb_route_RouteConfiguration *config, struct err *err);
 struct span route_table_name(const struct route_table *t);
@@ -121,6 +168,9 @@ const struct route *route_find(const struct route_table *t, const struct traffic
                                struct arena *scratch, struct explain *ex);
 /* The weighted choice for this request; NULL for routes with cluster_header. */
 const struct route_cluster *route_pick_cluster(const struct route *r, uint64_t random);
+/* The override of that filter for this route and this choice of cluster (may be NULL); NULL = none. */
+const struct route_override *route_override(const struct route *r, const struct route_cluster *c,
+                                            struct span filter);
 /* The path after prefix_rewrite or regex_rewrite (query kept); the same span when there is none. */
 struct span route_rewrite_path(const struct route *r, struct span path, struct arena *arena);
 /* Location of a redirect. */

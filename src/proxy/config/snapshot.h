@@ -72,6 +72,8 @@ struct conf_access_log {
 
 /* ---- what a chain does ---- */
 struct conf_rbac {
+    struct span name;             /* of the filter: what a route's override names */
+    bool disabled;                /* HttpFilter.disabled: only where a route's override turns it on */
     const struct rbac *rules;     /* NULL = none */
     const struct rbac *shadow;
     bool deny;                    /* action DENY: for the reply's wording */
