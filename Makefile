@@ -99,7 +99,7 @@ help:
 #= make unit T=base/arena     one unit test (also tests/sim: T=sim/NAME), or with T=base all of a folder
 #= make asan, tsan    the tests under AddressSanitizer + UBSan, or ThreadSanitizer, with build/asan/mesh, build/tsan/mesh
 #= make fuzz T=h1_parse SECS=60    fuzz one parser; inputs that crash it are kept in tests/corpus
-#= make bench         the benchmarks
+#= make bench         beside nginx, HAProxy, Envoy and the floors: ratios, build/bench/results.json; QUICK=1: 2 minutes
 #= make lint          format, clang-tidy, cppcheck, layers, names, globals, scripts
 #= make image         a container image with the binary and nothing else
 #= make install       PREFIX=/usr/local, DESTDIR=
@@ -261,7 +261,13 @@ fuzz: $(FUZZ_T:src/%.c=$(B)/fuzz/run/%) | $(B)/deps/fuzz
 	$(if $(FUZZ_T),,$(error name a target: make fuzz T=NAME, one of: $(patsubst %_fuzz.c,%,$(notdir $(FUZZ_SRC)))))
 	@tests/fuzz $(FUZZ_T:src/%_fuzz.c=%) $(SECS)
 
-bench: $(B)/mesh $(VENV)/.ok
+# The floors and the load of the benchmark: on system calls alone, whatever the flavours do.
+BENCH := $(patsubst %,$(B)/bench/%,relay responder load)
+$(BENCH): $(B)/bench/%: tests/bench/floor/%.c tests/bench/floor/floor.c tests/bench/floor/floor.h | $(B)/deps/build
+	@mkdir -p $(@D)
+	@echo "  bench $<"
+	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(filter %.c,$^) -o $@
+bench: $(B)/mesh $(BENCH) $(VENV)/.ok | $(B)/deps/bench
 	@$(VENV)/bin/python tests/bench/bench.py
 
 # --- lint --------------------------------------------------------------------------------------------------------

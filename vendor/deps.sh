@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh SET... : installs the packages that the sets (build, test, lint, fuzz, image) need and the machine lacks.
+# deps.sh SET... : installs the packages that the sets (build, test, bench, lint, fuzz, image) need and the machine lacks.
 # Asks nothing and touches nothing when all is there. As root or with sudo it runs apt-get; else it prints the command.
 set -eu
 
@@ -35,6 +35,12 @@ for set in "$@"; do
         need openssl have openssl
         need curl have curl
         ;;
+    bench)
+        need nginx have /usr/sbin/nginx
+        need libnginx-mod-stream test -e /usr/lib/nginx/modules/ngx_stream_module.so
+        need haproxy have /usr/sbin/haproxy
+        need util-linux have setpriv
+        ;;
     lint)
         need clang-format have clang-format
         need clang-tidy have clang-tidy
@@ -55,7 +61,7 @@ for set in "$@"; do
         ;;
     image) have buildah || have podman || have docker || need buildah have buildah ;;
     *)
-        echo "deps: no set '$set'; sets are build, test, lint, fuzz, image" >&2
+        echo "deps: no set '$set'; sets are build, test, bench, lint, fuzz, image" >&2
         exit 2
         ;;
     esac
