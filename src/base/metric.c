@@ -73,45 +73,24 @@ struct metric_shard *metric_shard_new(struct metric_registry *r)
     return shard;
 }
 
-/* Length of the UTF-8 character at the start of `s`, or 0 if there is none (RFC 3629, section 4). */
-static size_t utf8_char(const unsigned char *at, size_t len)
-{
-    if (at[0] < 0x80) {
-        return 1;
-    }
-    size_t want = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || want > len) {
-        return 0;
-    }
-    for (size_t i = 1; i < want; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
-    bool outside = (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf4 && at[1] > 0x8f);
-    return overlong || outside ? 0 : want;
-}
-
 /* Copies a label value, which may come from a peer: at most VALUE_BYTES_MAX bytes, cut between
  * characters, with '?' for each byte that is not UTF-8. Returns the bytes written. */
 static size_t value_copy(char *to, struct span value)
 {
     size_t len = 0;
-    const unsigned char *at = (const unsigned char *)value.at;
-    for (size_t i = 0; i < value.len && len < VALUE_BYTES_MAX;) {
-        size_t step = utf8_char(at + i, value.len - i);
+    while (value.len > 0) {
+        size_t step = span_utf8_char(value);
         if (len + size_max(step, 1) > VALUE_BYTES_MAX) {
             break;
         }
         if (step == 0) {
-            to[len++] = '?';
-            i++;
-            continue;
+            to[len] = '?';
+            step = 1;
+        } else {
+            memcpy(to + len, value.at, step);
         }
-        memcpy(to + len, at + i, step);
         len += step;
-        i += step;
+        value = span_from_offset(value, step);
     }
     return len;
 }

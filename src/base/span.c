@@ -120,6 +120,26 @@ bool span_to_i64(struct span s, int64_t *value)
     return true;
 }
 
+size_t span_utf8_char(struct span s)
+{
+    const unsigned char *at = (const unsigned char *)s.at;
+    if (s.len == 0 || at[0] < 0x80) {
+        return s.len > 0;
+    }
+    size_t want = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] > 0xf4 || want > s.len) {
+        return 0;
+    }
+    for (size_t i = 1; i < want; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
+    bool outside = (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf4 && at[1] > 0x8f);
+    return overlong || outside ? 0 : want;
+}
+
 char *span_to_cstr(struct span s, char *to, size_t room)
 {
     ASSERT(room > 0);

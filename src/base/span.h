@@ -67,6 +67,8 @@ struct span span_cut(struct span *rest, char sep);
 MUST_USE bool span_to_u64(struct span s, uint64_t *value);
 /* As above with an optional '-'. */
 MUST_USE bool span_to_i64(struct span s, int64_t *value);
+/* Bytes of the UTF-8 character at the start (RFC 3629 section 4), or 0 when there is none. */
+size_t span_utf8_char(struct span s);
 /* Terminated copy in `to`, cut to fit; returns `to`. For log lines and system calls. */
 char *span_to_cstr(struct span s, char *to, size_t room);
 #endif
