@@ -30,12 +30,12 @@ rwildcard = $(foreach d,$(wildcard $(1)/*),$(if $(filter $(subst *,%,$(2)),$(d))
 
 # --- sources -----------------------------------------------------------------------------------------------------
 
-HOST_SRC := src/proto/pbgen.c
+HOST_SRC := $(wildcard src/proto/pbgen*.c)
 C_SRC    := $(filter-out $(HOST_SRC),$(call rwildcard,src,*.c))
 FUZZ_SRC := $(filter %_fuzz.c,$(C_SRC))
 SRC      := $(filter-out $(FUZZ_SRC),$(C_SRC))
 PROTOS   := $(sort $(wildcard src/proto/*.proto))
-PB_C     := $(PROTOS:src/%.proto=$(B)/gen/%.pb.c)
+PB_C     := $(if $(PROTOS),$(PROTOS:src/%.proto=$(B)/gen/%.pb.c) $(B)/gen/proto/types.pb.c)
 # Folders whose files are put into the binary: src/A/B becomes A/B_files.h with a table B_files (base/embed.h).
 EMBED    := $(patsubst %/,%,$(sort $(dir $(wildcard src/cli/help/* src/control/web/dist/* src/injector/templates/*))))
 EMBED_C  := $(EMBED:src/%=$(B)/gen/%_files.c)
@@ -145,17 +145,14 @@ $(B)/gen/version.h: FORCE
 	@printf '#ifndef MESH_VERSION\n#define MESH_VERSION "%s"\n#endif\n' '$(VERSION)' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(B)/host/pbgen: $(HOST_SRC) | $(B)/deps/build
+$(B)/host/pbgen: $(HOST_SRC) $(wildcard src/proto/pbgen*.h) | $(B)/deps/build
 	@mkdir -p $(@D)
-	$(HOSTCC) -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra $(WERROR) -Isrc $< -o $@
+	@$(HOSTCC) -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra $(WERROR) -Isrc $(HOST_SRC) -o $@
 
+# pbgen leaves files alone that would not change.
 $(B)/gen/proto.ok: $(if $(PROTOS),$(B)/host/pbgen) $(PROTOS)
-	@rm -rf $(B)/gen/proto.new
-	@mkdir -p $(B)/gen/proto.new $(B)/gen/proto
-	$(if $(PROTOS),$(B)/host/pbgen $(B)/gen/proto.new $(PROTOS))
-	@for f in $(B)/gen/proto.new/*; do \
-	  [ ! -e "$$f" ] || cmp -s "$$f" $(B)/gen/proto/$${f##*/} || mv "$$f" $(B)/gen/proto/; done
-	@rm -rf $(B)/gen/proto.new
+	@mkdir -p $(B)/gen/proto
+	$(if $(PROTOS),@$(B)/host/pbgen $(B)/gen/proto $(PROTOS))
 	@touch $@
 $(PB_C): $(B)/gen/proto.ok ;
 

@@ -8,7 +8,7 @@
  * Out: OUTDIR/NAME.pb.h and .c for each file, and types.pb.h and .c with all of them by name. A file
  * that would not change is left alone, so that make does not rebuild its users.
  * The shapes are explained in src/codec/pb.h. */
-#include "pbgen.h"
+#include "proto/pbgen.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The reading half of pbgen: a small parser for our subset of proto3, and the search for the type that
  * each field names. */
-#include "pbgen.h"
+#include "proto/pbgen.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The writing half of pbgen: headers with structs, and tables for codec/pb. */
-#include "pbgen.h"
+#include "proto/pbgen.h"
 
 #include <ctype.h>
 #include <stdlib.h>
