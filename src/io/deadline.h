@@ -1,7 +1,7 @@
 #ifndef IO_DEADLINE_H
 #define IO_DEADLINE_H
 /* Deadlines on a hashed timing wheel: arming and disarming are O(1) and cost no system call, however
- * many there are. Resolution 1 ms up to 256 ms ahead, then coarser, never early. */
+ * many there are. Resolution 1 ms; never early. */
 #include "base/compiler.h"
 #include "base/list.h"
 #include "io/loop.h"

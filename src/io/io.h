@@ -47,6 +47,7 @@ struct io {
     io_on_event on_event;   /* of the owner */
     void *arg;              /* of the owner */
     unsigned watched;       /* what the owner wants to be told */
+    bool closed;            /* by io_close; the memory lives until the turn's end */
     struct loop_task ready; /* tells of pending bytes once a turn while there are any */
     struct addr peer;       /* the other end's address; kind ADDR_NONE if unknown */
     struct addr local;
@@ -55,10 +56,8 @@ struct io {
 /* For those who implement a stream. */
 void io_init(struct io *io, const struct io_ops *ops, struct loop *loop);
 /* Tells the owner, if it watches any of `events`; tells it again next turn while bytes are pending. An
- * owner may close the stream in that call, so the teller touches it no more unless it asks
- * io_is_closed first (the memory lives until the turn's end). */
+ * owner may close the stream in that call, so the teller looks at `closed` before it goes on. */
 void io_tell(struct io *io, unsigned events);
-bool io_is_closed(const struct io *io);
 
 /* A new owner; watched events are kept. Events are also told on errors: the next read or write says. */
 void io_set_owner(struct io *io, io_on_event on_event, void *arg);
