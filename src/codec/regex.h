@@ -2,7 +2,7 @@
 #define CODEC_REGEX_H
 /* Regular expressions in RE2's syntax (github.com/google/re2/wiki/Syntax), in time linear in the text
  * whatever the pattern. A pattern is compiled once, when a snapshot is built; the result is immutable,
- * shared by threads, and matching allocates nothing.
+ * shared by threads, and matching allocates nothing (but see regex_find). It takes up to 40 KiB of stack.
  *
  * Text is UTF-8; `.` and negated classes match whole characters and never an invalid byte, as in RE2.
  * Left out, and refused by name: \p{..} classes, \C, and what RE2 lacks itself (back references, look-around).
@@ -18,8 +18,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
-/* Envoy's RE2 warns at 100 by default and Istio allows 1024; the units are alike, not the same. */
-#define REGEX_PROGRAM_MAX 2048
+/* Istio sets Envoy's max_program_size to 1024. The unit is alike: a byte range, a split, a group's end. */
+#define REGEX_PROGRAM_MAX 1024
 #define REGEX_GROUPS_MAX 10 /* \0 to \9: what a substitution can name */
 #define REGEX_PATTERN_BYTES_MAX 8192
 
@@ -35,7 +35,8 @@ bool regex_full(const struct regex *re, struct span text);
 /* The pattern matches somewhere in `text` (RE2::PartialMatch). Any thread. */
 bool regex_search(const struct regex *re, struct span text);
 /* Leftmost-first match in text[from..]; groups[0] is all of it, groups[i] the i-th parenthesis (NULL
- * `at` when it took no part). Fills at most `count` groups. Any thread. */
+ * `at` when it took no part). Fills at most `count` groups. Patterns with more than 2048 places to remember
+ * (instructions times two a group) borrow heap for the call. Any thread. */
 bool regex_find(const struct regex *re, struct span text, size_t from, struct span *groups,
                 size_t count);
 /* Parentheses of the pattern. */
