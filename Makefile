@@ -73,7 +73,7 @@ SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 SAN_tsan := -fsanitize=thread
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CF_release := -O2 -g -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong
-CF_dev     := -O1 -g -fPIE -fno-omit-frame-pointer
+CF_dev     := -O1 -g -fPIE -fno-omit-frame-pointer -DMESH_DEV
 CF_asan    := $(CF_dev) $(SAN_asan)
 CF_tsan    := $(CF_dev) $(SAN_tsan)
 CF_fuzz    := $(CF_dev) $(SAN_fuzz)

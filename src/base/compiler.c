@@ -8,8 +8,8 @@
 void assert_failed(const char *file, int line, const char *expression)
 {
     char text[512];
-    int len = snprintf(text, sizeof(text), "mesh: %s:%d: assertion failed: %s\n", file, line,
-                       expression);
+    int len =
+        snprintf(text, sizeof(text), "mesh: %s:%d: assertion failed: %s\n", file, line, expression);
     if (len > 0) {
         /* Nothing better can be done when stderr is gone. */
         ssize_t done = write(STDERR_FILENO, text, size_min((size_t)len, sizeof(text) - 1));

@@ -17,7 +17,7 @@
 
 /* From a pointer to a member back to the struct that embeds it. */
 #define container_of(member_ptr, type, member) \
-    ((type *)(void *)((char *)(member_ptr)-offsetof(type, member)))
+    ((type *)(void *)((char *)(member_ptr) - offsetof(type, member)))
 
 /* ASSERT stays in release builds and guards what memory safety or policy rests on: our own mistakes,
  * never input. DEBUG_ASSERT is for the hot path and vanishes with NDEBUG. */

@@ -29,8 +29,8 @@ static char *read_line(char *to, int room, void *stream)
     r->line++;
     r->bytes += (long)len;
     if (r->bytes > INI_FILE_BYTES_MAX) {
-        r->failed = err_set(r->err, -ERR_CONFIG, "%s: larger than %d bytes", r->path,
-                            INI_FILE_BYTES_MAX);
+        r->failed =
+            err_set(r->err, -ERR_CONFIG, "%s: larger than %d bytes", r->path, INI_FILE_BYTES_MAX);
         return NULL;
     }
     if (len == (size_t)room - 1 && to[len - 1] != '\n') {
@@ -40,7 +40,8 @@ static char *read_line(char *to, int room, void *stream)
     }
     /* inih would take it for more of the value above, which nobody expects of a flat file. */
     if ((to[0] == ' ' || to[0] == '\t') && to[strspn(to, " \t\r\n")] != '\0') {
-        r->failed = err_set(r->err, -ERR_CONFIG, "%s:%d: line begins with a blank", r->path, r->line);
+        r->failed =
+            err_set(r->err, -ERR_CONFIG, "%s:%d: line begins with a blank", r->path, r->line);
         return NULL;
     }
     return to;

@@ -77,7 +77,7 @@ static inline void list_splice(struct list *to, struct list *from)
 
 #define list_item(node, type, member) container_of(node, type, member)
 /* `next` lets the body remove `node`. */
-#define LIST_EACH(node, next_node, head)                                              \
-    for (struct list *node = (head)->next, *next_node = node->next; node != (head);   \
+#define LIST_EACH(node, next_node, head)                                            \
+    for (struct list *node = (head)->next, *next_node = node->next; node != (head); \
          node = next_node, next_node = node->next)
 #endif

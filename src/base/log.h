@@ -17,11 +17,11 @@ void log_line(enum log_level level, const char *area, const char *fmt, ...) PRIN
 #define log_error(area, ...) log_line(LOG_ERROR, area, __VA_ARGS__)
 #define log_warn(area, ...) log_line(LOG_WARN, area, __VA_ARGS__)
 #define log_info(area, ...) log_line(LOG_INFO, area, __VA_ARGS__)
-#define log_debug(area, ...)                       \
-    do {                                           \
+#define log_debug(area, ...)                        \
+    do {                                            \
         if (UNLIKELY(log_is_on(LOG_DEBUG, area))) { \
             log_line(LOG_DEBUG, area, __VA_ARGS__); \
-        }                                          \
+        }                                           \
     } while (0)
 
 /* What a peer can trigger is rate-limited: at most 10 lines in 10 s from one place, then one line that

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static _Atomic int64_t mem_total;        /* what threads have passed on */
+static _Atomic int64_t mem_total;         /* what threads have passed on */
 static _Thread_local int64_t mem_pending; /* what this thread has not */
 
 COLD static void mem_exhausted(size_t bytes) __attribute__((noreturn));

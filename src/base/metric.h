@@ -61,9 +61,10 @@ int64_t metric_read(struct metric_registry *r, const char *name, const struct sp
 struct metric_sample {
     const struct metric_family_spec *family;
     const struct span *label_values;
-    int64_t value;            /* counter, gauge; count of a histogram */
-    double sum;               /* histogram */
-    const uint64_t *buckets;  /* histogram: per bucket, not cumulative, with the one above the last bound */
+    int64_t value; /* counter, gauge; count of a histogram */
+    double sum;    /* histogram */
+    const uint64_t
+        *buckets; /* histogram: per bucket, not cumulative, with the one above the last bound */
 };
 void metric_each(struct metric_registry *r,
                  void (*on_series)(void *arg, const struct metric_sample *sample), void *arg);

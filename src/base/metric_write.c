@@ -33,8 +33,8 @@ static struct sum *sum_new(struct reading *reading, const struct metric_series *
     if (spec->kind == METRIC_HISTOGRAM) {
         sum->buckets = arena_array(&reading->arena, spec->bucket_count + 1, sizeof(uint64_t));
     }
-    sum->sample = (struct metric_sample){
-        .family = spec, .label_values = s->values, .buckets = sum->buckets};
+    sum->sample =
+        (struct metric_sample){.family = spec, .label_values = s->values, .buckets = sum->buckets};
     list_push_back(&reading->families[s->family->index], &sum->node);
     (void)map_put(&reading->by_key, s->key, sum); /* there was none */
     return sum;

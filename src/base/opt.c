@@ -19,7 +19,8 @@ struct parsing {
     const struct opt_spec *spec;
     char *target;
     struct arena *arena;
-    uint8_t *layers; /* a row each: where a list's items came from, so that a later layer replaces */
+    uint8_t
+        *layers; /* a row each: where a list's items came from, so that a later layer replaces */
     const char *ini_path;
     struct err *err;
 };
@@ -62,8 +63,8 @@ static const struct {
 static const struct {
     const char *unit;
     int64_t bytes;
-} byte_units[] = {{"", 1},          {"B", 1},         {"KiB", 1 << 10}, {"Ki", 1 << 10},
-                  {"MiB", 1 << 20}, {"Mi", 1 << 20},  {"GiB", 1 << 30}, {"Gi", 1 << 30}};
+} byte_units[] = {{"", 1},          {"B", 1},        {"KiB", 1 << 10}, {"Ki", 1 << 10},
+                  {"MiB", 1 << 20}, {"Mi", 1 << 20}, {"GiB", 1 << 30}, {"Gi", 1 << 30}};
 
 /* Cuts a number and the letters behind it off the front of `*rest`. */
 static bool cut_quantity(struct span *rest, int64_t *number, struct span *unit)
@@ -205,8 +206,7 @@ static int list_add(struct parsing *p, struct opt_list *list, const char *item,
     }
     /* Room doubles at each power of two; the old array stays in the arena. */
     if ((list->count & (list->count - 1)) == 0) {
-        const char **grown =
-            arena_array(p->arena, size_max(list->count * 2, 1), sizeof(grown[0]));
+        const char **grown = arena_array(p->arena, size_max(list->count * 2, 1), sizeof(grown[0]));
         if (list->count > 0) {
             memcpy(grown, list->items, list->count * sizeof(grown[0]));
         }
@@ -355,8 +355,8 @@ static int apply_defaults(struct parsing *p)
     return 0;
 }
 
-static int on_ini_pair(void *arg, const char *section, const char *key, const char *value,
-                       int line, struct err *err)
+static int on_ini_pair(void *arg, const char *section, const char *key, const char *value, int line,
+                       struct err *err)
 {
     struct parsing *p = arg;
     if (section[0] == '\0') {
@@ -552,8 +552,8 @@ static int apply_args(struct parsing *p, int argc, char **argv, struct opt_list 
     }
 }
 
-int opt_parse(const struct opt_spec *spec, void *target, int argc, char **argv,
-              struct arena *arena, struct opt_list *operands, struct err *err)
+int opt_parse(const struct opt_spec *spec, void *target, int argc, char **argv, struct arena *arena,
+              struct opt_list *operands, struct err *err)
 {
     struct parsing p = {.spec = spec, .target = target, .arena = arena, .err = err};
     p.layers = arena_array(arena, row_count(spec) + 1, sizeof(p.layers[0]));

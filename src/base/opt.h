@@ -23,24 +23,24 @@ struct opt_list {
 };
 
 struct opt {
-    const char *name;     /* long flag without dashes, also the INI key; the INI section is the role */
-    char letter;          /* short flag, or 0 */
+    const char *name; /* long flag without dashes, also the INI key; the INI section is the role */
+    char letter;      /* short flag, or 0 */
     enum opt_type type;
-    size_t offset;        /* of the target field */
-    const char *fallback; /* default in text form, or NULL */
-    const char *arg;      /* what the value is called in help: FILE, ADDR:PORT */
-    const char *help;     /* one line */
+    size_t offset;              /* of the target field */
+    const char *fallback;       /* default in text form, or NULL */
+    const char *arg;            /* what the value is called in help: FILE, ADDR:PORT */
+    const char *help;           /* one line */
     const char *const *choices; /* OPT_CHOICE, NULL-terminated */
-    int64_t min, max;     /* OPT_INT, OPT_DURATION, OPT_BYTES; both 0 = any */
-    const char *env;      /* environment variable; NULL = MESH_<NAME>; "" = none */
+    int64_t min, max;           /* OPT_INT, OPT_DURATION, OPT_BYTES; both 0 = any */
+    const char *env;            /* environment variable; NULL = MESH_<NAME>; "" = none */
 };
 
 struct opt_spec {
-    const char *command;  /* "mesh proxy" */
-    const char *section;  /* INI section: "proxy" */
-    const char *summary;  /* one line */
-    const char *examples; /* shown first in help */
-    const char *operands; /* "SERVICE...", or NULL if none are taken */
+    const char *command;    /* "mesh proxy" */
+    const char *section;    /* INI section: "proxy" */
+    const char *summary;    /* one line */
+    const char *examples;   /* shown first in help */
+    const char *operands;   /* "SERVICE...", or NULL if none are taken */
     const struct opt *rows; /* ends with a row whose name is NULL */
 };
 

@@ -32,8 +32,8 @@ static void help_row(const struct opt *row, FILE *to)
     if (row->letter != 0) {
         (void)snprintf(letter, sizeof(letter), "-%c, ", row->letter);
     }
-    int len = snprintf(flag, sizeof(flag), "  %s--%s%s%s", letter, row->name, value[0] ? " " : "",
-                       value);
+    int len =
+        snprintf(flag, sizeof(flag), "  %s--%s%s%s", letter, row->name, value[0] ? " " : "", value);
     bool long_flag = len >= HELP_COLUMN - 1;
     (void)fprintf(to, "%-*s%s%*s%s", HELP_COLUMN, flag, long_flag ? "\n" : "",
                   long_flag ? HELP_COLUMN : 0, "", row->help);

@@ -46,8 +46,7 @@ bool span_ends(struct span s, struct span suffix)
 
 bool span_ends_nocase(struct span s, struct span suffix)
 {
-    return s.len >= suffix.len &&
-           span_eq_nocase(span_from_offset(s, s.len - suffix.len), suffix);
+    return s.len >= suffix.len && span_eq_nocase(span_from_offset(s, s.len - suffix.len), suffix);
 }
 
 ssize_t span_find_byte(struct span s, char c)

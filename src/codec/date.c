@@ -127,9 +127,9 @@ size_t date_format_http(int64_t us, char *to)
 {
     int fraction;
     struct instant_civil c = split_time(us, &fraction);
-    int len = snprintf(to, DATE_TEXT_BYTES, "%s, %02d %s %04d %02d:%02d:%02d GMT",
-                       day_names[c.weekday], c.day, month_names[c.month - 1], c.year, c.hour,
-                       c.minute, c.second);
+    int len =
+        snprintf(to, DATE_TEXT_BYTES, "%s, %02d %s %04d %02d:%02d:%02d GMT", day_names[c.weekday],
+                 c.day, month_names[c.month - 1], c.year, c.hour, c.minute, c.second);
     return size_min((size_t)len, DATE_TEXT_BYTES - 1);
 }
 

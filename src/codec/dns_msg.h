@@ -80,7 +80,7 @@ MUST_USE int dns_msg_parse(struct dns_msg *out, struct span bytes, struct arena 
 
 /* Building: start, then records section by section, then finish. What does not fit sets the TC bit and
  * is left out, whole. */
-struct dns_writer {
+struct dns_msg_writer {
     /* private */
     uint8_t *at; /* borrowed */
     size_t room;
@@ -93,12 +93,12 @@ struct dns_writer {
 
 /* Head and question. `room` bounds the message (DNS_UDP_BYTES, the peer's udp_bytes, DNS_MESSAGE_BYTES) and must
  * hold the question: -ERR_LIMIT otherwise; -ERR_PROTO for a name that is none. */
-MUST_USE int dns_writer_start(struct dns_writer *w, void *to, size_t room,
-                              const struct dns_head *head, const struct dns_question *question);
+MUST_USE int dns_msg_start(struct dns_msg_writer *w, void *to, size_t room,
+                           const struct dns_head *head, const struct dns_question *question);
 /* A, AAAA, CNAME, PTR, NS, SRV, or `raw` for others; sections in their order. -ERR_PROTO for a bad name. */
-MUST_USE int dns_writer_add(struct dns_writer *w, const struct dns_record *record);
+MUST_USE int dns_msg_add(struct dns_msg_writer *w, const struct dns_record *record);
 /* Adds our OPT record if `udp_bytes` is not 0, fixes the counts; returns the length. */
-size_t dns_writer_finish(struct dns_writer *w, uint16_t udp_bytes);
+size_t dns_msg_finish(struct dns_msg_writer *w, uint16_t udp_bytes);
 /* The address that a reverse name ("1.0.0.10.in-addr.arpa", nibbles under ip6.arpa) asks for. */
-MUST_USE int dns_reverse_ip(struct span name, struct ip *out);
+MUST_USE int dns_msg_reverse_ip(struct span name, struct ip *out);
 #endif

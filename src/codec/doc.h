@@ -14,10 +14,10 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define DOC_DEPTH_MAX 64            /* levels of lists and maps */
-#define DOC_NODES_MAX 2000000       /* of all documents of one text, aliases expanded */
-#define DOC_BYTES_MAX (64UL << 20)  /* of one text */
-#define DOC_ANCHORS_MAX 1000        /* of one YAML document */
+#define DOC_DEPTH_MAX 64           /* levels of lists and maps */
+#define DOC_NODES_MAX 2000000      /* of all documents of one text, aliases expanded */
+#define DOC_BYTES_MAX (64UL << 20) /* of one text */
+#define DOC_ANCHORS_MAX 1000       /* of one YAML document */
 
 enum doc_kind { DOC_NULL, DOC_BOOL, DOC_INT, DOC_DOUBLE, DOC_TEXT, DOC_LIST, DOC_MAP };
 

@@ -40,7 +40,8 @@ static int decode_body(struct span body, struct arena *arena, struct pem_block *
     while (body.at != NULL) {
         struct span line = span_trim(cut_line(&body));
         if (span_find_byte(line, ':') >= 0) {
-            return err_set(err, -ERR_PROTO, "pem: '%.*s' block has headers; encrypted keys are not read",
+            return err_set(err, -ERR_PROTO,
+                           "pem: '%.*s' block has headers; encrypted keys are not read",
                            SPAN_ARG(out->label));
         }
         if (line.len > 0) {

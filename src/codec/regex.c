@@ -255,8 +255,8 @@ bool regex_find(const struct regex *re, struct span text, size_t from, struct sp
         mem_free(places);
     }
     for (size_t i = 0; i < count && found; i++) {
-        bool took_part = i * 2 < re->slot_count && best[2 * i] != NO_PLACE &&
-                         best[2 * i + 1] != NO_PLACE;
+        bool took_part =
+            i * 2 < re->slot_count && best[2 * i] != NO_PLACE && best[2 * i + 1] != NO_PLACE;
         groups[i] = took_part ? span_from(text.at + best[2 * i], best[2 * i + 1] - best[2 * i])
                               : SPAN_EMPTY;
     }
@@ -279,7 +279,8 @@ int regex_check_substitution(const struct regex *re, struct span substitution, s
         i++;
         char c = i < substitution.len ? substitution.at[i] : '\0';
         if (c >= '0' && c <= '9' && (size_t)(c - '0') > re->group_count) {
-            return err_set(err, -ERR_CONFIG, "substitution '%.*s': the regex has %zu groups, not %c",
+            return err_set(err, -ERR_CONFIG,
+                           "substitution '%.*s': the regex has %zu groups, not %c",
                            SPAN_ARG(substitution), (size_t)re->group_count, c);
         }
         if (c != '\\' && (c < '0' || c > '9')) {
@@ -300,8 +301,8 @@ static int put_substitution(struct span substitution, const struct span *groups,
             continue;
         }
         c = substitution.at[++i];
-        failed = c >= '0' && c <= '9' ? buf_append_span(out, groups[c - '0'])
-                                      : buf_append_byte(out, c);
+        failed =
+            c >= '0' && c <= '9' ? buf_append_span(out, groups[c - '0']) : buf_append_byte(out, c);
     }
     return failed;
 }
@@ -314,8 +315,7 @@ int regex_replace(const struct regex *re, struct span text, struct span substitu
     size_t last = SIZE_MAX; /* where the last match ended */
     int failed = 0;
     text.at = text.at ? text.at : "";
-    while (failed == 0 && at <= text.len &&
-           regex_find(re, text, at, groups, REGEX_GROUPS_MAX)) {
+    while (failed == 0 && at <= text.len && regex_find(re, text, at, groups, REGEX_GROUPS_MAX)) {
         size_t start = (size_t)(groups[0].at - text.at);
         failed = buf_append(out, text.at + at, start - at);
         at = start;

@@ -245,8 +245,8 @@ static uint16_t emit_node(struct compiler *c, const struct regex_node *node, uin
     case REGEX_GROUP:
         return emit_group(c, node, next);
     case REGEX_ASSERT:
-        return emit(c, (struct regex_inst){
-                           .op = REGEX_OP_ASSERT, .low = (uint8_t)node->place, .x = next});
+        return emit(
+            c, (struct regex_inst){.op = REGEX_OP_ASSERT, .low = (uint8_t)node->place, .x = next});
     }
     ASSERT(!"node has a kind");
     return 0;

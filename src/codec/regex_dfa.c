@@ -167,7 +167,7 @@ static bool build(struct builder *b)
     close_over(b, depth, true, false);
     (void)intern(b, true); /* state 1: the start, apart, since here the text begins */
     for (size_t state = 0; state < b->state_count; state++) {
-        for (size_t class = 0; class < b->class_count; class++) {
+        for (size_t class = 0; class < b->class_count; class ++) {
             size_t next = step(b, state, class);
             if (next == STATES_MAX || b->visits > VISITS_MAX) {
                 return false;

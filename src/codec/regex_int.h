@@ -36,8 +36,8 @@ struct regex_range {
 
 struct regex_node {
     enum regex_kind kind;
-    struct regex_node *prev; /* the sibling before */
-    struct regex_node *last; /* the last child */
+    struct regex_node *prev;          /* the sibling before */
+    struct regex_node *last;          /* the last child */
     const struct regex_range *ranges; /* sorted, apart */
     size_t range_count;
     uint32_t min, max; /* REPEAT; max may be REGEX_FOREVER */
@@ -88,7 +88,8 @@ struct regex {
     uint16_t set_count;
     uint16_t start;
     uint32_t group_count;
-    uint32_t slot_count; /* that SAVE instructions use: two a kept group, the whole match included */
+    uint32_t
+        slot_count; /* that SAVE instructions use: two a kept group, the whole match included */
 };
 
 static inline bool regex_takes(const struct regex *re, const struct regex_inst *inst,

@@ -5,7 +5,12 @@
 
 #define CLASS_RANGES_MAX 512
 
-enum { FLAG_FOLD = 1u << 0, FLAG_LINES = 1u << 1, FLAG_DOT_ALL = 1u << 2, FLAG_SWAP_LAZY = 1u << 3 };
+enum {
+    FLAG_FOLD = 1u << 0,
+    FLAG_LINES = 1u << 1,
+    FLAG_DOT_ALL = 1u << 2,
+    FLAG_SWAP_LAZY = 1u << 3
+};
 
 struct parser {
     struct span rest;
@@ -18,7 +23,8 @@ struct parser {
 };
 
 /* A class under construction. */
-struct class {
+struct class
+{
     struct regex_range ranges[CLASS_RANGES_MAX];
     size_t count;
 };
@@ -179,10 +185,20 @@ static const struct {
     const char *name;
     const char *pairs;
 } named_classes[] = {
-    {"alnum", "09AZaz"}, {"alpha", "AZaz"},  {"ascii", "\x01\x7f"}, {"blank", "\t\t  "},
-    {"cntrl", "\x01\x1f\x7f\x7f"},           {"digit", "09"},       {"graph", "!~"},
-    {"lower", "az"},     {"print", " ~"},    {"punct", "!/:@[`{~"}, {"space", "\t\r  "},
-    {"upper", "AZ"},     {"word", "09AZaz__"},                      {"xdigit", "09AFaf"},
+    {"alnum", "09AZaz"},
+    {"alpha", "AZaz"},
+    {"ascii", "\x01\x7f"},
+    {"blank", "\t\t  "},
+    {"cntrl", "\x01\x1f\x7f\x7f"},
+    {"digit", "09"},
+    {"graph", "!~"},
+    {"lower", "az"},
+    {"print", " ~"},
+    {"punct", "!/:@[`{~"},
+    {"space", "\t\r  "},
+    {"upper", "AZ"},
+    {"word", "09AZaz__"},
+    {"xdigit", "09AFaf"},
 };
 
 static const struct {
@@ -302,7 +318,8 @@ static int cut_escape(struct parser *p, uint32_t *rune)
         return 0;
     }
     if (c == 'p' || c == 'P') {
-        return bad(p, "Unicode classes (\\p) are not supported; list ranges, as [\\x{400}-\\x{4ff}]");
+        return bad(p,
+                   "Unicode classes (\\p) are not supported; list ranges, as [\\x{400}-\\x{4ff}]");
     }
     if (c >= '1' && c <= '9') {
         return bad(p, "back references are not supported");

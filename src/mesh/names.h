@@ -4,8 +4,8 @@
  * Envoy's and Kubernetes' words, spelled once. */
 
 /* Labels and annotations of namespaces and pods (istio.io "resource labels", "resource annotations"). */
-#define LABEL_INJECTION "istio-injection"        /* namespace: enabled, disabled */
-#define LABEL_INJECT "sidecar.istio.io/inject"   /* pod: true, false */
+#define LABEL_INJECTION "istio-injection"      /* namespace: enabled, disabled */
+#define LABEL_INJECT "sidecar.istio.io/inject" /* pod: true, false */
 #define LABEL_REVISION "istio.io/rev"
 #define LABEL_TAG "istio.io/tag"
 #define LABEL_DATAPLANE_MODE "istio.io/dataplane-mode"

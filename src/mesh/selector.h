@@ -32,5 +32,5 @@ MUST_USE int selector_parse(struct span text, struct arena *arena, struct select
                             struct err *err);
 bool selector_matches(const struct selector *s, const struct label *labels, size_t count);
 /* The value of a label; NULL `at` when absent. */
-struct span label_get(const struct label *labels, size_t count, struct span key);
+struct span selector_label(const struct label *labels, size_t count, struct span key);
 #endif
