@@ -119,7 +119,8 @@ def _own_pair(identity):
 
 
 def _common(identity, trust, sans=None, alpn=(), params=None):
-    """identity: Identity, or {"sds": ConfigSource, "name": ..., "trust_name": ...}."""
+    """identity: Identity, or {"name": ..., "trust_name": ..., "sds": source, "trust_sds": source}. A source
+    of secrets gives one secret each, so files are two; a stream is one for both."""
     common = {}
     if alpn:
         common["alpn_protocols"] = list(alpn)
@@ -134,8 +135,8 @@ def _common(identity, trust, sans=None, alpn=(), params=None):
         common["tls_certificate_sds_secret_configs"] = [{"name": identity["name"], "sds_config": sds}]
         common["combined_validation_context"] = {
             "default_validation_context": match,
-            "validation_context_sds_secret_config": {"name": identity["trust_name"],
-                                                     "sds_config": sds}}
+            "validation_context_sds_secret_config": {
+                "name": identity["trust_name"], "sds_config": identity.get("trust_sds", sds)}}
         return common
     common["tls_certificates"] = _own_pair(identity)
     common["validation_context"] = {"trusted_ca": {"filename": str(trust)}, **match}
@@ -214,6 +215,13 @@ def cluster(name, *ports, tls=None, http2=False, eds=None, typed=True, **more):
 NO_LIMITS = {"thresholds": [{"priority": "DEFAULT", "max_connections": 1000000000,
                              "max_pending_requests": 1000000000, "max_requests": 1000000000,
                              "max_retries": 1000000000}]}
+
+
+def http1(**options):
+    """HTTP/1.1 upstream with these Http1ProtocolOptions."""
+    return {"typed_extension_protocol_options": {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": _HTTP_OPTIONS, "explicit_http_config": {"http_protocol_options": options}}}}
 
 
 def same_protocol():

@@ -1,19 +1,30 @@
 """A proxy under test: mesh, or Envoy in its place. Both take the same bootstrap."""
 
+import functools
 import http.client
 import json
 import os
+import subprocess
 
 from . import config
 from .proc import Process, find_envoy, find_mesh
 
 
+@functools.lru_cache
 def subject():
-    """("mesh", path), or ("envoy", path) when there is no mesh or SUBJECT=envoy asks for it."""
+    """("mesh", path), or ("envoy", path) when SUBJECT=envoy asks for it or mesh has no proxy yet."""
     mesh = find_mesh()
-    if os.environ.get("SUBJECT", "") != "envoy" and mesh:
+    if os.environ.get("SUBJECT", "") != "envoy" and mesh and _has_proxy(mesh):
         return "mesh", mesh
     return "envoy", find_envoy()
+
+
+def _has_proxy(mesh):
+    try:
+        return subprocess.run([mesh, "proxy", "--help"], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=20, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 class Proxy(Process):
