@@ -86,7 +86,7 @@ libs = -Wl,--start-group $(B)/$(1)/libmesh.a $(LIBS:%=$(VENDOR_$(LIBC_$(1)))/lib
 
 # --- what people type --------------------------------------------------------------------------------------------
 
-.PHONY: all dev asan tsan test unit fuzz bench demo image install deps lint clean help vendor FORCE
+.PHONY: all dev asan tsan test unit fuzz fuzz-all bench demo image install deps lint clean help vendor FORCE
 all: $(B)/mesh
 dev: $(B)/dev/mesh
 
@@ -99,8 +99,10 @@ help:
 #= make unit T=base/arena     one unit test (also tests/sim: T=sim/NAME), or with T=base all of a folder
 #= make asan, tsan    the tests under AddressSanitizer + UBSan, or ThreadSanitizer, with build/asan/mesh, build/tsan/mesh
 #= make fuzz T=h1_parse SECS=60    fuzz one parser; inputs that crash it are kept in tests/corpus
+#= make fuzz-all SECS=360        fuzz every parser, the ones that changed last first
 #= make bench         beside nginx, HAProxy, Envoy and the floors: ratios, build/bench/results.json; QUICK=1: 2 minutes
 #= make lint          format, clang-tidy, cppcheck, layers, names, globals, scripts
+#= make format        rewrite the sources in the one true format
 #= make image         a container image with the binary and nothing else
 #= make install       PREFIX=/usr/local, DESTDIR=
 #= make deps          install what the targets above need and the machine lacks
@@ -267,13 +269,37 @@ $(BENCH): $(B)/bench/%: tests/bench/floor/%.c tests/bench/floor/floor.c tests/be
 	@mkdir -p $(@D)
 	@echo "  bench $<"
 	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(filter %.c,$^) -o $@
+fuzz-all: $(FUZZERS) | $(B)/deps/fuzz $(B)/deps/test
+	@tests/fuzz --all $(SECS)
+
 bench: $(B)/mesh $(BENCH) $(VENV)/.ok | $(B)/deps/bench
 	@$(VENV)/bin/python tests/bench/bench.py
 
 # --- lint --------------------------------------------------------------------------------------------------------
 
-lint: $(B)/deps/lint $(B)/dev/libmesh.a $(GENERATED)
-	@tests/lint/run
+# clang-tidy is slow, so each file has a stamp that is as fresh as its dev object (which follows its headers).
+OURS := $(filter %.c %.h,$(call rwildcard,src,*.c) $(call rwildcard,src,*.h) $(call rwildcard,tests,*.c) \
+          $(call rwildcard,tests,*.h))
+TIDY := $(SRC:%.c=$(B)/lint/%.tidy)
+$(TIDY): $(B)/lint/%.tidy: %.c $(B)/dev/%.o .clang-tidy | $(B)/deps/lint
+	@mkdir -p $(@D)
+	@echo "  tidy $<"
+	@clang-tidy --quiet $< -- $(CF_ALL) -Wno-error $(CF_dev) $(CF_glibc) > $@.out 2>&1 || { cat $@.out; exit 1; }
+	@touch $@
+$(B)/lint/%.format: % .clang-format tests/requirements.txt | $(VENV)/.ok
+	@mkdir -p $(@D)
+	@$(VENV)/bin/clang-format --dry-run -Werror $< 2> $@.out || { \
+	  echo "$<: not formatted; make format"; head -n 1 $@.out; exit 1; }
+	@touch $@
 
-image:
-	@tests/image
+.PHONY: format
+format: | $(VENV)/.ok
+	@$(VENV)/bin/clang-format -i $(OURS)
+
+.PHONY: lint-files
+lint-files: $(OURS:%=$(B)/lint/%.format) $(TIDY)
+lint: $(B)/dev/libmesh.a $(B)/deps/lint
+	@bad=0; $(MAKE) -k lint-files || bad=1; tests/lint/run || bad=1; exit $$bad
+
+image: $(B)/mesh $(B)/deps/image
+	@vendor/image.sh $(B)/mesh $(VERSION)

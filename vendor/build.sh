@@ -42,7 +42,7 @@ if [ ! -e "$result/.ok" ]; then
     *-j* | *jobserver*) jobs= ;;
     *) jobs=-j$(nproc) ;;
     esac
-    # shellcheck disable=SC2086 # an option or nothing
+
     ${MAKE:-make} $jobs --no-print-directory -C "$here" FLAVOUR="$flavour" S="$work/src" B="$work" D="$result" 9>&-
     touch "$result/.ok"
     rm -rf "$work"

@@ -11,7 +11,7 @@ cat > "${out%.c}.h" << END
 #ifndef $guard
 #define $guard
 #include "base/embed.h"
-extern const struct embed $table[];
+extern const struct embed ${table}[];
 #endif
 END
 find "$folder" -type f ! -name '.*' -printf '%s %P\n' | LC_ALL=C sort -k2 | awk -v folder="$folder" -v table="$table" '
