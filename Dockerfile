@@ -1,0 +1,13 @@
+# The image is the binary and nothing else. This file builds it from source with no other tool than docker or podman:
+#   docker build --build-arg VERSION=$(git describe --tags --always) -t mesh .
+# `make image` puts the binary of this machine through the second stage alone.
+FROM debian:trixie AS build
+ARG VERSION=unknown
+RUN apt-get update && apt-get install -y --no-install-recommends make
+COPY . /src
+RUN make -C /src VERSION="$VERSION"
+
+FROM scratch
+COPY --from=build /src/build/mesh /mesh
+USER 1337:1337
+ENTRYPOINT ["/mesh"]
