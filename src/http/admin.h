@@ -18,8 +18,8 @@ typedef void (*admin_page)(void *arg, const struct http_request *rq, struct admi
 /* Serves "/" and "/help" with the index of pages. Texts are static. */
 struct admin *admin_new(struct http_server *s, const char *title);
 /* `methods` as http_server_route ("GET"; HEAD comes with it). */
-void admin_add(struct admin *a, const char *methods, const char *path, const char *help, admin_page page,
-               void *arg);
+void admin_add(struct admin *a, const char *methods, const char *path, const char *help,
+               admin_page page, void *arg);
 /* A name in the query ("format" of "?format=json"), undecoded; NULL `at` when absent, empty when it has no
  * value. */
 struct span admin_query(const struct http_request *rq, struct span name);

@@ -8,9 +8,22 @@
 #include "http/http_server.h"
 
 enum grpc_status {
-    GRPC_OK, GRPC_CANCELLED, GRPC_UNKNOWN, GRPC_INVALID_ARGUMENT, GRPC_DEADLINE_EXCEEDED, GRPC_NOT_FOUND,
-    GRPC_ALREADY_EXISTS, GRPC_PERMISSION_DENIED, GRPC_RESOURCE_EXHAUSTED, GRPC_FAILED_PRECONDITION,
-    GRPC_ABORTED, GRPC_OUT_OF_RANGE, GRPC_UNIMPLEMENTED, GRPC_INTERNAL, GRPC_UNAVAILABLE, GRPC_DATA_LOSS,
+    GRPC_OK,
+    GRPC_CANCELLED,
+    GRPC_UNKNOWN,
+    GRPC_INVALID_ARGUMENT,
+    GRPC_DEADLINE_EXCEEDED,
+    GRPC_NOT_FOUND,
+    GRPC_ALREADY_EXISTS,
+    GRPC_PERMISSION_DENIED,
+    GRPC_RESOURCE_EXHAUSTED,
+    GRPC_FAILED_PRECONDITION,
+    GRPC_ABORTED,
+    GRPC_OUT_OF_RANGE,
+    GRPC_UNIMPLEMENTED,
+    GRPC_INTERNAL,
+    GRPC_UNAVAILABLE,
+    GRPC_DATA_LOSS,
     GRPC_UNAUTHENTICATED,
 };
 const char *grpc_status_name(enum grpc_status status);
@@ -44,7 +57,7 @@ struct grpc_stream *grpc_call(struct http_client *c, const char *path, const str
                               size_t field_count, int64_t deadline_ms, const struct grpc_events *ev,
                               void *arg);
 /* Queued before the connection is up. Negative when the call has ended. */
-MUST_USE int grpc_send(struct grpc_stream *g, struct span message);
+int grpc_send(struct grpc_stream *g, struct span message);
 /* Bytes not yet handed to the kernel. */
 size_t grpc_queued(const struct grpc_stream *g);
 /* Client: no more messages from us. */
@@ -58,6 +71,7 @@ struct http_stream *grpc_http(struct grpc_stream *g);
 const struct head *grpc_head(const struct grpc_stream *g);
 
 /* Server: a method; `on_call` answers the events and argument of each call. */
-typedef void (*grpc_on_call)(void *service, struct grpc_stream *g, const struct grpc_events **ev, void **arg);
+typedef void (*grpc_on_call)(void *service, struct grpc_stream *g, const struct grpc_events **ev,
+                             void **arg);
 void grpc_serve(struct http_server *s, const char *path, grpc_on_call on_call, void *service);
 #endif

@@ -18,12 +18,20 @@ enum head_known {
 #define HEAD_KNOWN_ENUM(id, name) HEAD_##id,
     HEADER_NAMES(HEAD_KNOWN_ENUM)
 #undef HEAD_KNOWN_ENUM
-    HEAD_KNOWN_COUNT
+        HEAD_KNOWN_COUNT
 };
 
 enum head_method {
-    METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE,
-    METHOD_CONNECT, METHOD_OPTIONS, METHOD_TRACE, METHOD_PATCH,
+    METHOD_OTHER,
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_DELETE,
+    METHOD_CONNECT,
+    METHOD_OPTIONS,
+    METHOD_TRACE,
+    METHOD_PATCH,
 };
 
 #define HEAD_LENGTH_UNKNOWN (-1) /* chunked, or until the stream ends */
@@ -43,9 +51,10 @@ struct head {
     uint8_t http_minor;     /* 1 or 0 for HTTP/1.x; unused for HTTP/2 */
     bool http2;             /* as it arrived */
     int64_t content_length; /* HEAD_LENGTH_UNKNOWN or the declared number */
-    struct span upgrade;    /* "websocket" when an upgrade is asked for or accepted (Extended CONNECT in h2) */
-    struct header *fields;  /* in order, duplicates kept */
-    uint8_t *known;         /* enum head_known of each field */
+    struct span
+        upgrade; /* "websocket" when an upgrade is asked for or accepted (Extended CONNECT in h2) */
+    struct header *fields; /* in order, duplicates kept */
+    uint8_t *known;        /* enum head_known of each field */
     size_t count;
     /* private */
     size_t room;
@@ -74,4 +83,6 @@ struct span head_get_known(const struct head *h, enum head_known id);
 enum head_known head_known_of(struct span lower_name);
 struct span head_known_name(enum head_known id);
 enum head_method head_method_of(struct span method);
+/* host or host:port, host a name, IPv4 or [IPv6] (RFC 3986 section 3.2.2), not empty, no user info. */
+bool head_authority_is_valid(struct span authority);
 #endif

@@ -9,10 +9,10 @@
 #include "tls/tls_ctx.h"
 
 struct http_client_spec {
-    struct span origin;        /* "http://host:port", "https://...", "unix:/path" */
-    struct span authority;     /* :authority or Host; empty = from the origin ("localhost" for unix) */
-    bool http2;                /* prior knowledge, or ALPN h2 only */
-    struct tls_ctx *tls;       /* for https; a reference is kept */
+    struct span origin;    /* "http://host:port", "https://...", "unix:/path" */
+    struct span authority; /* :authority or Host; empty = from the origin ("localhost" for unix) */
+    bool http2;            /* prior knowledge, or ALPN h2 only */
+    struct tls_ctx *tls;   /* for https; a reference is kept */
     struct resolver *resolver; /* borrowed; NULL = only IP addresses and unix sockets */
     int64_t connect_ms;        /* 0 = 5 s */
     unsigned conns;            /* 0 = 1 */
@@ -25,8 +25,8 @@ void http_client_free(struct http_client *c);
 
 /* Streaming: `on_stream` gives the stream to send on, or NULL with why. */
 struct http_client_wait;
-struct http_client_wait *http_client_open(struct http_client *c, const struct http_stream_events *ev,
-                                          void *arg,
+struct http_client_wait *http_client_open(struct http_client *c,
+                                          const struct http_stream_events *ev, void *arg,
                                           void (*on_stream)(void *arg, struct http_stream *s,
                                                             const struct err *err));
 void http_client_cancel(struct http_client_wait *w);

@@ -33,14 +33,14 @@ struct http_stream;
 
 /* Why a stream or connection ended early. http_reset_name gives the text. */
 enum http_reset {
-    HTTP_RESET_NONE,       /* both directions ended in order */
-    HTTP_RESET_PEER,       /* RST_STREAM, or the connection was reset or closed in the middle */
-    HTTP_RESET_REFUSED,    /* REFUSED_STREAM, GOAWAY below our id, or an idle connection was closed before
+    HTTP_RESET_NONE,    /* both directions ended in order */
+    HTTP_RESET_PEER,    /* RST_STREAM, or the connection was reset or closed in the middle */
+    HTTP_RESET_REFUSED, /* REFUSED_STREAM, GOAWAY below our id, or an idle connection was closed before
                               the first byte of the response: the request may be sent again safely */
-    HTTP_RESET_PROTO,      /* the peer broke HTTP */
-    HTTP_RESET_LIMIT,      /* one of our limits */
+    HTTP_RESET_PROTO, /* the peer broke HTTP */
+    HTTP_RESET_LIMIT, /* one of our limits */
     HTTP_RESET_TIMEOUT,
-    HTTP_RESET_LOCAL,      /* we closed the connection */
+    HTTP_RESET_LOCAL, /* we closed the connection */
 };
 const char *http_reset_name(enum http_reset why);
 
@@ -60,18 +60,19 @@ struct http_stream_events {
 };
 
 struct http_limits {
-    uint32_t head_bytes;        /* default 64 KiB; 431 beyond */
-    uint32_t fields;            /* default 100; 431 beyond */
-    uint32_t streams;           /* concurrent, per connection; default 100 */
-    uint32_t stream_window;     /* h2 initial window and held-body limit; default 64 KiB */
-    uint32_t conn_window;       /* h2; default 1 MiB */
-    uint32_t queue_bytes;       /* most bytes queued per stream before the sender must wait; 64 KiB */
-    int64_t head_ms;            /* a request head must be complete within; default 60 s */
-    int64_t idle_ms;            /* no stream for so long closes the connection; default 1 h */
-    int64_t half_close_ms;      /* h1 server: a client that ended its side gets its answer for so long before
+    uint32_t head_bytes;    /* default 64 KiB; 431 beyond */
+    uint32_t fields;        /* default 100; 431 beyond */
+    uint32_t streams;       /* concurrent, per connection; default 100 */
+    uint32_t stream_window; /* h2 initial window and held-body limit; default 64 KiB */
+    uint32_t conn_window;   /* h2; default 1 MiB */
+    uint32_t queue_bytes;   /* most bytes queued per stream before the sender must wait; 64 KiB */
+    int64_t head_ms;        /* a request head must be complete within; default 60 s */
+    int64_t idle_ms;        /* no stream for so long closes the connection; default 1 h */
+    int64_t
+        half_close_ms; /* h1 server: a client that ended its side gets its answer for so long before
                                    it is taken for gone; default 10 s */
-    uint32_t requests;          /* then Connection: close or GOAWAY; 0 = no limit */
-    uint32_t resets;            /* h2: streams reset by the peer, or by us for its mistakes, beyond what 20 a
+    uint32_t requests; /* then Connection: close or GOAWAY; 0 = no limit */
+    uint32_t resets;   /* h2: streams reset by the peer, or by us for its mistakes, beyond what 20 a
                                    second allow (rapid reset); default 500 */
 };
 extern const struct http_limits http_limits_default;
@@ -93,14 +94,14 @@ struct http_conn_events {
 enum http_proto { HTTP_PROTO_1, HTTP_PROTO_2 };
 
 struct http_conn_spec {
-    struct io *io;            /* taken */
+    struct io *io; /* taken */
     enum http_proto proto;
     bool server;
-    struct span first_bytes;  /* already read from io; copied if needed */
+    struct span first_bytes;          /* already read from io; copied if needed */
     const struct http_limits *limits; /* borrowed for the connection's life */
     const struct http_conn_events *events;
     void *arg;
-    struct span scheme;       /* of requests that arrive: "http" or "https"; static */
+    struct span scheme; /* of requests that arrive: "http" or "https"; static */
 };
 
 /* Never NULL: a failure is told by on_gone in this turn or later. */
@@ -115,7 +116,8 @@ uint64_t http_conn_served(const struct http_conn *c);
 /* Which rule the peer broke, in static text, or NULL. */
 const char *http_conn_why(const struct http_conn *c);
 /* Client: opens a stream; send the head next. NULL when there is no room. */
-struct http_stream *http_conn_request(struct http_conn *c, const struct http_stream_events *ev, void *arg);
+struct http_stream *http_conn_request(struct http_conn *c, const struct http_stream_events *ev,
+                                      void *arg);
 /* No new streams (Connection: close on the next response, or GOAWAY); closes when the last has ended. */
 void http_conn_drain(struct http_conn *c);
 /* Closes now: streams get on_close(HTTP_RESET_LOCAL), then on_gone. */
@@ -129,12 +131,12 @@ void http_stream_set_events(struct http_stream *s, const struct http_stream_even
 /* Sends our head (request, response, or 1xx). `head` is borrowed for the call. Framing is chosen here:
  * content-length as declared, else chunked or until-close for HTTP/1.0. With `end` nothing follows. The
  * bytes may leave together with the first data of the same turn. 0, or a negative code when the stream is
- * no longer writable (on_close follows or has come). */
-MUST_USE int http_stream_head(struct http_stream *s, const struct head *head, bool end);
+ * no longer writable (on_close follows or has come, so a caller may leave the answer unread). */
+int http_stream_head(struct http_stream *s, const struct head *head, bool end);
 /* Body bytes; copied if they can not leave now. Takes all, whatever is queued: the caller watches
  * http_stream_queued and waits for on_drained above its limit. */
-MUST_USE int http_stream_data(struct http_stream *s, struct span data, bool end);
-MUST_USE int http_stream_trailers(struct http_stream *s, const struct head *trailers);
+int http_stream_data(struct http_stream *s, struct span data, bool end);
+int http_stream_trailers(struct http_stream *s, const struct head *trailers);
 size_t http_stream_queued(const struct http_stream *s);
 /* Gives credit back for `bytes` that on_data brought. */
 void http_stream_consume(struct http_stream *s, size_t bytes);
@@ -142,6 +144,6 @@ void http_stream_consume(struct http_stream *s, size_t bytes);
  * not be kept. */
 void http_stream_reset(struct http_stream *s, enum http_reset why);
 /* Server, complete answers in one call: used for errors and small handlers. */
-MUST_USE int http_stream_reply(struct http_stream *s, unsigned status, struct span content_type,
-                               struct span body);
+int http_stream_reply(struct http_stream *s, unsigned status, struct span content_type,
+                      struct span body);
 #endif

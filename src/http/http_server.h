@@ -13,17 +13,18 @@
 struct http_request {
     struct http_stream *stream;
     const struct head *head;
-    struct span path;   /* without query */
-    struct span query;  /* without '?' */
-    struct span body;   /* whole; empty for streaming handlers */
+    struct span path;  /* without query */
+    struct span query; /* without '?' */
+    struct span body;  /* whole; empty for streaming handlers */
 };
 
 struct http_server;
 /* Answers with http_stream_reply, or keeps the stream (http_stream_set_events) and answers later. */
 typedef void (*http_handler)(void *arg, const struct http_request *rq);
 
-MUST_USE int http_server_new(struct http_server **out, struct loop *loop, const struct listener_spec *where,
-                             struct tls_ctx *tls, struct err *err);
+MUST_USE int http_server_new(struct http_server **out, struct loop *loop,
+                             const struct listener_spec *where, struct tls_ctx *tls,
+                             struct err *err);
 const struct addr *http_server_addr(const struct http_server *s);
 /* `path` exact, or ending in '*' for a prefix; longest wins. `streaming`: called at the head, and the
  * handler takes over the stream's events. `methods`: comma-separated, others get 405. */

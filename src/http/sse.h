@@ -8,9 +8,9 @@ struct sse;
 struct sse_spec {
     const struct header *fields; /* more response fields */
     size_t field_count;
-    int64_t beat_ms;             /* a comment line keeps intermediaries from closing; 0 = 15 s */
-    size_t queue_max;            /* a reader that falls behind by more is closed; 0 = 1 MiB */
-    void (*on_gone)(void *arg);  /* once; `sse` is gone. Not after sse_end */
+    int64_t beat_ms;            /* a comment line keeps intermediaries from closing; 0 = 15 s */
+    size_t queue_max;           /* a reader that falls behind by more is closed; 0 = 1 MiB */
+    void (*on_gone)(void *arg); /* once; `sse` is gone. Not after sse_end */
     void *arg;
 };
 
