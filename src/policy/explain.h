@@ -2,6 +2,8 @@
 #define POLICY_EXPLAIN_H
 /* Why a decision fell as it did, one line per step, for `routes`, `authz explain` and the API. On the data
  * path the pointer is NULL and nothing is formatted. */
+#include <stdarg.h>
+
 #include "base/buf.h"
 #include "base/compiler.h"
 

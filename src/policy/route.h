@@ -21,12 +21,18 @@ enum route_action { ROUTE_FORWARD, ROUTE_REDIRECT, ROUTE_DIRECT };
 struct route_header_op {
     /* HeaderValueOption.append_action: APPEND_IF_EXISTS_OR_ADD, OVERWRITE_IF_EXISTS_OR_ADD, ADD_IF_ABSENT,
      * OVERWRITE_IF_EXISTS; removals come first in each list, as in Envoy. */
-    enum { ROUTE_HEADER_APPEND, ROUTE_HEADER_SET, ROUTE_HEADER_ADD_IF_ABSENT, ROUTE_HEADER_REMOVE,
-           ROUTE_HEADER_SET_IF_PRESENT } op;
-    struct span name; /* lower case */
+    enum {
+        ROUTE_HEADER_APPEND,
+        ROUTE_HEADER_SET,
+        ROUTE_HEADER_ADD_IF_ABSENT,
+        ROUTE_HEADER_REMOVE,
+        ROUTE_HEADER_SET_IF_PRESENT
+    } op;
+    struct span name;  /* lower case */
     struct span value; /* text; may hold %OPERATORS%, then `formatted` is set */
     bool formatted;
-    bool keep_empty;   /* keep_empty_value: else a value that is empty after formatting adds nothing */
+    bool
+        keep_empty; /* keep_empty_value: else a value that is empty after formatting adds nothing */
 };
 
 struct route_header_ops {
@@ -49,29 +55,37 @@ struct route_cluster { /* one weighted destination */
 /* typed_per_filter_config for one filter, named as in the connection manager's list. */
 struct route_override {
     struct span filter;
-    bool disabled;              /* FilterConfig.disabled, or RBACPerRoute without rbac */
-    const struct rbac *rules;   /* in place of the filter's own; NULL = none */
+    bool disabled;            /* FilterConfig.disabled, or RBACPerRoute without rbac */
+    const struct rbac *rules; /* in place of the filter's own; NULL = none */
     const struct rbac *shadow;
-    bool deny;                  /* the action of `rules` */
+    bool deny; /* the action of `rules` */
 };
 
 enum { /* retry_on, Envoy's words */
-    RETRY_5XX = 1u << 0, RETRY_GATEWAY_ERROR = 1u << 1, RETRY_RESET = 1u << 2,
-    RETRY_CONNECT_FAILURE = 1u << 3, RETRY_REFUSED_STREAM = 1u << 4, RETRY_RETRIABLE_4XX = 1u << 5,
-    RETRY_STATUS_CODES = 1u << 6, RETRY_RESET_BEFORE_REQUEST = 1u << 7,
-    RETRY_GRPC_CANCELLED = 1u << 8, RETRY_GRPC_DEADLINE = 1u << 9, RETRY_GRPC_INTERNAL = 1u << 10,
-    RETRY_GRPC_EXHAUSTED = 1u << 11, RETRY_GRPC_UNAVAILABLE = 1u << 12,
+       RETRY_5XX = 1u << 0,
+       RETRY_GATEWAY_ERROR = 1u << 1,
+       RETRY_RESET = 1u << 2,
+       RETRY_CONNECT_FAILURE = 1u << 3,
+       RETRY_REFUSED_STREAM = 1u << 4,
+       RETRY_RETRIABLE_4XX = 1u << 5,
+       RETRY_STATUS_CODES = 1u << 6,
+       RETRY_RESET_BEFORE_REQUEST = 1u << 7,
+       RETRY_GRPC_CANCELLED = 1u << 8,
+       RETRY_GRPC_DEADLINE = 1u << 9,
+       RETRY_GRPC_INTERNAL = 1u << 10,
+       RETRY_GRPC_EXHAUSTED = 1u << 11,
+       RETRY_GRPC_UNAVAILABLE = 1u << 12,
 };
 
 struct route_retry {
-    uint32_t on;        /* RETRY_* */
-    uint32_t attempts;  /* retries after the first try; 0 = none */
-    int64_t per_try_ms; /* 0 = none */
+    uint32_t on;             /* RETRY_* */
+    uint32_t attempts;       /* retries after the first try; 0 = none */
+    int64_t per_try_ms;      /* 0 = none */
     int64_t per_try_idle_ms; /* 0 = none */
     int64_t backoff_base_ms, backoff_max_ms;
     const uint16_t *status_codes;
     size_t status_count;
-    bool other_host;    /* previous_hosts predicate */
+    bool other_host;     /* previous_hosts predicate */
     uint32_t host_tries; /* host_selection_retry_max_attempts; default 1 */
 };
 
@@ -79,8 +93,8 @@ struct route_hash { /* one hash_policy entry */
     enum { ROUTE_HASH_HEADER, ROUTE_HASH_COOKIE, ROUTE_HASH_SOURCE_IP, ROUTE_HASH_QUERY } kind;
     struct span name;
     bool terminal;
-    bool cookie_make;      /* a client without the cookie is given one */
-    int64_t cookie_ttl_s;  /* 0 = a session cookie */
+    bool cookie_make;     /* a client without the cookie is given one */
+    int64_t cookie_ttl_s; /* 0 = a session cookie */
     struct span cookie_path;
     const struct header *cookie_attributes;
     size_t cookie_attribute_count;
@@ -103,9 +117,9 @@ struct route {
     size_t cluster_count;
     uint64_t total_weight;
     struct span cluster_header; /* the cluster is named by this request header instead */
-    int64_t timeout_ms;         /* whole request; 0 = none; default 15 s (Envoy RouteAction.timeout) */
-    int64_t idle_ms;            /* -1 = the connection manager's */
-    int64_t max_stream_ms;      /* max_stream_duration; 0 = none */
+    int64_t timeout_ms;    /* whole request; 0 = none; default 15 s (Envoy RouteAction.timeout) */
+    int64_t idle_ms;       /* -1 = the connection manager's */
+    int64_t max_stream_ms; /* max_stream_duration; 0 = none */
     /* max_grpc_timeout: for gRPC requests grpc-timeout (absent: none) takes the place of timeout_ms, capped by
      * this; 0 = no cap. */
     bool grpc_timeout;
@@ -116,21 +130,21 @@ struct route {
     int64_t grpc_stream_max_ms;
     struct route_retry retry;
     struct span prefix_rewrite;
-    size_t matched_prefix_len;  /* what prefix_rewrite replaces; SIZE_MAX = the whole path */
+    size_t matched_prefix_len; /* what prefix_rewrite replaces; SIZE_MAX = the whole path */
     const struct regex *rewrite_regex;
     struct span rewrite_substitution;
-    struct span host_rewrite;   /* literal; empty = keep */
+    struct span host_rewrite; /* literal; empty = keep */
     bool auto_host_rewrite;
     bool append_forwarded_host; /* x-forwarded-host gets the old authority */
     const struct route_hash *hash;
     size_t hash_count;
     const struct route_mirror *mirrors;
     size_t mirror_count;
-    bool websocket;             /* upgrade_configs: "websocket" allowed here */
-    bool websocket_off;         /* forbidden here although the connection manager allows it */
-    bool connect;               /* "CONNECT" with connect_config: the tunnel ends here */
+    bool websocket;     /* upgrade_configs: "websocket" allowed here */
+    bool websocket_off; /* forbidden here although the connection manager allows it */
+    bool connect;       /* "CONNECT" with connect_config: the tunnel ends here */
     bool priority_high;
-    bool attempt_count;         /* include_request_attempt_count: x-envoy-attempt-count upstream */
+    bool attempt_count; /* include_request_attempt_count: x-envoy-attempt-count upstream */
     bool attempt_count_response;
     unsigned no_cluster_status; /* cluster_not_found_response_code; default 503 */
     struct span operation;      /* decorator: the span's name; empty = none */
@@ -148,7 +162,8 @@ struct route {
     /* A weighted cluster's own ops come before `headers`; after them with most_specific_header_mutations_wins,
      * which also turns `headers` round. */
     bool cluster_headers_last;
-    const struct route_override *overrides; /* most specific first: the first for a filter's name counts */
+    const struct route_override
+        *overrides; /* most specific first: the first for a filter's name counts */
     size_t override_count;
 };
 
@@ -174,5 +189,6 @@ const struct route_override *route_override(const struct route *r, const struct 
 /* The path after prefix_rewrite or regex_rewrite (query kept); the same span when there is none. */
 struct span route_rewrite_path(const struct route *r, struct span path, struct arena *arena);
 /* Location of a redirect. */
-struct span route_redirect_location(const struct route *r, const struct traffic *tr, struct arena *arena);
+struct span route_redirect_location(const struct route *r, const struct traffic *tr,
+                                    struct arena *arena);
 #endif

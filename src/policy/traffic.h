@@ -22,8 +22,9 @@ struct traffic {
     struct ip destination_ip;
     uint16_t destination_port;
     struct span sni;
-    bool tls;               /* the downstream connection is TLS */
-    struct span principal;  /* verified: SPIFFE ID (whole URI), else first DNS SAN or subject; else empty */
+    bool tls; /* the downstream connection is TLS */
+    struct span
+        principal; /* verified: SPIFFE ID (whole URI), else first DNS SAN or subject; else empty */
     /* for weights and fractions, uniform; drawn once per request so that a retry decides alike */
     uint64_t random;
 };

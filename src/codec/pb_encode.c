@@ -1,0 +1,331 @@
+/* Protocol buffers: encoding. Messages are written from their last byte to their first, so that the length
+ * of an inner message is known when its header is due; a first pass without a target gives the size. */
+#include "codec/pb.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+struct writer {
+    char *at;   /* one past the free part; NULL = only count */
+    size_t len; /* written so far */
+    bool is_too_deep;
+};
+
+/* A map entry on its way into the order of the keys. */
+struct keyed {
+    const void *entry;
+    const struct pb_field *key;
+    uint32_t place;
+};
+
+static void put(struct writer *w, const void *from, size_t len)
+{
+    w->len += len;
+    if (w->at && len) {
+        w->at -= len;
+        memcpy(w->at, from, len);
+    }
+}
+
+static void put_varint(struct writer *w, uint64_t v)
+{
+    char bytes[10];
+    size_t len = 0;
+    do {
+        bytes[len++] = (char)(uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
+        v >>= 7;
+    } while (v);
+    put(w, bytes, len);
+}
+
+static void put_fixed(struct writer *w, uint64_t v, size_t bytes)
+{
+    char to[8];
+    for (size_t i = 0; i < bytes; i++) {
+        to[i] = (char)(uint8_t)(v >> (8 * i));
+    }
+    put(w, to, bytes);
+}
+
+/* Writes a number in its wire form and returns its wire type. */
+static unsigned put_number(struct writer *w, uint8_t kind, const void *at)
+{
+    uint64_t wide = 0;
+    uint32_t narrow = 0;
+    if (pb_kind_bytes(kind) == 8) {
+        memcpy(&wide, at, sizeof wide);
+    } else if (kind != PB_BOOL) {
+        memcpy(&narrow, at, sizeof narrow);
+    }
+    switch (kind) {
+    case PB_DOUBLE:
+    case PB_FIXED64:
+    case PB_SFIXED64:
+        put_fixed(w, wide, 8);
+        return 1;
+    case PB_FLOAT:
+    case PB_FIXED32:
+    case PB_SFIXED32:
+        put_fixed(w, narrow, 4);
+        return 5;
+    case PB_BOOL: {
+        bool b;
+        memcpy(&b, at, sizeof b);
+        put_varint(w, b);
+        return 0;
+    }
+    case PB_UINT32:
+        put_varint(w, narrow);
+        return 0;
+    case PB_INT32:
+    case PB_ENUM:
+        put_varint(w, (uint64_t)(int64_t)(int32_t)narrow); /* negative ones take ten bytes */
+        return 0;
+    case PB_SINT32:
+        put_varint(w, (narrow << 1) ^ (0 - (narrow >> 31)));
+        return 0;
+    case PB_SINT64:
+        put_varint(w, (wide << 1) ^ (0 - (wide >> 63)));
+        return 0;
+    default:
+        put_varint(w, wide);
+        return 0;
+    }
+}
+
+static void put_tag(struct writer *w, uint32_t number, unsigned wire)
+{
+    put_varint(w, (uint64_t)number << 3 | wire);
+}
+
+static void put_message(struct writer *w, const struct pb_desc *desc, const void *msg, int depth);
+
+/* One value with its tag; depth is that of the message around it. */
+static void put_value(struct writer *w, const struct pb_field *f, const void *at, int depth)
+{
+    if (f->kind == PB_MESSAGE) {
+        const void *inner;
+        memcpy(&inner, at, sizeof inner);
+        size_t before = w->len;
+        if (inner) {
+            put_message(w, f->type.message, inner, depth + 1);
+        }
+        put_varint(w, w->len - before);
+        put_tag(w, f->number, 2);
+    } else if (f->kind == PB_STRING || f->kind == PB_BYTES) {
+        struct span s;
+        memcpy(&s, at, sizeof s);
+        put(w, s.at, s.len);
+        put_varint(w, s.len);
+        put_tag(w, f->number, 2);
+    } else {
+        unsigned wire = put_number(w, f->kind, at);
+        put_tag(w, f->number, wire);
+    }
+}
+
+static void put_repeated(struct writer *w, const struct pb_field *f, const struct pb_list *list,
+                         int depth)
+{
+    size_t size = pb_kind_bytes(f->kind);
+    const char *at = list->at;
+    if (f->kind == PB_MESSAGE || f->kind == PB_STRING || f->kind == PB_BYTES) {
+        for (uint32_t i = list->count; i-- > 0;) {
+            put_value(w, f, at + i * size, depth);
+        }
+        return;
+    }
+    size_t before = w->len;
+    for (uint32_t i = list->count; i-- > 0;) {
+        (void)put_number(w, f->kind, at + i * size); /* the type is in the tables */
+    }
+    put_varint(w, w->len - before);
+    put_tag(w, f->number, 2);
+}
+
+static int compare_keys(const struct pb_field *key, const void *entry_a, const void *entry_b)
+{
+    const void *a = pb_at(entry_a, key);
+    const void *b = pb_at(entry_b, key);
+    if (key->kind == PB_STRING) {
+        struct span x;
+        struct span y;
+        memcpy(&x, a, sizeof x);
+        memcpy(&y, b, sizeof y);
+        return span_cmp(x, y);
+    }
+    if (key->kind == PB_BOOL) {
+        return memcmp(a, b, sizeof(bool));
+    }
+    bool is_unsigned = key->kind == PB_UINT32 || key->kind == PB_UINT64 ||
+                       key->kind == PB_FIXED32 || key->kind == PB_FIXED64;
+    int64_t x;
+    int64_t y;
+    if (pb_kind_bytes(key->kind) == 8) {
+        memcpy(&x, a, sizeof x);
+        memcpy(&y, b, sizeof y);
+    } else {
+        int32_t low_x;
+        int32_t low_y;
+        memcpy(&low_x, a, sizeof low_x);
+        memcpy(&low_y, b, sizeof low_y);
+        x = is_unsigned ? (int64_t)(uint32_t)low_x : low_x;
+        y = is_unsigned ? (int64_t)(uint32_t)low_y : low_y;
+    }
+    if (is_unsigned) {
+        return (uint64_t)x < (uint64_t)y ? -1 : (uint64_t)x > (uint64_t)y;
+    }
+    return x < y ? -1 : x > y;
+}
+
+static int compare_keyed(const void *a, const void *b)
+{
+    const struct keyed *x = a;
+    const struct keyed *y = b;
+    int order = compare_keys(x->key, x->entry, y->entry);
+    return order ? order : x->place < y->place ? -1 : x->place > y->place;
+}
+
+/* Key and value are both written, also when they are the default, as protoc does. */
+static void put_entry(struct writer *w, const struct pb_field *f, const void *entry, int depth)
+{
+    const struct pb_field *fields = f->type.message->fields;
+    size_t before = w->len;
+    put_value(w, &fields[1], pb_at(entry, &fields[1]), depth + 1);
+    put_value(w, &fields[0], pb_at(entry, &fields[0]), depth + 1);
+    put_varint(w, w->len - before);
+    put_tag(w, f->number, 2);
+}
+
+static void put_map(struct writer *w, const struct pb_field *f, const struct pb_list *list,
+                    int depth)
+{
+    const void *const *at = list->at;
+    const struct pb_field *key = &f->type.message->fields[0];
+    bool is_sorted = true;
+    for (uint32_t i = 1; i < list->count && is_sorted; i++) {
+        is_sorted = compare_keys(key, at[i - 1], at[i]) < 0;
+    }
+    if (is_sorted) {
+        for (uint32_t i = list->count; i-- > 0;) {
+            put_entry(w, f, at[i], depth);
+        }
+        return;
+    }
+    struct keyed *sorted = mem_array(list->count, sizeof *sorted);
+    for (uint32_t i = 0; i < list->count; i++) {
+        sorted[i] = (struct keyed){.entry = at[i], .key = key, .place = i};
+    }
+    qsort(sorted, list->count, sizeof *sorted, compare_keyed);
+    for (uint32_t i = list->count; i-- > 0;) {
+        bool is_last = i + 1 == list->count ||
+                       compare_keys(key, sorted[i].entry, sorted[i + 1].entry) != 0;
+        if (is_last) {
+            put_entry(w, f, sorted[i].entry, depth);
+        }
+    }
+    mem_free(sorted);
+}
+
+/* Recursion is bounded by PB_DEPTH_MAX; what was decoded is never deeper. */
+static void put_message(struct writer *w, const struct pb_desc *desc, const void *msg, int depth)
+{
+    if (depth >= PB_DEPTH_MAX) {
+        w->is_too_deep = true;
+        return;
+    }
+    const struct pb_unknown *u;
+    memcpy(&u, msg, sizeof u);
+    for (; u; u = u->older) {
+        put(w, u->raw.at, u->raw.len);
+    }
+    for (size_t i = desc->count; i-- > 0;) {
+        const struct pb_field *f = &desc->fields[i];
+        if (!pb_has(msg, f)) {
+            continue;
+        }
+        if (f->label == PB_REPEATED) {
+            put_repeated(w, f, pb_at(msg, f), depth);
+        } else if (f->label == PB_MAP) {
+            put_map(w, f, pb_at(msg, f), depth);
+        } else {
+            put_value(w, f, pb_at(msg, f), depth);
+        }
+    }
+}
+
+ssize_t pb_size(const struct pb_desc *desc, const void *msg)
+{
+    struct writer w = {0};
+    put_message(&w, desc, msg, 0);
+    return w.is_too_deep ? -ERR_LIMIT : (ssize_t)w.len;
+}
+
+static void write_to(const struct pb_desc *desc, const void *msg, char *to, size_t size)
+{
+    struct writer w = {.at = to + size};
+    put_message(&w, desc, msg, 0);
+    ASSERT(w.len == size);
+}
+
+int pb_encode(const struct pb_desc *desc, const void *msg, struct buf *out)
+{
+    ssize_t size = pb_size(desc, msg);
+    if (size <= 0) {
+        return (int)size;
+    }
+    char *to = buf_reserve(out, (size_t)size);
+    if (!to) {
+        return -ERR_LIMIT;
+    }
+    write_to(desc, msg, to, (size_t)size);
+    buf_commit(out, (size_t)size);
+    return 0;
+}
+
+struct span pb_encode_in(const struct pb_desc *desc, const void *msg, struct arena *arena)
+{
+    ssize_t size = pb_size(desc, msg);
+    if (size < 0) {
+        return SPAN_EMPTY;
+    }
+    char *to = arena_bytes(arena, (size_t)size + 1);
+    write_to(desc, msg, to, (size_t)size);
+    to[size] = '\0';
+    return span_from(to, (size_t)size);
+}
+
+/* Wire form on the heap; one byte more than needed, so that the empty message has an address. */
+static struct span encode_heap(const struct pb_desc *desc, const void *msg)
+{
+    ssize_t size = pb_size(desc, msg);
+    ASSERT(size >= 0);
+    char *to = mem_alloc((size_t)size + 1);
+    write_to(desc, msg, to, (size_t)size);
+    return span_from(to, (size_t)size);
+}
+
+bool pb_equal(const struct pb_desc *desc, const void *a, const void *b)
+{
+    if (a == b || !a || !b) {
+        return a == b;
+    }
+    if (pb_size(desc, a) != pb_size(desc, b)) {
+        return false;
+    }
+    struct span x = encode_heap(desc, a);
+    struct span y = encode_heap(desc, b);
+    bool is_equal = span_eq(x, y);
+    mem_free((void *)(uintptr_t)x.at);
+    mem_free((void *)(uintptr_t)y.at);
+    return is_equal;
+}
+
+uint64_t pb_hash(const struct pb_desc *desc, const void *msg)
+{
+    static const struct hash_key key = {0x6d657368, 0x7062};
+    struct span wire = encode_heap(desc, msg);
+    uint64_t hash = hash_span(&key, wire);
+    mem_free((void *)(uintptr_t)wire.at);
+    return hash;
+}
