@@ -15,30 +15,33 @@ struct ingest;
 struct resolver;
 
 struct ingest_events {
-    /* A complete new snapshot; the receiver passes it to the workers. Comes at most once a turn. */
+    /* A complete new snapshot; the receiver passes it to the workers (snapshot_get for each). Comes at most
+     * once a turn. */
     void (*on_snapshot)(void *arg, struct snapshot *s);
     /* Names now mentioned and not yet known, so that the xDS client can subscribe (RDS, EDS, SDS). */
     void (*on_interest)(void *arg, enum conf_kind kind, struct span name, bool wanted);
 };
 
-struct ingest *ingest_new(struct loop *loop, struct resolver *resolver, const struct ingest_events *ev,
-                          void *arg);
+struct ingest *ingest_new(struct loop *loop, struct resolver *resolver,
+                          const struct ingest_events *ev, void *arg);
 void ingest_free(struct ingest *g);
 
 struct ingest_resource {
-    struct span name;    /* may be empty in state-of-the-world answers: then the resource's own */
-    struct span version;
+    struct span name; /* may be empty in state-of-the-world answers: then the resource's own */
+    struct span
+        version; /* empty: a static resource, which `full` never removes and no update replaces */
     struct span type_url;
-    struct span value;   /* the Any's bytes; copied */
+    struct span value; /* the Any's bytes; copied */
 };
 /* All or nothing. Removed names of a wildcard type disappear from the next snapshot. -ERR_CONFIG is what
  * the NACK says. `full`: state of the world, names not listed are removed (listeners and clusters). */
 MUST_USE int ingest_apply(struct ingest *g, const struct ingest_resource *added, size_t added_count,
-                          struct span type_url, const struct span *removed, size_t removed_count, bool full,
-                          struct err *err);
+                          struct span type_url, const struct span *removed, size_t removed_count,
+                          bool full, struct err *err);
 /* A worker gave a snapshot back. */
 void ingest_snapshot_done(struct ingest *g, struct snapshot *s);
-/* Everything mentioned is there (or known to be missing): the proxy may say it is ready. */
+/* Everything mentioned is there (or known to be missing) and nothing is warming: the proxy may say it is
+ * ready, once it has had its first answers for listeners and clusters. */
 bool ingest_is_complete(const struct ingest *g);
 /* Envoy's /config_dump (admin v3 ConfigDump as JSON; secrets redacted). */
 MUST_USE int ingest_config_dump(struct ingest *g, struct span resource_mask, bool with_endpoints,

@@ -12,12 +12,20 @@
  * In: config/ingest. Out: config/view of each worker. */
 #include "base/arena.h"
 #include "base/compiler.h"
+#include "base/list.h"
 #include "io/addr.h"
 #include "policy/rbac.h"
 #include "policy/route.h"
 #include "tls/tls_ctx.h"
 
-enum conf_kind { CONF_LISTENER, CONF_ROUTES, CONF_CLUSTER, CONF_ENDPOINTS, CONF_SECRET, CONF_KIND_COUNT };
+enum conf_kind {
+    CONF_LISTENER,
+    CONF_ROUTES,
+    CONF_CLUSTER,
+    CONF_ENDPOINTS,
+    CONF_SECRET,
+    CONF_KIND_COUNT
+};
 
 #define SLOT_NONE UINT32_MAX
 
@@ -25,20 +33,20 @@ enum conf_kind { CONF_LISTENER, CONF_ROUTES, CONF_CLUSTER, CONF_ENDPOINTS, CONF_
 struct conf {
     enum conf_kind kind;
     struct span name;
-    struct span version;    /* as the control plane named it */
-    struct span resource;   /* the Any's value bytes, for /config_dump */
-    int64_t updated_us;     /* wall time */
-    struct arena arena;     /* owns everything of this object */
-    unsigned refs;          /* main thread only */
+    struct span version;  /* as the control plane named it */
+    struct span resource; /* the Any's value bytes, for /config_dump */
+    int64_t updated_us;   /* wall time */
+    struct arena arena;   /* owns everything of this object */
+    unsigned refs;        /* main thread only */
 };
 
 /* ---- TLS ---- */
 struct conf_tls {
     bool server;
     /* Own certificate and trust: inline (PEM here) or by secret slot. */
-    uint32_t identity_slot;       /* SLOT_NONE = inline or none */
+    uint32_t identity_slot; /* SLOT_NONE = inline or none */
     struct span chain_pem, key_pem;
-    uint32_t trust_slot;          /* SLOT_NONE = inline or none */
+    uint32_t trust_slot; /* SLOT_NONE = inline or none */
     const struct tls_trust *trust;
     size_t trust_count;
     enum tls_peer_mode peer_mode;
@@ -47,13 +55,14 @@ struct conf_tls {
     const struct span *alpn;
     size_t alpn_count;
     struct span sni;
-    bool auto_sni;                /* SNI from the request's authority */
+    bool auto_sni; /* SNI from the request's authority */
+    bool auto_san; /* auto_san_validation: the peer's DNS name must be that SNI */
     uint16_t min_version, max_version;
 };
 
 struct conf_secret {
     struct conf conf;
-    bool is_identity;             /* tls_certificate; else validation_context */
+    bool is_identity; /* tls_certificate; else validation_context */
     struct span chain_pem, key_pem;
     const struct tls_trust *trust;
     size_t trust_count;
@@ -63,20 +72,25 @@ struct conf_secret {
 
 /* ---- access logs ---- */
 struct conf_access_log {
-    struct span path;             /* file, /dev/stdout, /dev/stderr */
-    struct span format;           /* text with operators, NUL-terminated; empty = Istio's default text */
+    struct span path;   /* file, /dev/stdout, /dev/stderr */
+    struct span format; /* text with operators, NUL-terminated; empty = Istio's default text */
     bool json;
     const struct header *json_fields; /* name -> format, in order */
     size_t json_count;
+    bool omit_empty; /* omit_empty_values */
+    const struct span
+        *only_flags; /* response_flag_filter: log only with one of these ("NR"); none = all */
+    size_t only_flag_count;
+    bool any_flag; /* response_flag_filter without flags: log only with some flag */
 };
 
 /* ---- what a chain does ---- */
 struct conf_rbac {
-    struct span name;             /* of the filter: what a route's override names */
-    bool disabled;                /* HttpFilter.disabled: only where a route's override turns it on */
-    const struct rbac *rules;     /* NULL = none */
+    struct span name;         /* of the filter: what a route's override names */
+    bool disabled;            /* HttpFilter.disabled: only where a route's override turns it on */
+    const struct rbac *rules; /* NULL = none */
     const struct rbac *shadow;
-    bool deny;                    /* action DENY: for the reply's wording */
+    bool deny; /* action DENY: for the reply's wording */
     struct span stat_prefix;
 };
 
@@ -86,25 +100,39 @@ struct conf_http { /* HttpConnectionManager */
     const struct route_table *routes; /* inline, or NULL */
     uint32_t route_slot;              /* RDS; SLOT_NONE with inline routes */
     struct span route_name;
-    const struct conf_rbac *rbac;     /* http filters of that kind, in order */
+    const struct conf_rbac *rbac; /* http filters of that kind, in order */
     size_t rbac_count;
-    struct span server_name;          /* default "envoy" as Envoy; Istio sets "istio-envoy" */
-    bool server_pass_through;         /* PASS_THROUGH: keep the upstream's server header */
-    enum { CONF_XFCC_SANITIZE, CONF_XFCC_FORWARD_ONLY, CONF_XFCC_APPEND_FORWARD,
-           CONF_XFCC_SANITIZE_SET, CONF_XFCC_ALWAYS_FORWARD } xfcc;
-    bool xfcc_uri, xfcc_dns, xfcc_subject, xfcc_cert, xfcc_chain; /* set_current_client_cert_details */
+    struct span server_name;  /* default "envoy" as Envoy; Istio sets "istio-envoy" */
+    bool server_pass_through; /* PASS_THROUGH: keep the upstream's server header */
+    enum {
+        CONF_XFCC_SANITIZE,
+        CONF_XFCC_FORWARD_ONLY,
+        CONF_XFCC_APPEND_FORWARD,
+        CONF_XFCC_SANITIZE_SET,
+        CONF_XFCC_ALWAYS_FORWARD
+    } xfcc;
+    bool xfcc_uri, xfcc_dns, xfcc_subject, xfcc_cert,
+        xfcc_chain; /* set_current_client_cert_details */
     bool use_remote_address;
     uint32_t xff_trusted_hops;
     bool generate_request_id, preserve_request_id;
     bool tracing;
-    double sampling;                  /* 0..1: overall/random sampling */
+    double sampling; /* 0..1: overall/random sampling */
     bool normalize_path, merge_slashes;
-    enum { CONF_SLASHES_KEEP, CONF_SLASHES_REJECT, CONF_SLASHES_REDIRECT, CONF_SLASHES_UNESCAPE } escaped_slashes;
+    enum {
+        CONF_SLASHES_KEEP,
+        CONF_SLASHES_REJECT,
+        CONF_SLASHES_REDIRECT,
+        CONF_SLASHES_UNESCAPE
+    } escaped_slashes;
     bool strip_host_port, strip_any_host_port;
     bool accept_http10;
-    bool websocket;                   /* upgrade_configs */
+    bool websocket, connect;     /* upgrade_configs */
+    bool skip_xff;               /* skip_xff_append */
+    bool request_id_in_response; /* always_set_request_id_in_response */
+    bool strip_host_dot;         /* strip_trailing_host_dot */
     int64_t idle_ms, stream_idle_ms, request_ms, request_head_ms, drain_ms, max_connection_ms,
-        max_stream_ms;                /* 0 = none */
+        max_stream_ms; /* 0 = none */
     uint32_t max_request_headers_kb, max_headers, max_streams;
     uint32_t max_requests_per_connection;
     const struct conf_access_log *logs;
@@ -116,21 +144,24 @@ struct conf_tcp { /* TcpProxy */
     const struct route_cluster *clusters;
     size_t cluster_count;
     uint64_t total_weight;
-    int64_t idle_ms;                  /* 0 = none; default 1 h */
+    int64_t idle_ms;           /* 0 = none; default 1 h */
+    int64_t max_connection_ms; /* max_downstream_connection_duration; 0 = none */
     uint32_t connect_attempts;
     const struct conf_access_log *logs;
     size_t log_count;
 };
 
 /* ---- listeners ---- */
-struct conf_chain_match { /* FilterChainMatch; Envoy's order of comparison: port, IP, SNI, transport, ALPN, source */
-    uint32_t destination_port;        /* 0 = any */
+struct
+    conf_chain_match { /* FilterChainMatch; Envoy's order of comparison: port, IP, SNI, transport, ALPN, source */
+    uint32_t destination_port; /* 0 = any */
     const struct cidr *destinations;
     size_t destination_count;
-    const struct span *server_names;  /* lower case; "*.x" covers any depth below x */
+    const struct span *server_names; /* lower case; "*.x" covers any depth below x */
     size_t server_name_count;
     enum { CONF_TRANSPORT_ANY, CONF_TRANSPORT_RAW, CONF_TRANSPORT_TLS } transport;
-    const struct span *alpn;          /* application_protocols: "http/1.1", "h2c", "istio-peer-exchange" ... */
+    const struct span
+        *alpn; /* application_protocols: "http/1.1", "h2c", "istio-peer-exchange" ... */
     size_t alpn_count;
     const struct cidr *sources;
     size_t source_count;
@@ -142,12 +173,16 @@ struct conf_chain_match { /* FilterChainMatch; Envoy's order of comparison: port
 struct conf_chain {
     struct span name;
     struct conf_chain_match match;
-    const struct conf_tls *tls;       /* NULL = plaintext */
+    const struct conf_tls *tls; /* NULL = plaintext */
     const struct conf_rbac *network_rbac;
     size_t network_rbac_count;
-    const struct conf_http *http;     /* exactly one of http and tcp */
+    const struct conf_http *http; /* exactly one of http and tcp */
     const struct conf_tcp *tcp;
     int64_t tls_handshake_ms;
+};
+
+struct conf_ports { /* [start, end) */
+    uint32_t start, end;
 };
 
 enum conf_direction { CONF_UNSPECIFIED, CONF_INBOUND, CONF_OUTBOUND };
@@ -155,20 +190,26 @@ enum conf_direction { CONF_UNSPECIFIED, CONF_INBOUND, CONF_OUTBOUND };
 struct conf_listener {
     struct conf conf;
     struct addr addr;
-    bool bind;                        /* bind_to_port; else reached by use_original_dst of another */
+    bool bind; /* bind_to_port; else reached by use_original_dst of another */
     bool use_original_dst;
+    const struct addr *more_addrs; /* additional_addresses */
+    size_t more_addr_count;
     bool original_dst_filter, tls_inspector, http_inspector, proxy_protocol; /* listener filters */
+    /* ListenerFilter.filter_disabled: destination ports where that sniffing must not wait for bytes (the
+     * server speaks first). */
+    const struct conf_ports *tls_inspector_off, *http_inspector_off;
+    size_t tls_inspector_off_count, http_inspector_off_count;
     bool transparent;
     bool reuse_port;
     enum conf_direction direction;
-    int64_t sniff_ms;                 /* listener_filters_timeout; 0 = none; default 15 s */
+    int64_t sniff_ms; /* listener_filters_timeout; 0 = none; default 15 s */
     bool continue_on_sniff_timeout;
     const struct conf_chain *chains;
     size_t chain_count;
     const struct conf_chain *default_chain;
     const struct conf_access_log *logs;
     size_t log_count;
-    const struct span *skipped;       /* optional extensions that were left out, for /config_dump */
+    const struct span *skipped; /* optional extensions that were left out, for /config_dump */
     size_t skipped_count;
 };
 
@@ -179,41 +220,67 @@ struct conf_routes {
 
 /* ---- clusters ---- */
 enum conf_discovery { CONF_STATIC, CONF_STRICT_DNS, CONF_LOGICAL_DNS, CONF_EDS, CONF_ORIGINAL_DST };
-enum conf_lb { CONF_LB_ROUND_ROBIN, CONF_LB_LEAST_REQUEST, CONF_LB_RANDOM, CONF_LB_CLUSTER_PROVIDED };
+enum conf_lb {
+    CONF_LB_ROUND_ROBIN,
+    CONF_LB_LEAST_REQUEST,
+    CONF_LB_RANDOM,
+    CONF_LB_CLUSTER_PROVIDED
+};
 
 struct conf_limits { /* circuit breakers; per proxy, not per worker */
     uint32_t connections, pending, requests, retries;
 };
 
+struct conf_outlier { /* OutlierDetection; enabled false = none */
+    bool enabled;
+    uint32_t consecutive_5xx, consecutive_gateway, consecutive_local; /* 0 = off */
+    bool split_local; /* split_external_local_origin_errors */
+    int64_t interval_ms, base_ejection_ms, max_ejection_ms;
+    uint32_t max_ejection_percent;
+};
+
 struct conf_tls_match { /* transport_socket_matches: first whose labels are all in the endpoint's */
     struct span name;
-    const struct header *labels;      /* name -> value, from filter metadata envoy.transport_socket_match */
+    const struct header
+        *labels; /* name -> value, from filter metadata envoy.transport_socket_match */
     size_t label_count;
-    const struct conf_tls *tls;       /* NULL = raw_buffer */
+    const struct conf_tls *tls; /* NULL = raw_buffer */
 };
 
 struct conf_cluster {
     struct conf conf;
     uint32_t slot;
     enum conf_discovery discovery;
-    struct span eds_name;             /* service_name, or the cluster's */
+    struct span eds_name; /* service_name, or the cluster's */
     enum conf_lb lb;
-    uint32_t choices;                 /* least request; default 2 */
-    int64_t connect_ms;               /* default 5 s */
-    bool http2;                       /* explicit_http_config.http2_protocol_options */
+    uint32_t choices;   /* least request; default 2 */
+    int64_t connect_ms; /* default 5 s */
+    bool http2;         /* explicit_http_config.http2_protocol_options */
     bool use_downstream_protocol;
-    bool alpn_auto;                   /* auto_config */
-    int64_t idle_ms;                  /* pooled connection; default 1 h */
+    bool alpn_auto;  /* auto_config */
+    int64_t idle_ms; /* pooled connection; default 1 h */
     int64_t max_connection_ms;
     uint32_t max_requests_per_connection;
     uint32_t max_streams;
-    struct conf_limits limits[2];     /* by priority: default, high */
-    const struct conf_tls *tls;       /* NULL = plaintext */
+    struct conf_limits limits[2]; /* by priority: default, high */
+    const struct conf_tls *tls;   /* NULL = plaintext */
     const struct conf_tls_match *tls_matches;
     size_t tls_match_count;
     const struct sockopt_keepalive *keepalive;
     struct addr bind_from;
-    uint32_t panic_percent;           /* healthy_panic_threshold; default 50 */
+    uint32_t panic_percent; /* healthy_panic_threshold; default 50 */
+    bool locality_weighted; /* pick by conf_endpoint.locality_weight, else by weight */
+    bool close_on_change;   /* close_connections_on_host_set_change */
+    struct conf_outlier outlier;
+    bool dns_v4, dns_v6;         /* dns_lookup_family: families to ask for */
+    bool dns_prefer_v4, dns_all; /* both asked: which one first; or the addresses of both */
+    int64_t dns_refresh_ms, dns_failure_ms; /* default 5 s; failure: as dns_refresh_ms */
+    bool dns_respect_ttl;
+    uint32_t upstream_port; /* ORIGINAL_DST: upstream_port_override; 0 = the original one */
+    struct span
+        dst_header; /* ORIGINAL_DST: request header that names the destination; empty = none */
+    const struct span *skipped; /* accepted and not acted upon, for /config_dump */
+    size_t skipped_count;
     /* metadata "istio".services[0]: for metric labels; empty = unknown */
     struct span service_host, service_name, service_namespace;
     /* DNS: what to ask */
@@ -224,12 +291,14 @@ enum conf_health { CONF_HEALTHY, CONF_DEGRADED, CONF_UNHEALTHY, CONF_DRAINING };
 
 struct conf_endpoint {
     struct addr addr;
-    struct span hostname;             /* DNS name to resolve when addr.kind is ADDR_NONE */
+    struct span hostname; /* DNS name to resolve when addr.kind is ADDR_NONE */
     uint16_t hostname_port;
-    uint32_t weight;                  /* at least 1 */
+    uint32_t weight; /* at least 1 */
+    uint32_t
+        locality_weight; /* the weight with its locality's weight in it; 0 = its locality has none */
     uint32_t priority;
     enum conf_health health;
-    const struct header *labels;      /* filter metadata envoy.transport_socket_match */
+    const struct header *labels; /* filter metadata envoy.transport_socket_match */
     size_t label_count;
     /* filter metadata istio.workload "name;namespace;canonical-name;canonical-revision;cluster" */
     struct span workload, workload_namespace, app, version, cluster_id;
@@ -240,7 +309,7 @@ struct conf_endpoints {
     struct conf conf;
     const struct conf_endpoint *items;
     size_t count;
-    uint32_t priorities;              /* highest priority number + 1 */
+    uint32_t priorities; /* highest priority number + 1 */
 };
 
 struct snapshot {
@@ -253,6 +322,17 @@ struct snapshot {
     const struct conf_routes **routes;
     const struct conf_secret **secrets;
     /* private */
-    unsigned users; /* workers that still hold it; main thread only */
+    unsigned
+        users; /* workers that still hold it, and ingest while it is the newest; main thread only */
+    struct conf **held; /* one reference to each */
+    size_t held_count;
+    struct list node; /* in ingest's list of snapshots */
 };
+
+/* One more holder: call it for each worker before mailing. The holder gives it back by
+ * ingest_snapshot_done, on the main thread. */
+static inline void snapshot_get(struct snapshot *s)
+{
+    s->users++;
+}
 #endif

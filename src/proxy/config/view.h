@@ -17,7 +17,8 @@ struct view {
 };
 
 /* The holder itself counts as one user until view_retire. */
-struct view *view_new(const struct snapshot *s, void (*on_unused)(void *arg, struct view *v), void *arg);
+struct view *view_new(const struct snapshot *s, void (*on_unused)(void *arg, struct view *v),
+                      void *arg);
 void view_get(struct view *v);
 void view_put(struct view *v);
 /* No new users; on_unused comes when the last is gone (maybe at once), and must view_free. */
