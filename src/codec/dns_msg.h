@@ -85,7 +85,7 @@ struct dns_msg_writer {
     uint8_t *at; /* borrowed */
     size_t room;
     size_t len;
-    size_t name_at[32]; /* where names already stand, for compression */
+    uint16_t name_at[32]; /* where names already stand, for compression */
     size_t name_count;
     uint16_t counts[3];
     bool is_full;

@@ -21,10 +21,14 @@ enum port_protocol {
     PROTOCOL_REDIS,
 };
 
-/* appProtocol wins over the name; `transport` is the port's protocol field ("TCP", "UDP", or empty). A
- * port without both whose number is a server-speaks-first protocol's (3306, 6379 ...) is not guessed here. */
-enum port_protocol port_protocol_of(struct span app_protocol, struct span name,
-                                    struct span transport);
+struct port_facts {
+    struct span app_protocol; /* wins over the name */
+    struct span name;         /* "http", "grpc-main": the part before the first '-' */
+    struct span transport;    /* "TCP", "UDP", or empty */
+    uint16_t number; /* of 25, 53, 3306 and 27017 the server speaks first, or none can tell: TCP */
+};
+
+enum port_protocol port_protocol_of(const struct port_facts *port);
 /* "http", "tcp" ...; "auto" for PROTOCOL_AUTO. */
 const char *port_protocol_name(enum port_protocol protocol);
 /* Requests can be routed one by one. */
