@@ -32,10 +32,11 @@ int addr_parse(struct span text, struct addr *out, struct err *err)
     uint64_t port;
     struct ip ip;
     /* Brackets are for IPv6 alone, which needs them: its own colons would hide the port. */
-    if (colon < 0 || !span_to_u64(span_from_offset(text, (size_t)colon + 1), &port) || port > 65535 ||
-        ip_parse(host, &ip) != 0 || bracketed != (span_find_byte(host, ':') >= 0)) {
+    if (colon < 0 || !span_to_u64(span_from_offset(text, (size_t)colon + 1), &port) ||
+        port > 65535 || ip_parse(host, &ip) != 0 || bracketed != (span_find_byte(host, ':') >= 0)) {
         return err_set(err, -ERR_CONFIG,
-                       "'%.*s' is no address; use 127.0.0.1:80, [::1]:80 or unix:/path", SPAN_ARG(text));
+                       "'%.*s' is no address; use 127.0.0.1:80, [::1]:80 or unix:/path",
+                       SPAN_ARG(text));
     }
     out->kind = ADDR_IP;
     out->ip = ip;

@@ -221,7 +221,8 @@ void deadline_arm(struct deadline *d, struct loop *loop, int64_t after_ms)
     int64_t now_ms = (loop_now_ns(loop) + 999999) / 1000000;
     d->due_ms = after_ms <= 0 ? w->now_ms : now_ms + i64_min(after_ms, MAX_MS);
     if (w->wake_ms == INT64_MAX) {
-        w->now_ms = i64_max(w->now_ms, loop_now_ms(loop)); /* it stood still while nothing was armed */
+        w->now_ms =
+            i64_max(w->now_ms, loop_now_ms(loop)); /* it stood still while nothing was armed */
     }
     w->wake_ms = i64_min(w->wake_ms, place(w, d, &w->at_once));
 }

@@ -16,8 +16,8 @@
 enum { DEADLINE_NEAR_SLOTS = 256, DEADLINE_FAR_SLOTS = 64, DEADLINE_FAR_LEVELS = 3 };
 
 struct deadline_wheel {
-    int64_t now_ms;  /* everything due up to here has run */
-    int64_t wake_ms; /* when to run next, or earlier; INT64_MAX = nothing armed */
+    int64_t now_ms;      /* everything due up to here has run */
+    int64_t wake_ms;     /* when to run next, or earlier; INT64_MAX = nothing armed */
     struct list at_once; /* armed when already due: run next turn */
     uint64_t near_bits[DEADLINE_NEAR_SLOTS / 64];
     uint64_t far_bits[DEADLINE_FAR_LEVELS];

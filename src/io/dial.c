@@ -153,7 +153,8 @@ static int open_socket(const struct dial_spec *spec)
     return fd;
 }
 
-struct dial *dial_start(struct loop *loop, const struct dial_spec *spec, dial_on_done on_done, void *arg)
+struct dial *dial_start(struct loop *loop, const struct dial_spec *spec, dial_on_done on_done,
+                        void *arg)
 {
     struct dial *d = mem_new(struct dial);
     d->loop = loop;

@@ -19,7 +19,8 @@ struct dial;
 typedef void (*dial_on_done)(void *arg, struct io *io, int code);
 
 /* The answer never comes before dial_start has returned. */
-struct dial *dial_start(struct loop *loop, const struct dial_spec *spec, dial_on_done on_done, void *arg);
+struct dial *dial_start(struct loop *loop, const struct dial_spec *spec, dial_on_done on_done,
+                        void *arg);
 /* No answer will come; only before it has come. */
 void dial_cancel(struct dial *d);
 #endif

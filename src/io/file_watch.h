@@ -9,6 +9,7 @@
 
 struct file_watch;
 MUST_USE int file_watch_new(struct file_watch **out, struct loop *loop, const char *path,
-                            int64_t settle_ms, void (*on_change)(void *arg), void *arg, struct err *err);
+                            int64_t settle_ms, void (*on_change)(void *arg), void *arg,
+                            struct err *err);
 void file_watch_free(struct file_watch *w);
 #endif

@@ -41,7 +41,8 @@ ssize_t io_tcp_read(struct io *io, char *to, size_t room)
 
 ssize_t io_tcp_writev(struct io *io, const struct iovec *v, int n)
 {
-    const struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = (size_t)n};
+    const struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)v,
+                                   .msg_iovlen = (size_t)n};
     for (;;) {
         ssize_t sent = n == 1 ? send(of(io)->fd.fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
                               : sendmsg(of(io)->fd.fd, &message, MSG_NOSIGNAL);

@@ -73,8 +73,8 @@ static bool accept_failed(struct listener *l, int error)
     return true;
 }
 
-static void set_addrs(struct listener *l, struct io *io, int fd, const struct sockaddr_storage *peer,
-                      socklen_t peer_len)
+static void set_addrs(struct listener *l, struct io *io, int fd,
+                      const struct sockaddr_storage *peer, socklen_t peer_len)
 {
     addr_from_sockaddr(&io->peer, (const struct sockaddr *)peer, peer_len);
     if (l->addr.kind == ADDR_IP) {
@@ -103,7 +103,8 @@ static void on_readable(struct loop_fd *w, unsigned events)
             return;
         }
         l->is_starved = false;
-        struct io *io = l->addr.kind == ADDR_UNIX ? io_unix_take(l->loop, fd) : io_tcp_take(l->loop, fd);
+        struct io *io =
+            l->addr.kind == ADDR_UNIX ? io_unix_take(l->loop, fd) : io_tcp_take(l->loop, fd);
         set_addrs(l, io, fd, &peer, len);
         l->on_accept(l->arg, io);
     }
@@ -155,7 +156,8 @@ static int set_options(int fd, const struct listener_spec *spec)
     return code;
 }
 
-static int bind_unix(int fd, const struct listener_spec *spec, const struct sockaddr_storage *at, socklen_t len)
+static int bind_unix(int fd, const struct listener_spec *spec, const struct sockaddr_storage *at,
+                     socklen_t len)
 {
     mode_t mode = spec->unix_mode != 0 ? spec->unix_mode : UNIX_MODE;
     bool has_file = spec->addr.path[0] != '@';
@@ -208,7 +210,8 @@ int listener_open(struct listener **out, struct loop *loop, const struct listene
     char text[ADDR_TEXT_BYTES];
     int fd = open_socket(spec);
     if (fd < 0) {
-        return err_set(err, fd, "can not listen on '%s': %s", addr_format(&spec->addr, text), err_name(fd));
+        return err_set(err, fd, "can not listen on '%s': %s", addr_format(&spec->addr, text),
+                       err_name(fd));
     }
     struct listener *l = mem_new(struct listener);
     l->loop = loop;

@@ -8,7 +8,7 @@
 
 struct listener_spec {
     struct addr addr;
-    int backlog;      /* 0 = 1024 */
+    int backlog; /* 0 = 1024 */
     bool reuse_port;
     bool transparent; /* IP_TRANSPARENT, for TPROXY */
     bool v6_only;
@@ -19,8 +19,9 @@ struct listener;
 /* Takes `io`, with peer and local set. */
 typedef void (*listener_on_accept)(void *arg, struct io *io);
 
-MUST_USE int listener_open(struct listener **out, struct loop *loop, const struct listener_spec *spec,
-                           listener_on_accept on_accept, void *arg, struct err *err);
+MUST_USE int listener_open(struct listener **out, struct loop *loop,
+                           const struct listener_spec *spec, listener_on_accept on_accept,
+                           void *arg, struct err *err);
 /* The bound address (port 0 resolved). */
 const struct addr *listener_addr(const struct listener *l);
 void listener_pause(struct listener *l);

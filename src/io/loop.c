@@ -11,8 +11,8 @@
 #include "io/loop_int.h"
 
 enum {
-    TASK_ROUNDS = 4,         /* of tasks asking for tasks, before events have their turn again */
-    GRAVES_KEPT = 256,       /* room kept after a turn that buried more */
+    TASK_ROUNDS = 4,   /* of tasks asking for tasks, before events have their turn again */
+    GRAVES_KEPT = 256, /* room kept after a turn that buried more */
     READ_BUFFERS = 2,
 };
 
@@ -37,8 +37,10 @@ struct loop {
     struct deadline_wheel wheel;
 };
 
-_Static_assert(sizeof(((struct loop_fd *)0)->ev) >= sizeof(struct ev_io), "loop_fd.ev is too small");
-_Static_assert((int)IO_READ == (int)EV_READ && (int)IO_WRITE == (int)EV_WRITE, "events pass as they are");
+_Static_assert(sizeof(((struct loop_fd *)0)->ev) >= sizeof(struct ev_io),
+               "loop_fd.ev is too small");
+_Static_assert((int)IO_READ == (int)EV_READ && (int)IO_WRITE == (int)EV_WRITE,
+               "events pass as they are");
 
 /* libev calls this right after epoll_wait, before any callback. */
 static void on_awake(struct ev_loop *ev)
@@ -178,8 +180,8 @@ bool loop_turn(struct loop *loop, bool wait)
     loop->ran = false;
     if (loop->ev != NULL) {
         set_timer(loop);
-        bool idle = list_is_empty(&loop->ready) && list_is_empty(&loop->tasks) &&
-                    loop->grave_count == 0;
+        bool idle =
+            list_is_empty(&loop->ready) && list_is_empty(&loop->tasks) && loop->grave_count == 0;
         ev_run(loop->ev, wait && idle ? EVRUN_ONCE : EVRUN_NOWAIT);
     } else {
         loop->now_ns = instant_mono_ns();

@@ -8,11 +8,11 @@
 
 struct process;
 struct process_spec {
-    const char *const *argv;   /* NULL-terminated; argv[0] is the path, or NULL = our own binary */
-    const char *const *env;    /* NULL-terminated additions "K=V", or NULL */
-    int out_fd, err_fd;        /* given to the child as 1 and 2; -1 = ours */
-    int net_ns_fd;             /* network namespace to enter; -1 = ours */
-    uint32_t uid, gid;         /* 0 = ours */
+    const char *const *argv; /* NULL-terminated; argv[0] is the path, or NULL = our own binary */
+    const char *const *env;  /* NULL-terminated additions "K=V", or NULL */
+    int out_fd, err_fd;      /* given to the child as 1 and 2; -1 = ours */
+    int net_ns_fd;           /* network namespace to enter; -1 = ours */
+    uint32_t uid, gid;       /* 0 = ours */
 };
 /* `status` as waitpid gives it. */
 typedef void (*process_on_exit)(void *arg, struct process *p, int status);

@@ -9,8 +9,8 @@
 #define RESOLVER_ADDRS_MAX 64
 
 struct resolver_spec {
-    const char *servers;  /* "10.0.0.10,10.0.0.11:5353", or NULL = the system's */
-    int64_t timeout_ms;   /* for a whole look-up; 0 = 5 s */
+    const char *servers; /* "10.0.0.10,10.0.0.11:5353", or NULL = the system's */
+    int64_t timeout_ms;  /* for a whole look-up; 0 = 5 s */
 };
 
 struct resolver;
@@ -22,14 +22,14 @@ struct resolver_answer {
 };
 enum resolver_family { RESOLVER_V4, RESOLVER_V6, RESOLVER_ANY };
 
-MUST_USE int resolver_new(struct resolver **out, struct loop *loop, const struct resolver_spec *spec,
-                          struct err *err);
+MUST_USE int resolver_new(struct resolver **out, struct loop *loop,
+                          const struct resolver_spec *spec, struct err *err);
 /* Outstanding look-ups are dropped without an answer. */
 void resolver_free(struct resolver *r);
 struct resolver_lookup;
 /* `answer` is borrowed for the call. Never calls back before it returned. */
-struct resolver_lookup *resolver_start(struct resolver *r, struct span name, enum resolver_family family,
-                                       void (*on_answer)(void *arg, const struct resolver_answer *answer),
-                                       void *arg);
+struct resolver_lookup *resolver_start(
+    struct resolver *r, struct span name, enum resolver_family family,
+    void (*on_answer)(void *arg, const struct resolver_answer *answer), void *arg);
 void resolver_cancel(struct resolver_lookup *lookup);
 #endif

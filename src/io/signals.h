@@ -6,7 +6,7 @@
 
 struct signals;
 /* `set` ends with 0: {SIGTERM, SIGINT, SIGHUP, 0}. */
-struct signals *signals_new(struct loop *loop, const int *set, void (*on_signal)(void *arg, int signo),
-                            void *arg);
+struct signals *signals_new(struct loop *loop, const int *set,
+                            void (*on_signal)(void *arg, int signo), void *arg);
 void signals_free(struct signals *s);
 #endif

@@ -46,7 +46,8 @@ int sockopt_mark(int fd, uint32_t mark)
 
 int sockopt_transparent(int fd, bool v6)
 {
-    return v6 ? set_int(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1) : set_int(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+    return v6 ? set_int(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+              : set_int(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
 }
 
 int sockopt_original_dst(int fd, struct addr *out)

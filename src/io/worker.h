@@ -15,8 +15,8 @@ struct worker_ops {
 };
 
 /* Waits until on_start has answered. `arg` is handed to the ops and to each mail's on_arrive. */
-MUST_USE int worker_start(struct worker **out, unsigned index, const struct worker_ops *ops, void *arg,
-                          struct err *err);
+MUST_USE int worker_start(struct worker **out, unsigned index, const struct worker_ops *ops,
+                          void *arg, struct err *err);
 struct loop *worker_loop(struct worker *w);
 struct mailbox *worker_mailbox(struct worker *w); /* any thread may post */
 unsigned worker_index(const struct worker *w);

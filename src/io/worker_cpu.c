@@ -70,7 +70,8 @@ static unsigned smaller(unsigned a, unsigned b)
 
 /* The smallest quota from `group` up to the mount's root: an outer group bounds the inner ones. In a
  * container the path may name what is only there outside; then the root is our own group. */
-static unsigned quota_up(const char *mount, struct span group, unsigned (*quota_of)(const char *folder))
+static unsigned quota_up(const char *mount, struct span group,
+                         unsigned (*quota_of)(const char *folder))
 {
     unsigned cpus = UINT32_MAX;
     for (;;) {

@@ -13,15 +13,15 @@
 #include "io/loop.h"
 
 /* Turns `loop` until `cond` holds; fails after 10 s. */
-#define TURN_UNTIL(loop, cond)                                             \
-    do {                                                                   \
-        int64_t help_end_ms = instant_mono_ms() + 10000;                   \
-        while (!(cond)) {                                                  \
-            (void)loop_turn((loop), false);                                \
-            if (instant_mono_ms() > help_end_ms) {                         \
-                fail_msg("still not: %s", #cond);                          \
-            }                                                              \
-        }                                                                  \
+#define TURN_UNTIL(loop, cond)                           \
+    do {                                                 \
+        int64_t help_end_ms = instant_mono_ms() + 10000; \
+        while (!(cond)) {                                \
+            (void)loop_turn((loop), false);              \
+            if (instant_mono_ms() > help_end_ms) {       \
+                fail_msg("still not: %s", #cond);        \
+            }                                            \
+        }                                                \
     } while (0)
 
 /* Turns a simulation until nothing is left to do now. */
