@@ -1,36 +1,11 @@
 """Two sidecars with mutual TLS between them: who may talk to whom, and what each side knows."""
-import socket
 import ssl
 
 import pytest
 from harness import config
-from harness.client import Http, Raw, get, request
+from harness.client import Http, Raw, get, presented, refused, request, tls_connect
 from harness.config import policy, principal, rbac_http, rbac_network
 from harness.pki import TrustDomain
-
-
-def tls_client(port, identity=None, trust=None, alpn=("http/1.1",), sni="server", version=None):
-    """A TLS connection of our own, with or without a certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(list(alpn))
-    if version:
-        context.minimum_version = context.maximum_version = version
-    if identity:
-        context.load_cert_chain(identity.cert, identity.key)
-    sock = socket.create_connection(("127.0.0.1", port), 10)
-    return context.wrap_socket(sock, server_hostname=sni)
-
-
-def refused(port, identity, **more):
-    """Whether the server ends the connection instead of answering."""
-    try:
-        with tls_client(port, identity, **more) as s:
-            s.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-            return s.recv(1000) == b""
-    except (ssl.SSLError, ConnectionError):
-        return True
 
 
 @pytest.fixture
@@ -166,7 +141,7 @@ def test_two_identities_two_answers(lab, app):
         "client": policy(principal(lab.trust.spiffe("client")))})])
     assert get(pair.port, "/").status == 200
     other = lab.trust.issue("other")
-    with tls_client(pair.inner_port, other) as s:
+    with tls_connect(pair.inner_port, other) as s:
         s.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         assert b" 403 " in s.recv(4096).split(b"\r\n")[0]
 
@@ -221,14 +196,10 @@ def test_certificates_replaced_on_file_are_used(lab, app):
                                        tls=config.tls_downstream(sds), direction="INBOUND")],
                       [config.cluster("app", app.port)])
     client = lab.trust.issue("client")
-
-    def presented():
-        with tls_client(port, client) as s:
-            return ssl.DER_cert_to_PEM_cert(s.getpeercert(True)).strip()
-    assert presented() == first.chain_pem.decode().strip()
-    with tls_client(port, client) as kept:
+    assert presented(port, client) == first.chain_pem.strip()
+    with tls_connect(port, client) as kept:
         write(2, second)
-        inner.wait_for(lambda: presented() == second.chain_pem.decode().strip(), "the new certificate")
+        inner.wait_for(lambda: presented(port, client) == second.chain_pem.strip(), "the new certificate")
         # Connections that were there are not cut.
         kept.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         assert kept.recv(4096).startswith(b"HTTP/1.1 200")

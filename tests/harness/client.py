@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 
 TIMEOUT_S = 20
 
@@ -126,3 +127,33 @@ class Raw:
         headers = [(n.lower(), v) for n, v in headers]
         length = int(dict(headers).get("content-length", 0))
         return Answer(int(head[0].split()[1]), headers, self.exactly(length))
+
+
+def tls_connect(port, identity=None, alpn=("http/1.1",), sni="server", version=None):
+    """A TLS connection that takes any server: what it presents is for the test to judge."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(list(alpn))
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if identity:
+        context.load_cert_chain(identity.cert, identity.key)
+    sock = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+    return context.wrap_socket(sock, server_hostname=sni)
+
+
+def presented(port, identity):
+    """The leaf, as PEM bytes, that the server at this port presents."""
+    with tls_connect(port, identity) as s:
+        return ssl.DER_cert_to_PEM_cert(s.getpeercert(True)).strip().encode()
+
+
+def refused(port, identity, **more):
+    """Whether the server ends the connection instead of answering a request."""
+    try:
+        with tls_connect(port, identity, **more) as s:
+            s.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            return s.recv(1000) == b""
+    except (ssl.SSLError, ConnectionError):
+        return True

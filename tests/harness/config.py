@@ -194,6 +194,12 @@ def assignment(name, *ports, typed=False, host="127.0.0.1"):
     return body
 
 
+def _protocol(kind, options):
+    return {"typed_extension_protocol_options": {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": _HTTP_OPTIONS, "explicit_http_config": {kind: options}}}}
+
+
 def cluster(name, *ports, tls=None, http2=False, eds=None, typed=True, **more):
     """Static endpoints on loopback, or `eds` (a ConfigSource)."""
     body = {"@type": CLUSTER} if typed else {}
@@ -205,9 +211,7 @@ def cluster(name, *ports, tls=None, http2=False, eds=None, typed=True, **more):
     if tls is not None:
         body["transport_socket"] = tls
     if http2:
-        body["typed_extension_protocol_options"] = {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": _HTTP_OPTIONS, "explicit_http_config": {"http2_protocol_options": {}}}}
+        body.update(_protocol("http2_protocol_options", {}))
     body.update(more)
     return body
 
@@ -219,9 +223,7 @@ NO_LIMITS = {"thresholds": [{"priority": "DEFAULT", "max_connections": 100000000
 
 def http1(**options):
     """HTTP/1.1 upstream with these Http1ProtocolOptions."""
-    return {"typed_extension_protocol_options": {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": _HTTP_OPTIONS, "explicit_http_config": {"http_protocol_options": options}}}}
+    return _protocol("http_protocol_options", options)
 
 
 def same_protocol():

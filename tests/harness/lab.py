@@ -65,6 +65,16 @@ class Lab:
     def grpc_origin(self):
         return self._add(GrpcOrigin())
 
+    def ads(self, port=0):
+        from .ads import AdsServer
+        return self._add(AdsServer(port))
+
+    def ads_proxy(self, ads_port, delta=False, name=None, node=None, **options):
+        """A proxy that knows nothing but where its configuration comes from."""
+        xds = config.cluster("xds", ads_port, http2=True)
+        boot = config.bootstrap(self.ports.take(), [], [xds], node, config.ads_dynamic("xds", delta))
+        return self.boot(boot, name, **options)
+
     def dead_port(self):
         """A port where nobody listens while the lab lives."""
         return self.ports.take()
@@ -97,7 +107,7 @@ class Lab:
     def pair(self, app_port, tcp=False, client=None, server=None, expect=None, accept=None, app_http2=False,
              inner_filters=(), outer_routes=None, logs=(None, None), outer_tls=None, inner_tls=None, outer_hcm=None,
              inner_hcm=None, nodes=(None, None), outer_options=None, inner_options=None, app_more=None,
-             server_more=None):
+             server_http2=False, server_more=None):
         """`expect`: SPIFFE IDs the client side takes for the server (secure naming); `accept`: those the
         server side lets in at the handshake (None = any of the trust domain)."""
         client = client or self.trust.issue("client")
@@ -107,7 +117,7 @@ class Lab:
         upstream = config.cluster("server", inner_port, tls=config.tls_upstream(
             client, sans=expect if expect is not None else [server.uri],
             sni="outbound_.80_._.server.default.svc.cluster.local",
-            **(outer_tls or {})), **(server_more or {}))
+            **(outer_tls or {})), http2=server_http2, **(server_more or {}))
         if tcp:
             inner_chain = [*inner_filters, config.tcp_proxy("app", logs[1])]
             outer_chain = [config.tcp_proxy("server", logs[0])]

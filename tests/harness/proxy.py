@@ -40,7 +40,7 @@ class Proxy(Process):
                     "--log-level", log_level]
         else:
             argv = [binary, "-c", path, "--concurrency", concurrency, "--log-level", log_level,
-                    "--disable-hot-restart"]
+                    "--disable-hot-restart", "--file-flush-interval-msec", "100"]
         super().__init__([*argv, *args], folder / f"{name}.log", cpu, env)
         self.name = name
 
