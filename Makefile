@@ -50,7 +50,7 @@ HELPERS  := $(filter-out %_test.c,$(call rwildcard,tests/unit,*.c) $(call rwildc
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wformat=2 \
         -Wno-format-nonliteral -Wno-gnu -Wno-unknown-warning-option $(WERROR)
-WARN_CONVERSION := -Wconversion -Wno-sign-conversion
+WARN_CONVERSION := -Wconversion -Wno-sign-conversion -Wno-string-conversion
 CF_ALL := -std=gnu11 -D_GNU_SOURCE -fno-strict-aliasing -fno-common -fvisibility=hidden -pthread -Isrc -I$(B)/gen \
           -include base/banned.h -ffile-prefix-map=$(CURDIR)=. $(WARN)
 LIBS   := mbedtls ev inih z nghttp2 llhttp yyjson yaml cares sqlite3
