@@ -1,7 +1,7 @@
 #!/bin/sh
-# fetch.sh OUTDIR : puts every file that vendor/pins names into OUTDIR. A file comes from the cache, or else through
-# the machine's own apt from the first suite that still has this very file. Checked twice: apt checks the archive's
-# signature down to the file's hash, then the pin decides. What is missing or different stops the build.
+# fetch.sh OUTDIR : puts every file that vendor/pins names into OUTDIR. A file comes from the cache; or through the
+# machine's own apt, from its usual place in the archive's pool, or from where the signed source lists of its suites
+# have it. The pinned hash decides each time. What is missing or different stops the build.
 #   MESH_VENDOR_CACHE  the cache of files, each named by its hash
 #   MESH_VENDOR_PINS   another list of pins (tests)
 set -eu
@@ -36,8 +36,9 @@ from_cache() {
     done < "$work/pins"
 }
 
-# Private lists, state and cache, so that the machine's own apt stays as it is and no root is needed.
-apt_setup() {
+# Private lists, state and cache, so that the machine's own apt stays as it is and no root is needed. Lists may be old
+# (some mirrors are): signatures are checked all the same, and the pins keep anybody from rolling us back.
+apt_setup() { # apt_setup SUITE...
     "$here/derive.sh" "$work/parts" "$@"
     mkdir -p "$work/lists/partial" "$work/archives/partial"
     cat > "$work/apt.conf" <<CONF
@@ -49,8 +50,12 @@ APT::Sandbox::User "root";
 APT::Get::List-Cleanup "false";
 Acquire::Languages "none";
 Acquire::GzipIndexes "false";
+Acquire::Check-Valid-Until "false";
+Acquire::Check-Date "false";
 CONF
     export APT_CONFIG="$work/apt.conf"
+}
+read_lists() {
     echo "vendor: reading the source lists of $*" >&2
     if ! apt-get -q update > "$work/update.log" 2>&1; then
         sed 's/^/vendor: apt: /' "$work/update.log" >&2
@@ -80,7 +85,7 @@ fetch_one() {
 
 # apt knows the address; its own helper fetches that one file. (Not "apt-get source": it wants the .dsc, which some
 # mirrors lack, and brings whatever else the package has.)
-from_apt() {
+from_lists() {
     look_up
     while read -r want size package file suites; do
         grep "^$want " "$work/found" | while read -r _ p v; do
@@ -92,7 +97,8 @@ from_apt() {
     done < "$work/missing"
 }
 
-# A version that left the lists can still lie in the archive's pool for a while; its hash is pinned, so it is as good.
+# Where the archive keeps a file, whatever the suites are at now: no lists to read, and a version that just left them
+# is often still there.
 from_pool() {
     while read -r want size package file suites; do
         case $package in
@@ -108,23 +114,25 @@ from_pool() {
 }
 
 from_cache
+if [ -s "$work/missing" ]; then
+    apt_setup "$(cut -d' ' -f5 "$work/missing" | cut -d, -f1 | sort -u | head -n 1)"
+    from_pool
+    from_cache
+fi
 round=1
 while [ -s "$work/missing" ] && [ $round -le 3 ]; do
-    # Round 1 reads each file's first suite only: an index is some 10 MB.
-    suites=$(cut -d' ' -f5 "$work/missing" | cut -d, -f$round -s | sort -u)
-    [ $round -gt 1 ] || suites=$(cut -d' ' -f5 "$work/missing" | cut -d, -f1 | sort -u)
+    # Each file's first suite, then its second ...: a list is some 10 MB.
+    suites=$(awk -v n=$round '{ if (split($5, s, ",") >= n) print s[n] }' "$work/missing" | sort -u)
     if [ -n "$suites" ]; then
         # shellcheck disable=SC2086 # a list of words
         apt_setup $suites
-        from_apt
+        # shellcheck disable=SC2086
+        read_lists $suites
+        from_lists
         from_cache
     fi
     round=$((round + 1))
 done
-if [ -s "$work/missing" ]; then
-    from_pool
-    from_cache
-fi
 if [ -s "$work/missing" ]; then
     while read -r want size package file suites; do
         echo "vendor: can not get '$file' ($size bytes, SHA-256 $want) of Debian's source package '$package' from $suites" >&2
