@@ -44,7 +44,7 @@ OBJ      := $(SRC:%.c=%.o) $(GEN_C:$(B)/%.c=%.o)
 
 UNIT     := $(call rwildcard,tests/unit,*_test.c)
 SIM      := $(call rwildcard,tests/sim,*_test.c)
-HELPERS  := $(filter-out %_test.c,$(foreach d,support unit sim,$(call rwildcard,tests/$(d),*.c)))
+HELPERS  := $(filter-out %_test.c,$(call rwildcard,tests/unit,*.c) $(call rwildcard,tests/sim,*.c))
 
 # --- flags -------------------------------------------------------------------------------------------------------
 

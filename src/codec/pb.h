@@ -22,11 +22,11 @@
 #include "base/span.h"
 
 /* Limits of one pb_decode, each named in the error it causes. */
-#define PB_DEPTH_MAX 64             /* messages inside messages */
-#define PB_WIRE_BYTES_MAX 67108864  /* the whole input */
-#define PB_ELEMENTS_MAX 1000000     /* messages, list members and unknown fields together */
-#define PB_MEMORY_BASE 1048576      /* arena bytes allowed for any input ... */
-#define PB_MEMORY_PER_BYTE 64       /* ... plus this much for each byte of it */
+#define PB_DEPTH_MAX 64            /* messages inside messages */
+#define PB_WIRE_BYTES_MAX 67108864 /* the whole input */
+#define PB_ELEMENTS_MAX 1000000    /* messages, list members and unknown fields together */
+#define PB_MEMORY_BASE 1048576     /* arena bytes allowed for any input ... */
+#define PB_MEMORY_PER_BYTE 64      /* ... plus this much for each byte of it */
 
 /* Types of descriptor.proto's FieldDescriptorProto.Type (10, group, is refused). */
 enum pb_kind {
@@ -68,11 +68,11 @@ enum pb_special {
     PB_LIST_VALUE,
     PB_WRAPPER,
     PB_EMPTY,
-    PB_FIELD_MASK,
     PB_MAP_ENTRY,
 };
 
-#define PB_SENSITIVE 1 /* field flag: a key or a password, hidden in dumps ("@sensitive" in a .proto) */
+#define PB_SENSITIVE \
+    1 /* field flag: a key or a password, hidden in dumps ("@sensitive" in a .proto) */
 
 struct pb_desc;
 
@@ -90,7 +90,7 @@ struct pb_enum {
 struct pb_field {
     const char *name; /* as in the .proto; the JSON name follows from it (pb_json_name) */
     union {
-        const struct pb_desc *message; /* PB_MESSAGE */
+        const struct pb_desc *message;     /* PB_MESSAGE */
         const struct pb_enum *enumeration; /* PB_ENUM */
     } type;
     uint32_t number;
@@ -162,6 +162,9 @@ const struct pb_field *pb_field(const struct pb_desc *desc, uint32_t number);
 const struct pb_field *pb_field_named(const struct pb_desc *desc, struct span name);
 /* The lowerCamelCase name in `to` (terminated, cut to fit). */
 struct span pb_json_name(const struct pb_field *f, char *to, size_t room);
+/* Entries of a map in the order of their keys, the last one of each key; at most list->count of them,
+ * in `sorted`. Returns how many. */
+uint32_t pb_map_sort(const struct pb_field *f, const struct pb_list *list, const void **sorted);
 /* Is it set: case, has_x, non-NULL, non-empty, or for plain scalars not zero. */
 bool pb_has(const void *msg, const struct pb_field *f);
 /* Where its value is in the struct. */

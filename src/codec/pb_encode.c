@@ -11,13 +11,6 @@ struct writer {
     bool is_too_deep;
 };
 
-/* A map entry on its way into the order of the keys. */
-struct keyed {
-    const void *entry;
-    const struct pb_field *key;
-    uint32_t place;
-};
-
 static void put(struct writer *w, const void *from, size_t len)
 {
     w->len += len;
@@ -143,49 +136,6 @@ static void put_repeated(struct writer *w, const struct pb_field *f, const struc
     put_tag(w, f->number, 2);
 }
 
-static int compare_keys(const struct pb_field *key, const void *entry_a, const void *entry_b)
-{
-    const void *a = pb_at(entry_a, key);
-    const void *b = pb_at(entry_b, key);
-    if (key->kind == PB_STRING) {
-        struct span x;
-        struct span y;
-        memcpy(&x, a, sizeof x);
-        memcpy(&y, b, sizeof y);
-        return span_cmp(x, y);
-    }
-    if (key->kind == PB_BOOL) {
-        return memcmp(a, b, sizeof(bool));
-    }
-    bool is_unsigned = key->kind == PB_UINT32 || key->kind == PB_UINT64 ||
-                       key->kind == PB_FIXED32 || key->kind == PB_FIXED64;
-    int64_t x;
-    int64_t y;
-    if (pb_kind_bytes(key->kind) == 8) {
-        memcpy(&x, a, sizeof x);
-        memcpy(&y, b, sizeof y);
-    } else {
-        int32_t low_x;
-        int32_t low_y;
-        memcpy(&low_x, a, sizeof low_x);
-        memcpy(&low_y, b, sizeof low_y);
-        x = is_unsigned ? (int64_t)(uint32_t)low_x : low_x;
-        y = is_unsigned ? (int64_t)(uint32_t)low_y : low_y;
-    }
-    if (is_unsigned) {
-        return (uint64_t)x < (uint64_t)y ? -1 : (uint64_t)x > (uint64_t)y;
-    }
-    return x < y ? -1 : x > y;
-}
-
-static int compare_keyed(const void *a, const void *b)
-{
-    const struct keyed *x = a;
-    const struct keyed *y = b;
-    int order = compare_keys(x->key, x->entry, y->entry);
-    return order ? order : x->place < y->place ? -1 : x->place > y->place;
-}
-
 /* Key and value are both written, also when they are the default, as protoc does. */
 static void put_entry(struct writer *w, const struct pb_field *f, const void *entry, int depth)
 {
@@ -200,29 +150,9 @@ static void put_entry(struct writer *w, const struct pb_field *f, const void *en
 static void put_map(struct writer *w, const struct pb_field *f, const struct pb_list *list,
                     int depth)
 {
-    const void *const *at = list->at;
-    const struct pb_field *key = &f->type.message->fields[0];
-    bool is_sorted = true;
-    for (uint32_t i = 1; i < list->count && is_sorted; i++) {
-        is_sorted = compare_keys(key, at[i - 1], at[i]) < 0;
-    }
-    if (is_sorted) {
-        for (uint32_t i = list->count; i-- > 0;) {
-            put_entry(w, f, at[i], depth);
-        }
-        return;
-    }
-    struct keyed *sorted = mem_array(list->count, sizeof *sorted);
-    for (uint32_t i = 0; i < list->count; i++) {
-        sorted[i] = (struct keyed){.entry = at[i], .key = key, .place = i};
-    }
-    qsort(sorted, list->count, sizeof *sorted, compare_keyed);
-    for (uint32_t i = list->count; i-- > 0;) {
-        bool is_last = i + 1 == list->count ||
-                       compare_keys(key, sorted[i].entry, sorted[i + 1].entry) != 0;
-        if (is_last) {
-            put_entry(w, f, sorted[i].entry, depth);
-        }
+    const void **sorted = mem_array(list->count, sizeof *sorted);
+    for (uint32_t i = pb_map_sort(f, list, sorted); i-- > 0;) {
+        put_entry(w, f, sorted[i], depth);
     }
     mem_free(sorted);
 }

@@ -1,6 +1,8 @@
 /* Protocol buffers: what the tables say, lists, and the UTF-8 that proto3 strings must be. */
 #include "codec/pb.h"
 
+#include "base/mem.h"
+
 #define LIST_ROOM_MIN 4
 
 const struct pb_field *pb_field(const struct pb_desc *desc, uint32_t number)
@@ -171,6 +173,92 @@ struct span pb_url_name(struct span type_url)
     return span_from_offset(type_url, (size_t)(slash + 1));
 }
 
+static int compare_keys(const struct pb_field *key, const void *entry_a, const void *entry_b)
+{
+    const void *a = pb_at(entry_a, key);
+    const void *b = pb_at(entry_b, key);
+    if (key->kind == PB_STRING) {
+        struct span x;
+        struct span y;
+        memcpy(&x, a, sizeof x);
+        memcpy(&y, b, sizeof y);
+        return span_cmp(x, y);
+    }
+    if (key->kind == PB_BOOL) {
+        return memcmp(a, b, sizeof(bool));
+    }
+    bool is_unsigned = key->kind == PB_UINT32 || key->kind == PB_UINT64 ||
+                       key->kind == PB_FIXED32 || key->kind == PB_FIXED64;
+    int64_t x;
+    int64_t y;
+    if (pb_kind_bytes(key->kind) == 8) {
+        memcpy(&x, a, sizeof x);
+        memcpy(&y, b, sizeof y);
+    } else {
+        int32_t low_x;
+        int32_t low_y;
+        memcpy(&low_x, a, sizeof low_x);
+        memcpy(&low_y, b, sizeof low_y);
+        x = is_unsigned ? (int64_t)(uint32_t)low_x : low_x;
+        y = is_unsigned ? (int64_t)(uint32_t)low_y : low_y;
+    }
+    if (is_unsigned) {
+        return (uint64_t)x<(uint64_t)y ? -1 : (uint64_t)x>(uint64_t) y;
+    }
+    return x < y ? -1 : x > y;
+}
+
+/* Merges two neighbouring runs of `from` into `to`; of equal keys the earlier comes first. */
+static void merge_runs(const struct pb_field *key, const void **from, const void **to,
+                       uint32_t middle, uint32_t end)
+{
+    uint32_t left = 0;
+    uint32_t right = middle;
+    for (uint32_t i = 0; i < end; i++) {
+        bool is_left =
+            left < middle && (right == end || compare_keys(key, from[left], from[right]) <= 0);
+        to[i] = is_left ? from[left++] : from[right++];
+    }
+}
+
+/* Stable, as qsort is not: the last of equal keys wins. */
+static void sort_entries(const struct pb_field *key, const void **entries, uint32_t count)
+{
+    const void **spare = mem_array(count, sizeof *spare);
+    for (uint32_t width = 1; width < count; width *= 2) {
+        for (uint32_t at = 0; at < count; at += 2 * width) {
+            uint32_t left = count - at;
+            merge_runs(key, entries + at, spare + at, (uint32_t)size_min(width, left),
+                       (uint32_t)size_min(2 * width, left));
+        }
+        memcpy(entries, spare, count * sizeof *spare);
+    }
+    mem_free(spare);
+}
+
+uint32_t pb_map_sort(const struct pb_field *f, const struct pb_list *list, const void **sorted)
+{
+    const struct pb_field *key = &f->type.message->fields[0];
+    const void *const *at = list->at;
+    bool is_sorted = true;
+    for (uint32_t i = 0; i < list->count; i++) {
+        sorted[i] = at[i];
+        is_sorted = is_sorted && (i == 0 || compare_keys(key, at[i - 1], at[i]) < 0);
+    }
+    if (is_sorted) {
+        return list->count;
+    }
+    sort_entries(key, sorted, list->count);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        bool is_last = i + 1 == list->count || compare_keys(key, sorted[i], sorted[i + 1]) != 0;
+        if (is_last) {
+            sorted[kept++] = sorted[i];
+        }
+    }
+    return kept;
+}
+
 void *pb_list_add(struct arena *arena, void *list, size_t size)
 {
     struct pb_list *l = list;
@@ -194,7 +282,10 @@ static size_t sequence_len(const uint8_t *s, size_t len)
     if (a < 0x80) {
         return 1;
     }
-    size_t want = a >= 0xc2 && a <= 0xdf ? 2 : (a & 0xf0) == 0xe0 ? 3 : a >= 0xf0 && a <= 0xf4 ? 4 : 0;
+    size_t want = a >= 0xc2 && a <= 0xdf   ? 2
+                  : (a & 0xf0) == 0xe0     ? 3
+                  : a >= 0xf0 && a <= 0xf4 ? 4
+                                           : 0;
     if (want == 0 || len < want) {
         return 0;
     }

@@ -16,7 +16,7 @@ struct enumeration {
     struct {
         char *name;
         int number;
-    } * values;
+    } *values;
     int count;
     struct enumeration *next;
 };

@@ -17,24 +17,24 @@ struct reader {
 };
 
 static const struct scalar scalars[] = {
-    {"double", "PB_DOUBLE", "double"},       {"float", "PB_FLOAT", "float"},
-    {"int64", "PB_INT64", "int64_t"},        {"uint64", "PB_UINT64", "uint64_t"},
-    {"int32", "PB_INT32", "int32_t"},        {"fixed64", "PB_FIXED64", "uint64_t"},
-    {"fixed32", "PB_FIXED32", "uint32_t"},   {"bool", "PB_BOOL", "bool"},
-    {"string", "PB_STRING", "struct span"},  {"bytes", "PB_BYTES", "struct span"},
-    {"uint32", "PB_UINT32", "uint32_t"},     {"sfixed32", "PB_SFIXED32", "int32_t"},
-    {"sfixed64", "PB_SFIXED64", "int64_t"},  {"sint32", "PB_SINT32", "int32_t"},
-    {"sint64", "PB_SINT64", "int64_t"},      {NULL, NULL, NULL},
+    {"double", "PB_DOUBLE", "double"},      {"float", "PB_FLOAT", "float"},
+    {"int64", "PB_INT64", "int64_t"},       {"uint64", "PB_UINT64", "uint64_t"},
+    {"int32", "PB_INT32", "int32_t"},       {"fixed64", "PB_FIXED64", "uint64_t"},
+    {"fixed32", "PB_FIXED32", "uint32_t"},  {"bool", "PB_BOOL", "bool"},
+    {"string", "PB_STRING", "struct span"}, {"bytes", "PB_BYTES", "struct span"},
+    {"uint32", "PB_UINT32", "uint32_t"},    {"sfixed32", "PB_SFIXED32", "int32_t"},
+    {"sfixed64", "PB_SFIXED64", "int64_t"}, {"sint32", "PB_SINT32", "int32_t"},
+    {"sint64", "PB_SINT64", "int64_t"},     {NULL, NULL, NULL},
 };
 
 /* Appends to a singly linked list whose link is `next`. */
-#define APPEND(head, item)                   \
-    do {                                     \
-        __typeof__(head) *place_ = &(head);  \
-        while (*place_) {                    \
-            place_ = &(*place_)->next;       \
-        }                                    \
-        *place_ = (item);                    \
+#define APPEND(head, item)                  \
+    do {                                    \
+        __typeof__(head) *place_ = &(head); \
+        while (*place_) {                   \
+            place_ = &(*place_)->next;      \
+        }                                   \
+        *place_ = (item);                   \
     } while (0)
 
 static void skip_blank(struct reader *r)

@@ -16,7 +16,6 @@ static const struct {
     {"google.protobuf.Value", "PB_VALUE"},
     {"google.protobuf.ListValue", "PB_LIST_VALUE"},
     {"google.protobuf.Empty", "PB_EMPTY"},
-    {"google.protobuf.FieldMask", "PB_FIELD_MASK"},
     {"google.protobuf.DoubleValue", "PB_WRAPPER"},
     {"google.protobuf.FloatValue", "PB_WRAPPER"},
     {"google.protobuf.Int64Value", "PB_WRAPPER"},
@@ -50,8 +49,9 @@ static char *capitals(const char *name)
     size_t len = 0;
     for (size_t i = 0; name[i]; i++) {
         unsigned char c = (unsigned char)name[i];
-        bool is_start = i && isupper(c) && isalnum((unsigned char)name[i - 1]) &&
-                        (!isupper((unsigned char)name[i - 1]) || islower((unsigned char)name[i + 1]));
+        bool is_start =
+            i && isupper(c) && isalnum((unsigned char)name[i - 1]) &&
+            (!isupper((unsigned char)name[i - 1]) || islower((unsigned char)name[i + 1]));
         if (is_start) {
             to[len++] = '_';
         }
@@ -67,13 +67,12 @@ static char *c_constant(const struct file *file, const char *local, const char *
 
 static const char *member(const struct field *f)
 {
-    static const char *const words[] = {"auto",     "break",    "case",     "char",     "const",
-                                        "continue", "default",  "do",       "double",   "else",
-                                        "enum",     "extern",   "float",    "for",      "goto",
-                                        "if",       "inline",   "int",      "long",     "register",
-                                        "restrict", "return",   "short",    "signed",   "sizeof",
-                                        "static",   "struct",   "switch",   "typedef",  "union",
-                                        "unsigned", "void",     "volatile", "while",    "unknown"};
+    static const char *const words[] = {
+        "auto",    "break",  "case",     "char",   "const",    "continue", "default",
+        "do",      "double", "else",     "enum",   "extern",   "float",    "for",
+        "goto",    "if",     "inline",   "int",    "long",     "register", "restrict",
+        "return",  "short",  "signed",   "sizeof", "static",   "struct",   "switch",
+        "typedef", "union",  "unsigned", "void",   "volatile", "while",    "unknown"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcmp(f->name, words[i]) == 0) {
             return pbgen_text("%s_", f->name);
@@ -124,7 +123,7 @@ static void write_struct(FILE *out, const struct message *m)
         if (f->enumeration) {
             fprintf(out, " /* %s_... */",
                     pbgen_text("PB_%s_%s", capitals(f->enumeration->file->prefix),
-                         capitals(f->enumeration->local)));
+                               capitals(f->enumeration->local)));
         } else if (f->oneof) {
             fprintf(out, " /* in %s */", f->oneof);
         }
@@ -194,7 +193,8 @@ static void write_field(FILE *out, const struct message *m, const struct field *
     enum label label = f->message && f->label == OPTIONAL ? SINGLE : f->label;
     fprintf(out, "    {.name = \"%s\",\n", f->name);
     if (f->message) {
-        fprintf(out, "     .type.message = &%s_desc,\n", c_name(f->message->file, f->message->local));
+        fprintf(out, "     .type.message = &%s_desc,\n",
+                c_name(f->message->file, f->message->local));
     } else if (f->enumeration) {
         fprintf(out, "     .type.enumeration = &%s_enum,\n",
                 c_name(f->enumeration->file, f->enumeration->local));
@@ -292,7 +292,8 @@ void pbgen_write_types(FILE *out, const struct schema *s)
     fputs("\nstatic const struct pb_desc *const by_name[] = {\n", out);
     for (size_t i = 0; i < count; i++) {
         if (i && strcmp(all[i - 1]->full, all[i]->full) == 0) {
-            pbgen_die(all[i]->file->path, 1, "'%s' is also in %s", all[i]->full, all[i - 1]->file->path);
+            pbgen_die(all[i]->file->path, 1, "'%s' is also in %s", all[i]->full,
+                      all[i - 1]->file->path);
         }
         fprintf(out, "    &%s_desc,\n", c_name(all[i]->file, all[i]->local));
     }

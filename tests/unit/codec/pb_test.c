@@ -62,37 +62,37 @@ static void test_kinds(void **state)
     (void)state;
     static const char *const cases[] = {
         "",
-        "09 000000000000f03f",        /* double 1 */
-        "09 0000000000000080",        /* -0.0 is a value */
-        "15 0000803f",                /* float 1 */
-        "18 ffffffffffffffffff01",    /* int64 -1 */
-        "20 ffffffffffffffffff01",    /* uint64 max */
-        "28 feffffffffffffffff01",    /* int32 -2 */
-        "31 0807060504030201",        /* fixed64 */
-        "3d 04030201",                /* fixed32 */
-        "40 01",                      /* bool */
-        "4a 03 c3a97a",               /* string */
-        "5a 00",                      /* empty message */
-        "5a 04 0801 1200",            /* message in message */
-        "62 02 ff00",                 /* bytes need not be text */
-        "68 ffffffff0f",              /* uint32 max */
-        "70 ffffffffffffffffff01",    /* enum -1 */
-        "70 07",                      /* enum value nobody knows */
-        "7d ffffffff",                /* sfixed32 -1 */
-        "8101 ffffffffffffffff",      /* sfixed64 -1 */
-        "8801 03",                    /* sint32 -2 */
-        "8801 ffffffff0f",            /* sint32 min */
-        "9001 ffffffffffffffffff01",  /* sint64 min */
-        "9801 00",                    /* optional zero is kept */
-        "a201 00",                    /* oneof: empty text is kept */
-        "aa01 00",                    /* oneof: empty message */
-        "b001 00",                    /* oneof: zero */
+        "09 000000000000f03f",                /* double 1 */
+        "09 0000000000000080",                /* -0.0 is a value */
+        "15 0000803f",                        /* float 1 */
+        "18 ffffffffffffffffff01",            /* int64 -1 */
+        "20 ffffffffffffffffff01",            /* uint64 max */
+        "28 feffffffffffffffff01",            /* int32 -2 */
+        "31 0807060504030201",                /* fixed64 */
+        "3d 04030201",                        /* fixed32 */
+        "40 01",                              /* bool */
+        "4a 03 c3a97a",                       /* string */
+        "5a 00",                              /* empty message */
+        "5a 04 0801 1200",                    /* message in message */
+        "62 02 ff00",                         /* bytes need not be text */
+        "68 ffffffff0f",                      /* uint32 max */
+        "70 ffffffffffffffffff01",            /* enum -1 */
+        "70 07",                              /* enum value nobody knows */
+        "7d ffffffff",                        /* sfixed32 -1 */
+        "8101 ffffffffffffffff",              /* sfixed64 -1 */
+        "8801 03",                            /* sint32 -2 */
+        "8801 ffffffff0f",                    /* sint32 min */
+        "9001 ffffffffffffffffff01",          /* sint64 min */
+        "9801 00",                            /* optional zero is kept */
+        "a201 00",                            /* oneof: empty text is kept */
+        "aa01 00",                            /* oneof: empty message */
+        "b001 00",                            /* oneof: zero */
         "f201 0c 01 ffffffffffffffffff01 05", /* packed */
-        "fa01 00 fa01 01 61",         /* texts, one empty */
-        "8202 00 8202 02 0801",       /* messages */
-        "8a02 08 0000000000000000",   /* packed doubles */
-        "c202 05 0a01 61 1200",       /* map of messages */
-        "ca02 04 0801 1200",          /* map with defaults written out */
+        "fa01 00 fa01 01 61",                 /* texts, one empty */
+        "8202 00 8202 02 0801",               /* messages */
+        "8a02 08 0000000000000000",           /* packed doubles */
+        "c202 05 0a01 61 1200",               /* map of messages */
+        "ca02 04 0801 1200",                  /* map with defaults written out */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         check_again(cases[i], cases[i]);
@@ -103,25 +103,25 @@ static void test_kinds(void **state)
 static void test_canonical(void **state)
 {
     (void)state;
-    check_again("f001 01 f001 02", "f201 02 0102");                    /* unpacked */
-    check_again("f201 01 01 f001 02 f201 01 03", "f201 03 010203");    /* mixed */
-    check_again("40 01 20 00 40 00", "");                              /* last wins; zero is absent */
-    check_again("40 05", "40 01");                                     /* any true */
-    check_again("40 8100", "40 01");                                   /* longer than needed */
-    check_again("68 ffffffffff01", "68 ffffffff0f");                   /* 64 bits cut to 32 */
+    check_again("f001 01 f001 02", "f201 02 0102");                 /* unpacked */
+    check_again("f201 01 01 f001 02 f201 01 03", "f201 03 010203"); /* mixed */
+    check_again("40 01 20 00 40 00", "");                           /* last wins; zero is absent */
+    check_again("40 05", "40 01");                                  /* any true */
+    check_again("40 8100", "40 01");                                /* longer than needed */
+    check_again("68 ffffffffff01", "68 ffffffff0f");                /* 64 bits cut to 32 */
     check_again("4a 01 61 09 000000000000f03f", "09 000000000000f03f 4a 01 61"); /* order */
-    check_again("5a 02 0801 5a 02 1200", "5a 04 0801 1200");           /* messages merge */
-    check_again("a201 01 61 b001 01", "b001 01");                      /* oneof: the last */
-    check_again("aa01 02 0801 aa01 02 1200", "aa01 04 0801 1200");     /* oneof: merge */
+    check_again("5a 02 0801 5a 02 1200", "5a 04 0801 1200");             /* messages merge */
+    check_again("a201 01 61 b001 01", "b001 01");                        /* oneof: the last */
+    check_again("aa01 02 0801 aa01 02 1200", "aa01 04 0801 1200");       /* oneof: merge */
     check_again("aa01 02 0801 a201 01 61 aa01 02 1200", "aa01 02 1200"); /* but not over another */
     check_again("c202 03 0a01 62 c202 03 0a01 61",
-                "c202 05 0a01 61 1200 c202 05 0a01 62 1200");          /* map by key */
+                "c202 05 0a01 61 1200 c202 05 0a01 62 1200"); /* map by key */
     check_again("c202 07 0a01 61 12020801 c202 07 0a01 61 12020802",
-                "c202 07 0a01 61 12020802");                           /* one entry a key: the last */
+                "c202 07 0a01 61 12020802"); /* one entry a key: the last */
     check_again("ca02 02 0801 ca02 0b 08 ffffffffffffffffff01",
                 "ca02 0d 08 ffffffffffffffffff01 1200 ca02 04 0801 1200"); /* signed order */
-    check_again("ca02 00", "ca02 04 0800 1200");                       /* empty entry */
-    check_again("f201 00", "");                                        /* empty packed */
+    check_again("ca02 00", "ca02 04 0800 1200");                           /* empty entry */
+    check_again("f201 00", "");                                            /* empty packed */
 }
 
 static void test_unknown(void **state)
@@ -201,8 +201,7 @@ static void test_refused(void **state)
         {"09 00", -ERR_PROTO, "test.Everything.f_double: truncated number at byte 1"},
         {"5a 04 12 03 0801", -ERR_PROTO,
          "test.Everything.f_message.inner: length beyond the end at byte 4"},
-        {"5a 02 08 80", -ERR_PROTO,
-         "test.Everything.f_message.a: truncated number at byte 4"},
+        {"5a 02 08 80", -ERR_PROTO, "test.Everything.f_message.a: truncated number at byte 4"},
         {"f201 02 01 80", -ERR_PROTO, "test.Everything.ints: truncated number at byte 5"},
         {"8a02 07 00000000000000", -ERR_PROTO,
          "test.Everything.doubles: truncated number at byte 3"},
@@ -326,8 +325,9 @@ static void test_memory_limit(void **state)
 static void test_truncated(void **state)
 {
     (void)state;
-    struct span wire = bytes_of("09 000000000000f83f 4a 02 6869 5a 04 08071200 9801 00 aa01 02 0809 "
-                                "f201 03 018002 fa01 01 78 a006 8001 aa06 02 6161 c202 07 0a01 6b 12020805");
+    struct span wire =
+        bytes_of("09 000000000000f83f 4a 02 6869 5a 04 08071200 9801 00 aa01 02 0809 "
+                 "f201 03 018002 fa01 01 78 a006 8001 aa06 02 6161 c202 07 0a01 6b 12020805");
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(map != MAP_FAILED);
@@ -352,8 +352,10 @@ static void test_merge(void **state)
     (void)state;
     struct everything e = {0};
     struct err err;
-    assert_int_equal(pb_merge(&everything_desc, &arena, bytes_of("5a 02 0801 f001 01"), &e, &err), 0);
-    assert_int_equal(pb_merge(&everything_desc, &arena, bytes_of("5a 02 1200 f001 02"), &e, &err), 0);
+    assert_int_equal(pb_merge(&everything_desc, &arena, bytes_of("5a 02 0801 f001 01"), &e, &err),
+                     0);
+    assert_int_equal(pb_merge(&everything_desc, &arena, bytes_of("5a 02 1200 f001 02"), &e, &err),
+                     0);
     assert_int_equal(e.f_message->a, 1);
     assert_non_null(e.f_message->inner);
     assert_int_equal(e.ints.count, 2);
@@ -444,13 +446,32 @@ static void test_utf8(void **state)
         const char *hex;
         ssize_t bad;
     } cases[] = {
-        {"", -1},           {"61", -1},          {"c280", -1},         {"dfbf", -1},
-        {"e0a080", -1},     {"ed9fbf", -1},      {"ee8080", -1},       {"f0908080", -1},
-        {"f48fbfbf", -1},   {"80", 0},           {"c080", 0},          {"c1bf", 0},
-        {"c2", 0},          {"c261", 0},         {"e09fbf", 0},        {"eda080", 0},
-        {"f08fbfbf", 0},    {"f4908080", 0},     {"f5808080", 0},      {"ff", 0},
-        {"6161616161616161ff", 8},               {"61616161616161c3a9ff", 9},
-        {"e282", 0},        {"f09f98", 0},       {"f09f9880", -1},     {"61f09f9880e2", 5},
+        {"", -1},
+        {"61", -1},
+        {"c280", -1},
+        {"dfbf", -1},
+        {"e0a080", -1},
+        {"ed9fbf", -1},
+        {"ee8080", -1},
+        {"f0908080", -1},
+        {"f48fbfbf", -1},
+        {"80", 0},
+        {"c080", 0},
+        {"c1bf", 0},
+        {"c2", 0},
+        {"c261", 0},
+        {"e09fbf", 0},
+        {"eda080", 0},
+        {"f08fbfbf", 0},
+        {"f4908080", 0},
+        {"f5808080", 0},
+        {"ff", 0},
+        {"6161616161616161ff", 8},
+        {"61616161616161c3a9ff", 9},
+        {"e282", 0},
+        {"f09f98", 0},
+        {"f09f9880", -1},
+        {"61f09f9880e2", 5},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(pb_utf8_bad(bytes_of(cases[i].hex)), cases[i].bad);

@@ -3,11 +3,11 @@
 /* The tables of pb_test.proto, written by hand. */
 #include "codec/pb.h"
 
-#define LIST_OF(type)       \
-    struct {                \
-        type *at;           \
-        uint32_t count;     \
-        uint32_t room;      \
+#define LIST_OF(type)   \
+    struct {            \
+        type *at;       \
+        uint32_t count; \
+        uint32_t room;  \
     }
 
 struct inner {
