@@ -1,0 +1,129 @@
+#ifndef PROXY_REPORT_STATS_H
+#define PROXY_REPORT_STATS_H
+/* The proxy's numbers: Istio's standard metrics per edge (istio_requests_total ... with reporter source or
+ * destination) and Envoy's per cluster, listener and HTTP connection manager. One struct stats a worker over
+ * its metric shard. Everything with a label is looked up once and kept: on the request path only adds happen.
+ * Sources: Istio "Standard Metrics"; Envoy cluster_manager, listener and http_conn_man statistics. */
+#include "base/compiler.h"
+#include "base/metric.h"
+#include "base/span.h"
+
+/* A workload as Istio labels it; empty spans are exported as "unknown". */
+struct stats_workload {
+    struct span workload, workload_namespace, principal, app, version, canonical_service,
+        canonical_revision, cluster;
+};
+
+/* Labels of a destination service. */
+struct stats_service {
+    struct span host, name, service_namespace;
+};
+
+/* Declares all families; main thread, once per registry. */
+struct stats_families;
+struct stats_families *stats_families_new(struct metric_registry *r, const struct stats_workload *self);
+void stats_families_free(struct stats_families *f);
+
+struct stats;
+struct stats *stats_new(struct stats_families *f, struct metric_shard *shard);
+void stats_free(struct stats *s);
+
+/* ---- Istio: one edge is a (reporter, source, destination, service, protocol, security) ---- */
+enum stats_reporter { STATS_SOURCE, STATS_DESTINATION };
+enum stats_protocol { STATS_HTTP, STATS_GRPC, STATS_TCP };
+
+struct stats_edge_key {
+    enum stats_reporter reporter;
+    enum stats_protocol protocol;
+    bool mutual_tls;              /* connection_security_policy: mutual_tls, none; unknown for source */
+    const struct stats_workload *peer; /* the other side; ours is known */
+    struct stats_service service;
+};
+
+struct stats_edge;
+/* Finds or makes; lives as long as `s`. At most STATS_EDGES_MAX, then one shared overflow edge. */
+#define STATS_EDGES_MAX 4096
+struct stats_edge *stats_edge_get(struct stats *s, const struct stats_edge_key *key);
+/* A finished request. `grpc_status` -1 when it is not gRPC. `flags` as outcome.h. */
+void stats_request(struct stats_edge *e, unsigned status, int grpc_status, uint32_t flags,
+                   int64_t duration_us, uint64_t request_bytes, uint64_t response_bytes);
+void stats_tcp_opened(struct stats_edge *e);
+/* Deltas since the last call. sent = towards the client, received = from it (Istio's sense). */
+void stats_tcp_bytes(struct stats_edge *e, uint32_t flags, uint64_t sent, uint64_t received);
+void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
+
+/* ---- Envoy's: structs of series, one line each in a table ---- */
+#define STATS_CLUSTER_LIST(COUNTER, GAUGE)                                                            \
+    COUNTER(upstream_cx_total)                                                                        \
+    GAUGE(upstream_cx_active)                                                                         \
+    COUNTER(upstream_cx_connect_fail)                                                                 \
+    COUNTER(upstream_cx_connect_timeout)                                                              \
+    COUNTER(upstream_cx_overflow)                                                                     \
+    COUNTER(upstream_cx_max_requests)                                                                 \
+    COUNTER(upstream_cx_rx_bytes_total)                                                               \
+    COUNTER(upstream_cx_tx_bytes_total)                                                               \
+    COUNTER(upstream_rq_total)                                                                        \
+    GAUGE(upstream_rq_active)                                                                         \
+    GAUGE(upstream_rq_pending_active)                                                                 \
+    COUNTER(upstream_rq_pending_overflow)                                                             \
+    COUNTER(upstream_rq_timeout)                                                                      \
+    COUNTER(upstream_rq_per_try_timeout)                                                              \
+    COUNTER(upstream_rq_retry)                                                                        \
+    COUNTER(upstream_rq_retry_success)                                                                \
+    COUNTER(upstream_rq_retry_overflow)                                                               \
+    COUNTER(upstream_rq_retry_limit_exceeded)                                                         \
+    COUNTER(upstream_rq_rx_reset)                                                                     \
+    COUNTER(upstream_rq_tx_reset)                                                                     \
+    COUNTER(upstream_cx_none_healthy)                                                                 \
+    COUNTER(lb_healthy_panic)                                                                         \
+    GAUGE(membership_total)                                                                           \
+    GAUGE(membership_healthy)                                                                         \
+    COUNTER(ssl_handshake)                                                                            \
+    COUNTER(ssl_connection_error)                                                                     \
+    COUNTER(ssl_fail_verify_san)
+
+#define STATS_LISTENER_LIST(COUNTER, GAUGE)                                                           \
+    COUNTER(downstream_cx_total)                                                                      \
+    GAUGE(downstream_cx_active)                                                                       \
+    COUNTER(downstream_cx_destroy)                                                                    \
+    COUNTER(no_filter_chain_match)                                                                    \
+    COUNTER(downstream_pre_cx_timeout)                                                                \
+    COUNTER(ssl_handshake)                                                                            \
+    COUNTER(ssl_connection_error)                                                                     \
+    COUNTER(ssl_fail_verify_san)
+
+#define STATS_HTTP_LIST(COUNTER, GAUGE)                                                               \
+    COUNTER(downstream_cx_total)                                                                      \
+    GAUGE(downstream_cx_active)                                                                       \
+    COUNTER(downstream_rq_total)                                                                      \
+    GAUGE(downstream_rq_active)                                                                       \
+    COUNTER(downstream_rq_rx_reset)                                                                   \
+    COUNTER(downstream_rq_tx_reset)                                                                   \
+    COUNTER(downstream_rq_timeout)                                                                    \
+    COUNTER(downstream_rq_idle_timeout)                                                               \
+    COUNTER(downstream_cx_protocol_error)                                                             \
+    COUNTER(rbac_allowed)                                                                             \
+    COUNTER(rbac_denied)                                                                              \
+    COUNTER(rbac_shadow_allowed)                                                                      \
+    COUNTER(rbac_shadow_denied)                                                                       \
+    COUNTER(no_route)
+
+#define STATS_FIELD(name) struct metric_series *name;
+struct stats_cluster {
+    STATS_CLUSTER_LIST(STATS_FIELD, STATS_FIELD)
+    struct metric_series *upstream_rq_xx[6]; /* [status / 100] */
+};
+struct stats_listener {
+    STATS_LISTENER_LIST(STATS_FIELD, STATS_FIELD)
+};
+struct stats_http {
+    STATS_HTTP_LIST(STATS_FIELD, STATS_FIELD)
+    struct metric_series *downstream_rq_xx[6];
+};
+#undef STATS_FIELD
+
+/* Filled once by the owner of the cluster, listener or connection manager. */
+void stats_cluster_bind(struct stats *s, struct span cluster, struct stats_cluster *out);
+void stats_listener_bind(struct stats *s, struct span address, struct stats_listener *out);
+void stats_http_bind(struct stats *s, struct span stat_prefix, struct stats_http *out);
+#endif
