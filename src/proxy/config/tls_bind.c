@@ -1,0 +1,70 @@
+/* From configured TLS and secrets to a worker's own context: see tls_bind.h.
+ * In: config/snapshot. Out: tls_ctx. Next: upstream/cluster and downstream/accept use it. */
+#include "proxy/config/tls_bind.h"
+
+#include <inttypes.h>
+
+#include "base/log.h"
+
+static const struct conf_secret *secret_at(const struct snapshot *s, uint32_t slot)
+{
+    return slot < s->slots ? s->secrets[slot] : NULL;
+}
+
+static struct tls_ctx *build(const struct conf_tls *conf, const struct conf_secret *identity,
+                             const struct conf_secret *trust)
+{
+    struct tls_ctx_spec spec = {
+        .server = conf->server,
+        .chain_pem = identity ? identity->chain_pem : conf->chain_pem,
+        .key_pem = identity ? identity->key_pem : conf->key_pem,
+        .trust = trust ? trust->trust : conf->trust,
+        .trust_count = trust ? trust->trust_count : conf->trust_count,
+        .peer_mode = conf->peer_mode,
+        /* A combined validation context merges the secret's names with the place's own; the place's win
+         * (Envoy CombinedCertificateValidationContext). */
+        .allowed = conf->allowed_count > 0 || !trust ? conf->allowed : trust->allowed,
+        .allowed_count = conf->allowed_count > 0 || !trust ? conf->allowed_count : trust->allowed_count,
+        .alpn = conf->alpn,
+        .alpn_count = conf->alpn_count,
+        .sni = conf->sni,
+        .min_version = conf->min_version,
+        .max_version = conf->max_version,
+    };
+    struct err err;
+    struct tls_ctx *ctx = NULL;
+    if (tls_ctx_new(&ctx, &spec, &err) != 0) {
+        log_warn("tls", "context refused reason=\"%s\"", err.text);
+        return NULL;
+    }
+    return ctx;
+}
+
+bool tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const struct snapshot *s)
+{
+    const struct conf_secret *identity = conf ? secret_at(s, conf->identity_slot) : NULL;
+    const struct conf_secret *trust = conf ? secret_at(s, conf->trust_slot) : NULL;
+    if (b->conf == conf && b->identity == identity && b->trust == trust) {
+        return false;
+    }
+    b->conf = conf;
+    b->identity = identity;
+    b->trust = trust;
+    tls_ctx_put(b->ctx);
+    b->ctx = NULL;
+    if (conf == NULL) {
+        return true;
+    }
+    bool missing = (conf->identity_slot != SLOT_NONE && identity == NULL) ||
+                   (conf->trust_slot != SLOT_NONE && trust == NULL);
+    if (!missing) {
+        b->ctx = build(conf, identity, trust);
+    }
+    return true;
+}
+
+void tls_bind_dispose(struct tls_bind *b)
+{
+    tls_ctx_put(b->ctx);
+    *b = (struct tls_bind){0};
+}

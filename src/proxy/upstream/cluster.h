@@ -1,0 +1,82 @@
+#ifndef PROXY_UPSTREAM_CLUSTER_H
+#define PROXY_UPSTREAM_CLUSTER_H
+/* A set of endpoints as one worker uses it: balancer memory, pools, limits, numbers. Kept over snapshots by
+ * its slot; what did not change in the configuration is not touched.
+ * In: config/view. Out: an endpoint for a request. Next: upstream/attempt and downstream/session_tcp. */
+#include "base/compiler.h"
+#include "base/map.h"
+#include "base/rng.h"
+#include "http/http_conn.h"
+#include "io/sockopt.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/config/tls_bind.h"
+#include "proxy/report/outcome.h"
+#include "proxy/report/stats.h"
+#include "proxy/upstream/endpoint.h"
+#include "proxy/upstream/shared.h"
+
+/* What clusters share in a worker. */
+struct upstream {
+    struct loop *loop;
+    struct rng *rng;
+    struct stats *stats;
+    struct shared *shared;
+};
+
+struct cluster {
+    struct upstream *up;              /* borrowed from the worker */
+    uint32_t slot;
+    struct span name;                 /* owned copy */
+    /* Settings that connections need after the configuration has gone; copied from the snapshot. */
+    bool gone;                        /* not in the current snapshot */
+    enum conf_discovery discovery;
+    enum conf_lb lb;
+    uint32_t choices, panic_percent;
+    bool http2, use_downstream_protocol, alpn_auto;
+    int64_t connect_ms, idle_ms, max_connection_ms;
+    uint32_t max_requests_per_connection, max_streams;
+    struct conf_limits limits[2];
+    struct sockopt_keepalive keepalive;
+    bool has_keepalive;
+    struct addr bind_from;
+    struct http_limits http_limits;   /* for its connections */
+    struct stats_service service;     /* texts in `texts` */
+    struct arena texts;
+    /* transports */
+    struct tls_bind tls;              /* the cluster's own */
+    struct tls_bind *match_tls;       /* owned array, one for each conf_tls_match */
+    size_t match_count;
+    /* endpoints */
+    const struct conf_cluster *conf;  /* in the worker's current snapshot, or NULL */
+    const struct conf_endpoints *conf_endpoints;
+    struct endpoint **endpoints;      /* owned array of references */
+    size_t endpoint_count;
+    struct endpoint **eligible;       /* those of the chosen priority that may be picked; rebuilt on change */
+    size_t eligible_count;
+    bool weighted;                    /* weights differ among the eligible */
+    bool panic;
+    uint32_t next;                    /* round robin's memory */
+    struct map by_addr;               /* ORIGINAL_DST: made on demand */
+    struct shared_cluster *shared;    /* borrowed */
+    struct stats_cluster stats;
+    /* private */
+    unsigned refs;
+};
+
+struct cluster *cluster_new(struct upstream *up, const struct conf_cluster *conf);
+/* Brings it up to the snapshot: `conf` NULL when it is gone. */
+void cluster_update(struct cluster *c, const struct snapshot *s, const struct conf_cluster *conf,
+                    const struct conf_endpoints *endpoints);
+void cluster_get(struct cluster *c);
+void cluster_put(struct cluster *c);
+
+struct cluster_want {
+    const struct addr *original_dst;  /* for ORIGINAL_DST; may be NULL */
+    const struct endpoint *avoid;     /* a retry wants another one, if there is any; may be NULL */
+};
+/* The endpoint to try, borrowed until the next turn (take a reference to keep it); NULL = none. */
+struct endpoint *cluster_pick(struct cluster *c, const struct cluster_want *want);
+
+/* Settings of a transport for this endpoint changed, or it has none though it must: fail closed. */
+bool cluster_tls_missing(const struct cluster *c, const struct endpoint *e);
+#endif

@@ -1,0 +1,172 @@
+/* Dial and TLS under one deadline: see connect.h.
+ * In: upstream/pool, downstream/session_tcp. Out: an open stream. Next: http/http_conn or io/relay. */
+#include "proxy/upstream/connect.h"
+
+#include "base/mem.h"
+#include "io/deadline.h"
+#include "io/dial.h"
+#include "proxy/upstream/cluster.h"
+#include "tls/io_tls.h"
+
+struct connect {
+    struct endpoint *endpoint; /* a reference is held */
+    const struct connect_events *ev;
+    void *arg;
+    struct dial *dial; /* while connecting */
+    struct io *io;     /* while shaking hands; owned */
+    struct deadline soon; /* tells a failure found at once in the next turn */
+    enum outcome why;
+    int64_t started_ms;
+};
+
+static struct loop *loop_of(const struct connect *c)
+{
+    return c->endpoint->cluster->up->loop;
+}
+
+static void connect_free(void *obj)
+{
+    mem_free(obj);
+}
+
+static void let_go(struct connect *c)
+{
+    struct loop *loop = loop_of(c);
+    deadline_disarm(&c->soon);
+    endpoint_put(c->endpoint);
+    loop_bury(loop, connect_free, c);
+}
+
+static void fail(struct connect *c, enum outcome why, const char *failure)
+{
+    struct cluster *cluster = c->endpoint->cluster;
+    const struct connect_events *ev = c->ev;
+    void *arg = c->arg;
+    c->endpoint->cx_connect_fail++;
+    metric_add(why == OUTCOME_CONNECT_TIMEOUT ? cluster->stats.upstream_cx_connect_timeout
+                                              : cluster->stats.upstream_cx_connect_fail,
+               1);
+    connect_released(c->endpoint);
+    struct io *io = c->io;
+    c->io = NULL;
+    ev->on_fail(arg, why, span_of(failure));
+    io_close(io);
+    let_go(c);
+}
+
+static void succeed(struct connect *c)
+{
+    struct io *io = c->io;
+    c->io = NULL;
+    c->endpoint->cx_total++;
+    metric_add(c->endpoint->cluster->stats.upstream_cx_total, 1);
+    c->ev->on_done(c->arg, io);
+    let_go(c);
+}
+
+static void on_handshake(void *arg, struct io *io, int code, const char *why)
+{
+    struct connect *c = arg;
+    struct stats_cluster *stats = &c->endpoint->cluster->stats;
+    UNUSED(io);
+    if (code == 0) {
+        metric_add(stats->ssl_handshake, 1);
+        succeed(c);
+        return;
+    }
+    if (code == -ERR_DENIED) {
+        metric_add(stats->ssl_fail_verify_san, 1);
+        fail(c, OUTCOME_WRONG_IDENTITY, why);
+    } else if (code == -ERR_TIMEOUT) {
+        fail(c, OUTCOME_CONNECT_TIMEOUT, why);
+    } else {
+        metric_add(stats->ssl_connection_error, 1);
+        fail(c, OUTCOME_TLS_FAILURE, why);
+    }
+}
+
+static void on_dialed(void *arg, struct io *io, int code)
+{
+    struct connect *c = arg;
+    c->dial = NULL;
+    if (io == NULL) {
+        fail(c, code == -ERR_TIMEOUT ? OUTCOME_CONNECT_TIMEOUT : OUTCOME_CONNECT_FAILURE, err_name(code));
+        return;
+    }
+    c->io = io;
+    const struct endpoint *e = c->endpoint;
+    if (e->tls == NULL) {
+        succeed(c);
+        return;
+    }
+    if (e->tls->ctx == NULL) { /* its secrets went away meanwhile */
+        fail(c, OUTCOME_TLS_FAILURE, "certificate or trust not there yet");
+        return;
+    }
+    int64_t left = c->started_ms + e->cluster->connect_ms - loop_now_ms(loop_of(c));
+    struct io_tls_spec spec = {
+        .lower = io,
+        .ctx = e->tls->ctx,
+        .handshake_ms = i64_max(left, 1),
+        .on_done = on_handshake,
+        .arg = c,
+    };
+    c->io = io_tls_start_take(loop_of(c), &spec);
+}
+
+static void on_soon(struct deadline *d)
+{
+    fail(container_of(d, struct connect, soon), OUTCOME_TLS_FAILURE, "certificate or trust not there yet");
+}
+
+struct connect *connect_start(struct endpoint *e, bool force, const struct connect_events *ev, void *arg)
+{
+    struct cluster *cluster = e->cluster;
+    if (force) {
+        shared_force(&cluster->shared->connections);
+    } else if (!shared_take(&cluster->shared->connections, cluster->limits[0].connections)) {
+        metric_add(cluster->stats.upstream_cx_overflow, 1);
+        return NULL;
+    }
+    e->cx_active++;
+    metric_gauge_add(cluster->stats.upstream_cx_active, 1);
+    struct connect *c = mem_new(struct connect);
+    c->endpoint = e;
+    endpoint_get(e);
+    c->ev = ev;
+    c->arg = arg;
+    c->started_ms = loop_now_ms(cluster->up->loop);
+    deadline_init(&c->soon, on_soon);
+    if (cluster_tls_missing(cluster, e)) {
+        deadline_arm(&c->soon, cluster->up->loop, 0);
+        return c;
+    }
+    struct dial_spec spec = {
+        .to = e->addr,
+        .from = cluster->bind_from,
+        .timeout_ms = cluster->connect_ms,
+        .keepalive = cluster->has_keepalive ? &cluster->keepalive : NULL,
+    };
+    c->dial = dial_start(cluster->up->loop, &spec, on_dialed, c);
+    return c;
+}
+
+void connect_cancel(struct connect *c)
+{
+    if (c->dial != NULL) {
+        dial_cancel(c->dial);
+        c->dial = NULL;
+    }
+    io_close(c->io);
+    c->io = NULL;
+    connect_released(c->endpoint);
+    let_go(c);
+}
+
+void connect_released(struct endpoint *e)
+{
+    DEBUG_ASSERT(e->cx_active > 0);
+    e->cx_active--;
+    shared_give(&e->cluster->shared->connections);
+    metric_gauge_add(e->cluster->stats.upstream_cx_active, -1);
+}

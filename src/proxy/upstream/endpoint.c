@@ -1,0 +1,92 @@
+/* One address of a cluster in one worker: see endpoint.h.
+ * In: upstream/cluster makes and updates it. Out: pools and metric edges. Next: upstream/pool. */
+#include "proxy/upstream/endpoint.h"
+
+#include "base/mem.h"
+#include "proxy/upstream/cluster.h"
+
+#define LABEL_ARENA_BYTES 256
+
+static void copy_labels(struct endpoint *e, const struct conf_endpoint *conf)
+{
+    arena_reset(&e->arena);
+    e->hostname = arena_dup(&e->arena, conf->hostname);
+    e->labels = (struct stats_workload){
+        .workload = arena_dup(&e->arena, conf->workload),
+        .workload_namespace = arena_dup(&e->arena, conf->workload_namespace),
+        .app = arena_dup(&e->arena, conf->app),
+        .version = arena_dup(&e->arena, conf->version),
+        .canonical_service = arena_dup(&e->arena, conf->app),
+        .canonical_revision = arena_dup(&e->arena, conf->version),
+        .cluster = arena_dup(&e->arena, conf->cluster_id),
+    };
+    memset(e->edges, 0, sizeof(e->edges));
+}
+
+struct endpoint *endpoint_new(struct cluster *c, const struct conf_endpoint *conf)
+{
+    struct endpoint *e = mem_new(struct endpoint);
+    e->cluster = c;
+    cluster_get(c);
+    e->addr = conf->addr;
+    e->refs = 1;
+    arena_init(&e->arena, LABEL_ARENA_BYTES);
+    pool_init(&e->pools[HTTP_PROTO_1], e, HTTP_PROTO_1);
+    pool_init(&e->pools[HTTP_PROTO_2], e, HTTP_PROTO_2);
+    e->last_used_ms = loop_now_ms(c->up->loop);
+    endpoint_update(e, conf);
+    return e;
+}
+
+void endpoint_update(struct endpoint *e, const struct conf_endpoint *conf)
+{
+    e->weight = conf->weight > 0 ? conf->weight : 1;
+    e->priority = conf->priority;
+    e->usable = conf->health == CONF_HEALTHY || conf->health == CONF_DEGRADED;
+    copy_labels(e, conf);
+}
+
+void endpoint_get(struct endpoint *e)
+{
+    e->refs++;
+}
+
+static void endpoint_free(void *obj)
+{
+    struct endpoint *e = obj;
+    DEBUG_ASSERT(pool_is_empty(&e->pools[0]) && pool_is_empty(&e->pools[1]));
+    arena_dispose(&e->arena);
+    mem_free(e);
+}
+
+void endpoint_put(struct endpoint *e)
+{
+    DEBUG_ASSERT(e->refs > 0);
+    if (--e->refs == 0) {
+        struct cluster *c = e->cluster;
+        loop_bury(c->up->loop, endpoint_free, e);
+        cluster_put(c);
+    }
+}
+
+void endpoint_remove(struct endpoint *e)
+{
+    e->removed = true;
+    pool_close(&e->pools[HTTP_PROTO_1]);
+    pool_close(&e->pools[HTTP_PROTO_2]);
+}
+
+struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol)
+{
+    if (e->edges[protocol] == NULL) {
+        struct stats_edge_key key = {
+            .reporter = STATS_SOURCE,
+            .protocol = protocol,
+            .mutual_tls = e->tls != NULL,
+            .peer = &e->labels,
+            .service = e->cluster->service,
+        };
+        e->edges[protocol] = stats_edge_get(e->cluster->up->stats, &key);
+    }
+    return e->edges[protocol];
+}

@@ -1,0 +1,51 @@
+#ifndef PROXY_UPSTREAM_ENDPOINT_H
+#define PROXY_UPSTREAM_ENDPOINT_H
+/* One address of a cluster, as one worker knows it: its pools, its load, its metric edges. It outlives its
+ * place in the configuration while requests or connections still use it.
+ *
+ *   cluster --owns--> endpoint --owns--> pool (HTTP/1), pool (HTTP/2)
+ *                        ^ refs: requests in flight, pooled connections                                     */
+#include "base/compiler.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/report/stats.h"
+#include "proxy/upstream/pool.h"
+
+struct cluster;
+
+#define DYNAMIC_KEY_BYTES 19
+
+struct endpoint {
+    struct cluster *cluster;          /* borrowed; a reference is held */
+    struct addr addr;
+    uint32_t weight;
+    uint32_t priority;
+    bool usable;                      /* health allows it */
+    bool removed;                     /* no longer configured: no new requests */
+    uint32_t active;                  /* requests and opaque connections now */
+    int64_t wrr;                      /* weighted round robin's memory */
+    struct tls_bind *tls;             /* borrowed from cluster: which of its transports; NULL = plaintext */
+    struct pool pools[2];             /* by enum http_proto */
+    /* labels, for metric edges; in `arena` */
+    struct arena arena;
+    struct stats_workload labels;
+    struct span hostname;             /* for auto_host_rewrite; may be empty */
+    struct stats_edge *edges[3];      /* by stats_protocol, made on first use */
+    /* counters for /clusters */
+    uint64_t rq_total, rq_error, cx_total, cx_connect_fail;
+    uint32_t cx_active;
+    /* for those made on demand (ORIGINAL_DST) */
+    int64_t last_used_ms;
+    char dynamic_key[DYNAMIC_KEY_BYTES]; /* family, address, port */
+    /* private */
+    unsigned refs;
+};
+
+struct endpoint *endpoint_new(struct cluster *c, const struct conf_endpoint *conf);
+/* Takes over weight, health and labels; same address. */
+void endpoint_update(struct endpoint *e, const struct conf_endpoint *conf);
+void endpoint_get(struct endpoint *e);
+void endpoint_put(struct endpoint *e);
+/* The configuration no longer has it: idle connections close now, busy ones when they are done. */
+void endpoint_remove(struct endpoint *e);
+struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol);
+#endif
