@@ -1,0 +1,343 @@
+/* The road of a request and its life: see request.h.
+ * In: downstream/session_http hands over stream and head. Out: steps, then sending. Next: request/sending. */
+#include "proxy/request/request.h"
+
+#include "base/instant.h"
+#include "http/grpc.h"
+#include "proxy/request/steps.h"
+
+/* In reading order; the response head passes it backward. */
+static const struct step *const road[] = {
+    &step_normalize, &step_forward, &step_trace, &step_authorize, &step_route, &step_rewrite, &step_send,
+};
+
+static void finish(struct request *rq)
+{
+    if (rq->reported) {
+        return;
+    }
+    rq->reported = true;
+    deadline_disarm(&rq->total);
+    deadline_disarm(&rq->per_try);
+    deadline_disarm(&rq->idle);
+    deadline_disarm(&rq->backoff);
+    deadline_disarm(&rq->longest);
+    sending_stop(rq, HTTP_RESET_LOCAL);
+    for (size_t i = ARRAY_LEN(road); i-- > 0;) {
+        if (road[i]->on_done != NULL) {
+            road[i]->on_done(rq);
+        }
+    }
+    finish_report(rq);
+    request_let_view_go(rq);
+    if (rq->cluster != NULL) {
+        cluster_put(rq->cluster);
+        rq->cluster = NULL;
+    }
+    body_dispose(&rq->up);
+    body_dispose(&rq->back);
+}
+
+/* Resets the downstream stream, which then tells no more; the report comes first, from its arena. */
+static void abort_down(struct request *rq, enum outcome why)
+{
+    struct http_stream *down = rq->down;
+    rq->outcome = why;
+    rq->flags |= outcome_row(why)->flag;
+    metric_add(rq->place->stats->downstream_rq_tx_reset, 1);
+    finish(rq);
+    rq->down = NULL;
+    http_stream_reset(down, HTTP_RESET_LOCAL);
+}
+
+/* ---- timers that concern the whole exchange ---- */
+
+void request_moved(struct request *rq)
+{
+    rq->moved_ms = loop_now_ms(rq->place->loop);
+}
+
+static void on_idle(struct deadline *d)
+{
+    struct request *rq = container_of(d, struct request, idle);
+    int64_t left = rq->moved_ms + rq->idle_ms - loop_now_ms(rq->place->loop);
+    if (left > 0) { /* it moved meanwhile: arming on every movement would cost more than looking now */
+        deadline_arm(&rq->idle, rq->place->loop, left);
+        return;
+    }
+    metric_add(rq->place->stats->downstream_rq_idle_timeout, 1);
+    request_fail(rq, OUTCOME_STREAM_IDLE);
+}
+
+static void on_longest(struct deadline *d)
+{
+    request_fail(container_of(d, struct request, longest), OUTCOME_MAX_DURATION);
+}
+
+/* ---- the road ---- */
+
+static void run(struct request *rq)
+{
+    while (rq->at < ARRAY_LEN(road)) {
+        const struct step *step = road[rq->at];
+        switch (step->on_request(rq)) {
+        case STEP_NEXT:
+            rq->at++;
+            break;
+        case STEP_WAIT:
+            return;
+        case STEP_DONE:
+            return;
+        case STEP_FAIL:
+            request_fail(rq, rq->outcome);
+            return;
+        }
+    }
+}
+
+void request_resume(struct request *rq)
+{
+    rq->at++;
+    run(rq);
+}
+
+static void fill_traffic(struct request *rq)
+{
+    const struct request_place *place = rq->place;
+    const struct head *h = rq->head;
+    rq->traffic = (struct traffic){
+        .method = h->method,
+        .scheme = place->scheme,
+        .authority = h->authority,
+        .path = h->path,
+        .fields = h->fields,
+        .field_count = h->count,
+        .direct_ip = place->peer.ip,
+        .direct_port = place->peer.port,
+        .remote_ip = place->peer.ip,
+        .destination_ip = place->original_dst.ip,
+        .destination_port = place->original_dst.port,
+        .sni = place->sni,
+        .tls = place->tls,
+        .principal = place->principal,
+        .random = rng_u64(place->upstream->rng),
+    };
+}
+
+static void on_head(void *arg, struct head *head, bool end)
+{
+    struct request *rq = arg;
+    rq->head = head;
+    rq->request_ended = end;
+    rq->up.ended = end;
+    rq->request_ns = end ? rq->start_ns : 0;
+    rq->is_grpc = grpc_is_content_type(head_get_known(head, HEAD_CONTENT_TYPE));
+    fill_traffic(rq);
+    if (rq->idle_ms > 0) {
+        deadline_arm(&rq->idle, rq->place->loop, rq->idle_ms);
+    }
+    if (rq->conf->max_stream_ms > 0) {
+        deadline_arm(&rq->longest, rq->place->loop, rq->conf->max_stream_ms);
+    }
+    run(rq);
+}
+
+static void mark_request_ended(struct request *rq)
+{
+    rq->request_ended = true;
+    rq->request_ns = loop_now_ns(rq->place->loop);
+}
+
+static void on_data(void *arg, struct span data, bool end)
+{
+    struct request *rq = arg;
+    rq->bytes_received += data.len;
+    request_moved(rq);
+    if (end) {
+        mark_request_ended(rq);
+    }
+    sending_body(rq, data, end);
+}
+
+static void on_trailers(void *arg, struct head *trailers)
+{
+    struct request *rq = arg;
+    mark_request_ended(rq);
+    sending_trailers(rq, trailers);
+}
+
+static void on_drained(void *arg)
+{
+    struct request *rq = arg;
+    request_moved(rq);
+    body_drained(&rq->back);
+}
+
+static void on_close(void *arg, enum http_reset why)
+{
+    struct request *rq = arg;
+    rq->down = NULL;
+    rq->up.source = NULL;
+    rq->back.sink = NULL;
+    if (why != HTTP_RESET_NONE && !rq->response_ended) {
+        metric_add(rq->place->stats->downstream_rq_rx_reset, 1);
+        rq->outcome = why == HTTP_RESET_PROTO || why == HTTP_RESET_LIMIT ? OUTCOME_CLIENT_PROTO
+                                                                         : OUTCOME_CLIENT_GONE;
+        rq->flags |= outcome_row(rq->outcome)->flag;
+    }
+    finish(rq);
+}
+
+const struct http_stream_events request_events = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_trailers = on_trailers,
+    .on_drained = on_drained,
+    .on_close = on_close,
+};
+
+/* ---- answers ---- */
+
+static void send_grpc_answer(struct request *rq, struct head *h, const struct request_answer *a)
+{
+    /* gRPC clients look at grpc-status only: a trailers-only response (Envoy's local replies do so too). */
+    char *digits = arena_printf(rq->arena, "%d", (int)grpc_status_of_http(a->status));
+    h->status = 200;
+    h->content_length = HEAD_LENGTH_UNKNOWN;
+    int code = head_add_known(h, HEAD_CONTENT_TYPE, SPAN("application/grpc"));
+    code = code ? code : head_add_known(h, HEAD_GRPC_STATUS, span_of(digits));
+    if (code == 0 && a->body.len > 0) {
+        code = head_add_known(h, HEAD_GRPC_MESSAGE, grpc_message_encode(rq->arena, a->body));
+    }
+    rq->grpc_status = (int)grpc_status_of_http(a->status);
+    if (code == 0 && rq->down != NULL) {
+        code = http_stream_head(rq->down, h, true);
+    }
+    UNUSED(code); /* a stream that is closing tells by on_close */
+}
+
+static void send_plain_answer(struct request *rq, struct head *h, const struct request_answer *a)
+{
+    h->content_length = (int64_t)a->body.len;
+    int code = 0;
+    if (a->body.len > 0) {
+        code = head_add_known(h, HEAD_CONTENT_TYPE, a->content_type);
+    }
+    bool bodiless = a->body.len == 0 || rq->head->method_id == METHOD_HEAD;
+    code = code ? code : http_stream_head(rq->down, h, bodiless);
+    if (code == 0 && !bodiless) {
+        rq->bytes_sent = a->body.len;
+        code = http_stream_data(rq->down, a->body, true);
+    }
+    UNUSED(code);
+}
+
+void request_reply(struct request *rq, const struct request_answer *a)
+{
+    sending_stop(rq, HTTP_RESET_LOCAL);
+    deadline_disarm(&rq->total);
+    rq->at = ARRAY_LEN(road);
+    rq->outcome = a->why;
+    rq->flags |= outcome_row(a->why)->flag;
+    rq->status = a->status;
+    struct head *h = arena_new(rq->arena, struct head);
+    head_init(h, rq->arena);
+    h->status = a->status;
+    int code = 0;
+    for (size_t i = 0; i < a->count && code == 0; i++) {
+        code = head_add(h, a->fields[i].name, a->fields[i].value);
+    }
+    UNUSED(code); /* a handful of fields in an empty head */
+    for (size_t i = ARRAY_LEN(road); i-- > 0;) {
+        if (road[i]->on_response != NULL) {
+            road[i]->on_response(rq, h);
+        }
+    }
+    rq->response = h;
+    rq->head_down = true;
+    rq->response_ended = true;
+    rq->response_ns = loop_now_ns(rq->place->loop);
+    if (rq->is_grpc && a->why != OUTCOME_DIRECT) {
+        send_grpc_answer(rq, h, a);
+    } else {
+        send_plain_answer(rq, h, a);
+    }
+}
+
+void request_fail(struct request *rq, enum outcome why)
+{
+    if (rq->reported) {
+        return;
+    }
+    const struct outcome_row *row = outcome_row(why);
+    if (rq->head_down || row->status == 0) {
+        if (rq->down != NULL) {
+            abort_down(rq, why);
+        }
+        return;
+    }
+    struct request_answer a = {
+        .why = why,
+        .status = row->status,
+        .content_type = SPAN("text/plain"),
+        .body = row->body,
+    };
+    request_reply(rq, &a);
+}
+
+void request_answer_head(struct request *rq, struct head *head, bool end)
+{
+    for (size_t i = ARRAY_LEN(road); i-- > 0;) {
+        if (road[i]->on_response != NULL) {
+            road[i]->on_response(rq, head);
+        }
+    }
+    rq->status = head->status;
+    rq->head_down = true;
+    rq->response_ended = end;
+    rq->response_ns = loop_now_ns(rq->place->loop);
+    rq->response = head;
+    int code = http_stream_head(rq->down, head, end);
+    UNUSED(code); /* on_close tells */
+    request_let_view_go(rq);
+}
+
+/* ---- life ---- */
+
+struct request *request_new(const struct request_place *place, struct http_stream *down,
+                            const struct conf_http *conf, struct view *view)
+{
+    struct arena *arena = http_stream_arena(down);
+    struct request *rq = arena_new(arena, struct request);
+    rq->place = place;
+    rq->down = down;
+    rq->arena = arena;
+    rq->conf = conf;
+    rq->view = view;
+    view_get(view);
+    rq->grpc_status = -1;
+    rq->start_us = instant_wall_us();
+    rq->start_ns = loop_now_ns(place->loop);
+    rq->idle_ms = conf->stream_idle_ms;
+    rq->moved_ms = loop_now_ms(place->loop);
+    deadline_init(&rq->idle, on_idle);
+    deadline_init(&rq->longest, on_longest);
+    body_init(&rq->up, down, false);
+    body_init(&rq->back, NULL, false);
+    rq->back.sink = down;
+    sending_init(rq);
+    metric_add(place->stats->downstream_rq_total, 1);
+    metric_gauge_add(place->stats->downstream_rq_active, 1);
+    return rq;
+}
+
+void request_let_view_go(struct request *rq)
+{
+    if (rq->view != NULL) {
+        rq->route = NULL;
+        rq->route_cluster = NULL;
+        rq->conf = NULL;
+        view_put(rq->view);
+        rq->view = NULL;
+    }
+}
