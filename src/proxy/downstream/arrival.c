@@ -1,0 +1,289 @@
+/* From accept to a session: see arrival.h. */
+#include "proxy/downstream/arrival.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/sockopt.h"
+#include "proxy/downstream/chain.h"
+#include "proxy/downstream/entry.h"
+#include "proxy/downstream/session_http.h"
+#include "proxy/downstream/session_tcp.h"
+#include "proxy/downstream/sniff.h"
+#include "tls/io_tls.h"
+
+#define PEEK_MS 60000 /* a client that says nothing on an HTTP chain: as http_limits.head_ms */
+
+static void arrival_free(void *obj)
+{
+    struct arrival *a = obj;
+    buf_dispose(&a->got);
+    mem_free(a->hello);
+    mem_free((void *)(uintptr_t)a->sni.at);
+    mem_free(a);
+}
+
+static void leave(struct arrival *a)
+{
+    list_remove(&a->node);
+    deadline_disarm(&a->limit);
+    loop_bury(a->entry->ds->loop, arrival_free, a);
+}
+
+void arrival_close(struct arrival *a)
+{
+    io_close(a->io);
+    a->io = NULL;
+    metric_add(a->entry->stats.downstream_cx_destroy, 1);
+    leave(a);
+}
+
+/* ---- the session ---- */
+
+static void become_session(struct arrival *a, enum http_proto proto)
+{
+    struct session_start start = {
+        .entry = a->entry,
+        .chain_index = a->chain_index,
+        .io = a->io,
+        .first_bytes = buf_span(&a->got),
+        .original_dst = a->original_dst,
+        .sni = a->sni,
+        .proto = proto,
+    };
+    a->io = NULL;
+    if (entry_chain_at(a->entry, a->chain_index)->conf->http != NULL) {
+        session_http_start_take(&start);
+    } else {
+        session_tcp_start_take(&start);
+    }
+    leave(a);
+}
+
+/* More bytes into `got`: > 0, -EAGAIN, or over (0 and other negatives). */
+static ssize_t read_more(struct arrival *a)
+{
+    char *shared = loop_read_buffer(a->entry->ds->loop, 0);
+    size_t room = size_min(LOOP_READ_BYTES, SNIFF_BYTES_MAX + LOOP_READ_BYTES - buf_len(&a->got));
+    ssize_t n = io_read(a->io, shared, room);
+    if (n > 0 && buf_append(&a->got, shared, (size_t)n) != 0) {
+        return -ERR_LIMIT;
+    }
+    return n;
+}
+
+static void peek(struct arrival *a, bool over)
+{
+    const struct sniff_want want = {.http = true};
+    enum sniff_kind kind = sniff(buf_span(&a->got), want, NULL);
+    if (kind == SNIFF_MORE && !over) {
+        return;
+    }
+    become_session(a, kind == SNIFF_HTTP2 ? HTTP_PROTO_2 : HTTP_PROTO_1);
+}
+
+/* TLS is done, or there is none: which HTTP? */
+static void choose_proto(struct arrival *a)
+{
+    const struct conf_http *http = entry_chain_at(a->entry, a->chain_index)->conf->http;
+    if (http == NULL || http->codec != CONF_CODEC_AUTO) {
+        become_session(a, http && http->codec == CONF_CODEC_HTTP2 ? HTTP_PROTO_2 : HTTP_PROTO_1);
+        return;
+    }
+    struct span alpn = io_is_tls(a->io) ? io_tls_peer(a->io)->alpn : SPAN_EMPTY;
+    if (span_is(alpn, "h2") || span_is(alpn, "istio-h2")) {
+        become_session(a, HTTP_PROTO_2);
+    } else if (span_is(alpn, "http/1.1") || span_is(alpn, "istio-http/1.1")) {
+        become_session(a, HTTP_PROTO_1);
+    } else {
+        a->state = ARRIVAL_PEEKING;
+        deadline_arm(&a->limit, a->entry->ds->loop, PEEK_MS);
+        io_watch(a->io, IO_READ);
+        peek(a, false);
+    }
+}
+
+/* ---- TLS ---- */
+
+static void on_handshake(void *arg, struct io *io, int code, const char *why)
+{
+    struct arrival *a = arg;
+    struct stats_listener *stats = &a->entry->stats;
+    if (code == 0) {
+        metric_add(stats->ssl_handshake, 1);
+        choose_proto(a);
+        return;
+    }
+    metric_add(code == -ERR_DENIED ? stats->ssl_fail_verify_san : stats->ssl_connection_error, 1);
+    char peer[ADDR_TEXT_BYTES];
+    log_debug("tls", "handshake refused peer=%s why=\"%s\"", addr_format(&io->peer, peer), why);
+    arrival_close(a);
+}
+
+static void on_event(void *arg, unsigned events);
+
+static void start_tls(struct arrival *a, struct entry_chain *chain)
+{
+    if (chain->tls.ctx == NULL) { /* its certificate is not there: fail closed */
+        metric_add(a->entry->stats.ssl_connection_error, 1);
+        arrival_close(a);
+        return;
+    }
+    a->state = ARRIVAL_HANDSHAKING;
+    struct io_tls_spec spec = {
+        .lower = a->io,
+        .ctx = chain->tls.ctx,
+        .first_bytes = buf_span(&a->got),
+        .handshake_ms = chain->conf->tls_handshake_ms,
+        .on_done = on_handshake,
+        .arg = a,
+    };
+    deadline_disarm(&a->limit);
+    a->io = io_tls_start_take(a->entry->ds->loop, &spec);
+    io_set_owner(a->io, on_event, a);
+    buf_release(&a->got);
+}
+
+/* ---- the chain ---- */
+
+static void fill_facts(const struct arrival *a, enum sniff_kind kind, struct chain_facts *f, struct span *found)
+{
+    *f = (struct chain_facts){
+        .destination_ip = a->original_dst.ip,
+        .destination_port = a->original_dst.port,
+        .source_ip = a->io->peer.ip,
+        .source_port = a->io->peer.port,
+        .tls = kind == SNIFF_TLS,
+    };
+    if (kind == SNIFF_TLS) {
+        f->server_name = a->hello->sni;
+        f->alpn = a->hello->alpn;
+        f->alpn_count = a->hello->alpn_count;
+    } else if (kind == SNIFF_HTTP1 || kind == SNIFF_HTTP2) {
+        *found = kind == SNIFF_HTTP1 ? SPAN("http/1.1") : SPAN("h2c");
+        f->alpn = found;
+        f->alpn_count = 1;
+    }
+}
+
+static void choose_chain(struct arrival *a, enum sniff_kind kind)
+{
+    struct entry *e = a->entry;
+    struct chain_facts facts;
+    struct span found;
+    fill_facts(a, kind, &facts, &found);
+    a->chain_index = e->conf != NULL ? chain_find(e->conf, &facts) : CHAIN_NONE;
+    struct entry_chain *chain = entry_chain_at(e, a->chain_index);
+    if (chain == NULL) {
+        metric_add(e->stats.no_filter_chain_match, 1);
+        arrival_close(a);
+        return;
+    }
+    if (facts.server_name.len > 0) {
+        a->sni = span_from(mem_strndup(facts.server_name.at, facts.server_name.len), facts.server_name.len);
+    }
+    mem_free(a->hello);
+    a->hello = NULL;
+    deadline_disarm(&a->limit);
+    io_watch(a->io, 0);
+    if (chain->conf->tls != NULL) {
+        start_tls(a, chain);
+    } else {
+        choose_proto(a);
+    }
+}
+
+/* ---- sniffing ---- */
+
+static void try_sniff(struct arrival *a, bool over)
+{
+    const struct conf_listener *conf = a->entry->conf;
+    if (conf == NULL) {
+        arrival_close(a);
+        return;
+    }
+    struct sniff_want want = {.tls = conf->tls_inspector, .http = conf->http_inspector};
+    enum sniff_kind kind = sniff(buf_span(&a->got), want, a->hello);
+    if (kind == SNIFF_MORE && !over) {
+        return;
+    }
+    choose_chain(a, kind == SNIFF_MORE ? SNIFF_OPAQUE : kind);
+}
+
+static void on_limit(struct deadline *d)
+{
+    struct arrival *a = container_of(d, struct arrival, limit);
+    metric_add(a->entry->stats.downstream_pre_cx_timeout, 1);
+    if (a->state == ARRIVAL_SNIFFING && a->entry->conf && a->entry->conf->continue_on_sniff_timeout) {
+        try_sniff(a, true);
+    } else {
+        arrival_close(a);
+    }
+}
+
+static void on_event(void *arg, unsigned events)
+{
+    struct arrival *a = arg;
+    if ((events & IO_READ) == 0 || a->state == ARRIVAL_HANDSHAKING) {
+        return;
+    }
+    ssize_t n = read_more(a);
+    if (n == -EAGAIN) {
+        return;
+    }
+    if (n <= 0 && (n < 0 || buf_len(&a->got) == 0)) {
+        arrival_close(a);
+        return;
+    }
+    /* A client that has ended its side after some bytes (nc -N) still gets its answer. */
+    if (a->state == ARRIVAL_SNIFFING) {
+        try_sniff(a, n == 0);
+    } else {
+        peek(a, n == 0);
+    }
+}
+
+/* ---- start ---- */
+
+/* With use_original_dst another listener may be the one that is meant (Listener.use_original_dst). */
+static struct entry *entry_meant(struct entry *e, struct io *io, struct addr *dst)
+{
+    *dst = io->local;
+    if (!e->conf->use_original_dst && !e->conf->original_dst_filter) {
+        return e;
+    }
+    struct addr original;
+    int fd = io_fd(io);
+    if (fd >= 0 && sockopt_original_dst(fd, &original) == 0) {
+        *dst = original;
+    }
+    if (!e->conf->use_original_dst) {
+        return e;
+    }
+    struct entry *other = entry_find(e->ds, dst);
+    return other != NULL ? other : e;
+}
+
+void arrival_start_take(struct entry *e, struct io *io)
+{
+    struct addr dst;
+    struct entry *meant = entry_meant(e, io, &dst);
+    struct arrival *a = mem_new(struct arrival);
+    a->entry = meant;
+    a->io = io;
+    a->original_dst = dst;
+    buf_init(&a->got, SNIFF_BYTES_MAX + 2 * LOOP_READ_BYTES);
+    deadline_init(&a->limit, on_limit);
+    list_push_back(&meant->arrivals, &a->node);
+    io_set_owner(io, on_event, a);
+    const struct conf_listener *conf = meant->conf;
+    if (!conf->tls_inspector && !conf->http_inspector) {
+        choose_chain(a, SNIFF_OPAQUE);
+        return;
+    }
+    a->state = ARRIVAL_SNIFFING;
+    a->hello = mem_new(struct hello);
+    if (conf->sniff_ms > 0) {
+        deadline_arm(&a->limit, meant->ds->loop, conf->sniff_ms);
+    }
+    io_watch(io, IO_READ);
+}

@@ -1,0 +1,32 @@
+#ifndef PROXY_DOWNSTREAM_ARRIVAL_H
+#define PROXY_DOWNSTREAM_ARRIVAL_H
+/* A connection between accept and its session: original destination, first bytes, filter chain, TLS.
+ *
+ *   SNIFFING --(enough bytes, or time)--> chain --> HANDSHAKING --> PEEKING (HTTP/1 or 2?) --> session
+ * In: downstream/entry. Out: session_http or session_tcp. Next: those.                                       */
+#include "base/buf.h"
+#include "base/compiler.h"
+#include "base/list.h"
+#include "io/deadline.h"
+#include "io/io.h"
+#include "tls/hello_parse.h"
+
+struct entry;
+
+struct arrival {
+    struct list node;
+    struct entry *entry;       /* borrowed: an entry closes its arrivals before it goes */
+    struct io *io;             /* owned until handed on */
+    struct buf got;            /* bytes read while sniffing */
+    struct deadline limit;
+    struct addr original_dst;
+    struct hello *hello;       /* owned while sniffing TLS */
+    int chain_index;
+    enum { ARRIVAL_SNIFFING, ARRIVAL_HANDSHAKING, ARRIVAL_PEEKING } state;
+    struct span sni;           /* owned copy */
+};
+
+/* Takes the stream. */
+void arrival_start_take(struct entry *e, struct io *io);
+void arrival_close(struct arrival *a);
+#endif

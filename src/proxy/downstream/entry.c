@@ -1,0 +1,297 @@
+/* Listeners of one worker: see entry.h. */
+#include "proxy/downstream/entry.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/downstream/arrival.h"
+#include "proxy/downstream/chain.h"
+#include "tls/x509.h"
+
+/* ---- chains ---- */
+
+static void chain_dispose(struct entry_chain *c)
+{
+    tls_bind_dispose(&c->tls);
+    arena_dispose(&c->texts);
+}
+
+static const struct conf_access_log *logs_of(const struct conf_chain *conf, size_t *count)
+{
+    *count = conf->http ? conf->http->log_count : conf->tcp ? conf->tcp->log_count : 0;
+    return conf->http ? conf->http->logs : conf->tcp ? conf->tcp->logs : NULL;
+}
+
+static void bind_logs(struct entry *e, struct entry_chain *c)
+{
+    size_t count;
+    const struct conf_access_log *logs = logs_of(c->conf, &count);
+    c->log_count = 0;
+    for (size_t i = 0; i < count && c->log_count < REQUEST_LOGS_MAX; i++) {
+        struct access_log *log = access_logs_get(e->ds->logs, &logs[i]);
+        if (log != NULL) {
+            c->logs[c->log_count++] = log;
+        }
+    }
+}
+
+/* Our own SPIFFE ID on this chain, for the XFCC header's By=. */
+static void bind_identity(struct entry_chain *c, const struct snapshot *s)
+{
+    const struct conf_tls *tls = c->conf->tls;
+    c->local_uri = SPAN_EMPTY;
+    if (tls == NULL) {
+        return;
+    }
+    const struct conf_secret *secret =
+        tls->identity_slot < s->slots ? s->secrets[tls->identity_slot] : NULL;
+    struct x509_facts *facts;
+    size_t count;
+    arena_reset(&c->texts);
+    struct span pem = secret ? secret->chain_pem : tls->chain_pem;
+    if (pem.len > 0 && x509_read(&c->texts, pem, &facts, &count, NULL) == 0 && count > 0) {
+        c->local_uri = facts[0].spiffe_id;
+    }
+}
+
+/* Returns whether connections made under the old TLS setting must go. */
+static bool chain_update(struct entry *e, struct entry_chain *c, const struct conf_chain *conf)
+{
+    bool changed = c->conf != conf;
+    const struct snapshot *s = e->ds->view->snapshot;
+    c->conf = conf;
+    bool tls_changed = tls_bind_update(&c->tls, conf->tls, s);
+    if (tls_changed) {
+        bind_identity(c, s);
+    }
+    if (changed) {
+        bind_logs(e, c);
+        if (conf->http != NULL) {
+            stats_http_bind(e->ds->upstream.stats, conf->http->stat_prefix, &c->stats);
+        }
+    }
+    return tls_changed;
+}
+
+static const struct conf_chain *conf_at(const struct conf_listener *conf, size_t i)
+{
+    return i < conf->chain_count ? &conf->chains[i] : conf->default_chain;
+}
+
+static int index_of(const struct conf_listener *conf, size_t i)
+{
+    return i < conf->chain_count ? (int)i : CHAIN_DEFAULT;
+}
+
+struct entry_chain *entry_chain_at(struct entry *e, int index)
+{
+    size_t i = index == CHAIN_DEFAULT ? e->chain_count - 1 : (size_t)index;
+    return index == CHAIN_NONE || i >= e->chain_count ? NULL : &e->chains[i];
+}
+
+/* A connection's chain in the new configuration: by name, or by place where it has none. */
+static int find_again(const struct conf_listener *conf, const struct session *s)
+{
+    if (s->chain_name.len == 0) {
+        return chain_at(conf, s->chain_index) != NULL ? s->chain_index : CHAIN_NONE;
+    }
+    size_t count = conf->chain_count + (conf->default_chain != NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (span_eq(conf_at(conf, i)->name, s->chain_name)) {
+            return index_of(conf, i);
+        }
+    }
+    return CHAIN_NONE;
+}
+
+/* ---- updates ---- */
+
+static void rebind_sessions(struct entry *e)
+{
+    LIST_EACH (node, next, &e->sessions) {
+        struct session *s = list_item(node, struct session, node);
+        s->chain_index = e->conf != NULL ? find_again(e->conf, s) : CHAIN_NONE;
+        s->on_rebind(s, entry_chain_at(e, s->chain_index));
+    }
+}
+
+static void drain_chain(struct entry *e, const struct entry_chain *c)
+{
+    LIST_EACH (node, next, &e->sessions) {
+        struct session *s = list_item(node, struct session, node);
+        if (entry_chain_at(e, s->chain_index) == c) {
+            s->on_rebind(s, NULL);
+        }
+    }
+}
+
+/* The same configuration object, but maybe new secrets behind it. */
+static void refresh_chains(struct entry *e)
+{
+    for (size_t i = 0; i < e->chain_count; i++) {
+        struct entry_chain *c = &e->chains[i];
+        bool had = c->tls.ctx != NULL;
+        if (chain_update(e, c, c->conf) && had && c->conf->tls->trust_slot != SLOT_NONE) {
+            drain_chain(e, c);
+        }
+    }
+}
+
+static void replace_chains(struct entry *e, const struct conf_listener *conf)
+{
+    for (size_t i = 0; i < e->chain_count; i++) {
+        chain_dispose(&e->chains[i]);
+    }
+    mem_free(e->chains);
+    size_t count = conf->chain_count + (conf->default_chain != NULL);
+    e->chains = count > 0 ? mem_zalloc(count * sizeof(*e->chains)) : NULL;
+    e->chain_count = count;
+    for (size_t i = 0; i < count; i++) {
+        arena_init(&e->chains[i].texts, 512);
+        chain_update(e, &e->chains[i], conf_at(conf, i));
+    }
+}
+
+static void on_accept(void *arg, struct io *io)
+{
+    struct entry *e = arg;
+    metric_add(e->stats.downstream_cx_total, 1);
+    arrival_start_take(e, io);
+}
+
+static void open_listener(struct entry *e)
+{
+    struct listener_spec spec = {
+        .addr = e->conf->addr,
+        .reuse_port = e->conf->reuse_port && e->ds->reuse_port,
+        .transparent = e->conf->transparent,
+    };
+    struct err err;
+    err_clear(&err);
+    if (listener_open(&e->listener, e->ds->loop, &spec, on_accept, e, &err) != 0) {
+        e->listener = NULL;
+        err_prefix(&err, "listener '%.*s'", SPAN_ARG(e->name));
+        e->ds->on_listen_fail(e->ds->arg, e->name, &err);
+    }
+}
+
+void entry_stop(struct entry *e)
+{
+    listener_close(e->listener);
+    e->listener = NULL;
+}
+
+void entry_update(struct entry *e, const struct conf_listener *conf)
+{
+    if (conf == NULL) {
+        e->conf = NULL;
+        entry_stop(e);
+        rebind_sessions(e);
+        return;
+    }
+    if (e->conf == conf) {
+        refresh_chains(e);
+        return;
+    }
+    bool moved = e->conf == NULL || !addr_eq(&e->conf->addr, &conf->addr) || e->conf->bind != conf->bind;
+    e->conf = conf;
+    replace_chains(e, conf);
+    if (moved) {
+        entry_stop(e);
+    }
+    if (e->listener == NULL && conf->bind && !e->ds->draining) {
+        open_listener(e);
+    }
+    rebind_sessions(e);
+}
+
+struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)
+{
+    struct entry *e = mem_new(struct entry);
+    e->ds = ds;
+    e->name = (struct span){mem_strndup(conf->conf.name.at, conf->conf.name.len), conf->conf.name.len};
+    list_init(&e->arrivals);
+    list_init(&e->sessions);
+    char text[ADDR_TEXT_BYTES];
+    stats_listener_bind(ds->upstream.stats, span_of(addr_format(&conf->addr, text)), &e->stats);
+    list_push_back(&ds->entries, &e->node);
+    entry_update(e, conf);
+    return e;
+}
+
+void entry_drain(struct entry *e)
+{
+    LIST_EACH (node, next, &e->sessions) {
+        struct session *s = list_item(node, struct session, node);
+        s->drain(s);
+    }
+}
+
+void entry_close(struct entry *e)
+{
+    LIST_EACH (node, next, &e->arrivals) {
+        arrival_close(list_item(node, struct arrival, node));
+    }
+    LIST_EACH (busy, next_busy, &e->sessions) {
+        struct session *s = list_item(busy, struct session, node);
+        s->close(s);
+    }
+}
+
+void entry_free(struct entry *e)
+{
+    ASSERT(entry_is_empty(e));
+    entry_stop(e);
+    for (size_t i = 0; i < e->chain_count; i++) {
+        chain_dispose(&e->chains[i]);
+    }
+    mem_free(e->chains);
+    list_remove(&e->node);
+    mem_free((void *)(uintptr_t)e->name.at);
+    mem_free(e);
+}
+
+bool entry_is_empty(const struct entry *e)
+{
+    return list_is_empty(&e->arrivals) && list_is_empty(&e->sessions);
+}
+
+struct entry *entry_find(struct downstream *ds, const struct addr *dst)
+{
+    struct entry *any = NULL;
+    LIST_EACH (node, next, &ds->entries) {
+        struct entry *e = list_item(node, struct entry, node);
+        if (e->conf == NULL || e->conf->addr.kind != ADDR_IP || e->conf->addr.port != dst->port) {
+            continue;
+        }
+        if (ip_eq(&e->conf->addr.ip, &dst->ip)) {
+            return e;
+        }
+        if (ip_is_unspecified(&e->conf->addr.ip) && !e->conf->use_original_dst) {
+            any = e;
+        }
+    }
+    return any;
+}
+
+/* ---- sessions ---- */
+
+void session_init(struct session *s, struct entry *e, int chain_index)
+{
+    s->entry = e;
+    s->chain_index = chain_index;
+    struct span name = entry_chain_at(e, chain_index)->conf->name;
+    s->chain_name = name.len > 0 ? span_from(mem_strndup(name.at, name.len), name.len) : SPAN_EMPTY;
+    list_init(&s->node);
+    list_push_back(&e->sessions, &s->node);
+    e->ds->session_count++;
+    metric_gauge_add(e->stats.downstream_cx_active, 1);
+}
+
+void session_dispose(struct session *s)
+{
+    list_remove(&s->node);
+    s->entry->ds->session_count--;
+    metric_gauge_add(s->entry->stats.downstream_cx_active, -1);
+    metric_add(s->entry->stats.downstream_cx_destroy, 1);
+    mem_free((void *)(uintptr_t)s->chain_name.at);
+}

@@ -1,0 +1,187 @@
+/* A downstream HTTP connection: see session_http.h. */
+#include "proxy/downstream/session_http.h"
+
+#include "base/mem.h"
+#include "proxy/downstream/who.h"
+#include "tls/io_tls.h"
+
+#define TEXT_BYTES 256 /* identity texts of a plain connection are few */
+
+struct session_http {
+    struct session base;
+    struct http_conn *conn;
+    const struct conf_http *http;  /* of the current snapshot, or of `last` */
+    struct view *last;             /* held once the chain has gone, for what still comes while draining */
+    struct http_limits limits;
+    struct request_place place;
+    struct request_edges edges;
+    struct stats_http stats;       /* copied: outlives the chain */
+    struct who who;
+    struct arena texts;
+    struct deadline age;           /* max_connection_duration */
+    char first[TEXT_BYTES];        /* of `texts` */
+};
+
+static void session_free(void *obj)
+{
+    struct session_http *s = obj;
+    arena_dispose(&s->texts);
+    mem_free(s);
+}
+
+static void use_chain(struct session_http *s, struct entry_chain *chain)
+{
+    s->http = chain->conf->http;
+    s->stats = chain->stats;
+    s->place.log_count = chain->log_count;
+    memcpy(s->place.logs, chain->logs, sizeof(s->place.logs));
+}
+
+static void on_rebind(struct session *base, struct entry_chain *chain)
+{
+    struct session_http *s = container_of(base, struct session_http, base);
+    struct downstream *ds = base->entry->ds;
+    if (s->last != NULL) {
+        return; /* draining already */
+    }
+    if (chain != NULL && chain->conf->http != NULL && (chain->conf->tls != NULL) == s->place.tls) {
+        use_chain(s, chain);
+        return;
+    }
+    if (s->last == NULL && ds->before != NULL) {
+        s->last = ds->before;
+        view_get(s->last);
+    }
+    http_conn_drain(s->conn);
+}
+
+static void drain(struct session *base)
+{
+    http_conn_drain(container_of(base, struct session_http, base)->conn);
+}
+
+static void close_now(struct session *base)
+{
+    http_conn_close(container_of(base, struct session_http, base)->conn);
+}
+
+static void on_open(void *arg, struct http_stream *stream, const struct http_stream_events **ev,
+                    void **stream_arg)
+{
+    struct session_http *s = arg;
+    struct downstream *ds = s->base.entry->ds;
+    *ev = &request_events;
+    *stream_arg = request_new(&s->place, stream, s->http, s->last ? s->last : ds->view);
+    if (ds->draining) {
+        http_conn_drain(s->conn);
+    }
+}
+
+static void on_bad(void *arg, unsigned status, const char *why)
+{
+    struct session_http *s = arg;
+    UNUSED(status);
+    UNUSED(why);
+    metric_add(s->stats.downstream_cx_protocol_error, 1);
+}
+
+static void on_gone(void *arg, enum http_reset why)
+{
+    struct session_http *s = arg;
+    UNUSED(why);
+    metric_gauge_add(s->stats.downstream_cx_active, -1);
+    deadline_disarm(&s->age);
+    if (s->last != NULL) {
+        view_put(s->last);
+    }
+    session_dispose(&s->base);
+    loop_bury(s->place.loop, session_free, s);
+}
+
+static const struct http_conn_events conn_events = {.on_open = on_open, .on_bad = on_bad, .on_gone = on_gone};
+
+static void on_age(struct deadline *d)
+{
+    http_conn_drain(container_of(d, struct session_http, age)->conn);
+}
+
+static void fill_limits(struct http_limits *limits, const struct conf_http *conf)
+{
+    *limits = http_limits_default;
+    limits->idle_ms = conf->idle_ms;
+    if (conf->request_head_ms > 0) {
+        limits->head_ms = conf->request_head_ms;
+    }
+    if (conf->max_request_headers_kb > 0) {
+        limits->head_bytes = conf->max_request_headers_kb * 1024;
+    }
+    if (conf->max_headers > 0) {
+        limits->fields = conf->max_headers;
+    }
+    if (conf->max_streams > 0) {
+        limits->streams = conf->max_streams;
+    }
+    limits->requests = conf->max_requests_per_connection;
+}
+
+static void fill_place(struct session_http *s, const struct session_start *start)
+{
+    struct downstream *ds = start->entry->ds;
+    bool tls = io_is_tls(start->io);
+    s->place = (struct request_place){
+        .loop = ds->loop,
+        .upstream = &ds->upstream,
+        .stats = &s->stats,
+        .cluster_at = ds->cluster_at,
+        .cluster_named = ds->cluster_named,
+        .arg = ds->arg,
+        .direction = start->entry->conf->direction,
+        .edges = &s->edges,
+        .peer_labels = &s->who.labels,
+        .scheme = tls ? SPAN("https") : SPAN("http"),
+        .peer = start->io->peer,
+        .local = start->io->local,
+        .original_dst = start->original_dst,
+        .principal = s->who.principal,
+        .peer_uri = s->who.uri,
+        .peer_dns = s->who.dns,
+        .peer_subject = s->who.subject,
+        .peer_sha256_hex = s->who.sha256_hex,
+        .local_uri = s->who.local_uri,
+        .sni = s->who.sni,
+        .tls = tls,
+    };
+}
+
+void session_http_start_take(const struct session_start *start)
+{
+    struct downstream *ds = start->entry->ds;
+    struct entry_chain *chain = entry_chain_at(start->entry, start->chain_index);
+    struct session_http *s = mem_new(struct session_http);
+    session_init(&s->base, start->entry, start->chain_index);
+    s->base.on_rebind = on_rebind;
+    s->base.drain = drain;
+    s->base.close = close_now;
+    arena_init_in(&s->texts, s->first, sizeof(s->first), 1024);
+    who_read(&s->who, start->io, start->sni, chain->local_uri, &s->texts);
+    fill_place(s, start);
+    use_chain(s, chain);
+    fill_limits(&s->limits, chain->conf->http);
+    deadline_init(&s->age, on_age);
+    if (chain->conf->http->max_connection_ms > 0) {
+        deadline_arm(&s->age, ds->loop, chain->conf->http->max_connection_ms);
+    }
+    metric_add(s->stats.downstream_cx_total, 1);
+    metric_gauge_add(s->stats.downstream_cx_active, 1);
+    struct http_conn_spec spec = {
+        .io = start->io,
+        .proto = start->proto,
+        .server = true,
+        .first_bytes = start->first_bytes,
+        .limits = &s->limits,
+        .events = &conn_events,
+        .arg = s,
+        .scheme = s->place.scheme,
+    };
+    s->conn = http_conn_new_take(ds->loop, &spec);
+}

@@ -1,0 +1,20 @@
+#ifndef PROXY_DOWNSTREAM_SESSION_HTTP_H
+#define PROXY_DOWNSTREAM_SESSION_HTTP_H
+/* A downstream HTTP connection: each exchange becomes a request (request/request.h) under the configuration that
+ * is current when it begins. In: downstream/arrival. Next: request/request. */
+#include "http/http_conn.h"
+#include "proxy/downstream/entry.h"
+
+/* What arrival hands to either kind of session. */
+struct session_start {
+    struct entry *entry;
+    int chain_index;
+    struct io *io;           /* taken */
+    struct span first_bytes; /* copied if needed */
+    struct addr original_dst;
+    struct span sni;         /* copied */
+    enum http_proto proto;   /* HTTP sessions */
+};
+
+void session_http_start_take(const struct session_start *start);
+#endif

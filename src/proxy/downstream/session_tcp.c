@@ -1,0 +1,354 @@
+/* An opaque downstream connection: see session_tcp.h.
+ *
+ *   CONNECTING --(endpoint answers)--> RELAYING --> reported
+ *      | fails: next endpoint while attempts are left, else closed                                              */
+#include "proxy/downstream/session_tcp.h"
+
+#include "base/instant.h"
+#include "base/mem.h"
+#include "io/relay.h"
+#include "proxy/downstream/who.h"
+#include "proxy/upstream/connect.h"
+#include "tls/io_tls.h"
+
+#define REPORT_MS 5000 /* a long connection's bytes are added so often */
+
+struct session_tcp {
+    struct session base;
+    struct loop *loop;
+    struct upstream *upstream;
+    struct io *io;                  /* owned while CONNECTING */
+    struct buf first;               /* bytes read before there was an upstream */
+    struct cluster *cluster;        /* a reference is held */
+    struct endpoint *endpoint;      /* a reference is held while in use */
+    struct connect *connect;        /* CONNECTING */
+    struct relay *relay;            /* RELAYING */
+    struct deadline report;
+    uint64_t told_sent, told_received;
+    uint32_t attempts_left, attempts;
+    int64_t idle_ms, start_us, start_ns;
+    enum conf_direction direction;
+    struct addr peer, local, original_dst, upstream_addr, upstream_local;
+    struct stats_edge *edge;
+    struct access_log *logs[REQUEST_LOGS_MAX];
+    size_t log_count;
+    enum outcome outcome;
+    uint32_t flags;
+    struct span details, failure;
+    struct who who;
+    struct arena texts;
+    bool tls;
+};
+
+static void session_free(void *obj)
+{
+    struct session_tcp *s = obj;
+    arena_dispose(&s->texts);
+    buf_dispose(&s->first);
+    mem_free(s);
+}
+
+/* ---- reports ---- */
+
+static struct stats_edge *edge_of(struct session_tcp *s)
+{
+    if (s->direction != CONF_INBOUND && s->endpoint != NULL) {
+        return endpoint_edge(s->endpoint, STATS_TCP);
+    }
+    static const struct stats_workload nobody;
+    struct stats_edge_key key = {
+        .reporter = s->direction == CONF_INBOUND ? STATS_DESTINATION : STATS_SOURCE,
+        .protocol = STATS_TCP,
+        .mutual_tls = s->who.principal.len > 0,
+        .peer = s->direction == CONF_INBOUND ? &s->who.labels : &nobody,
+    };
+    if (s->cluster != NULL) {
+        key.service = s->cluster->service;
+    }
+    return stats_edge_get(s->upstream->stats, &key);
+}
+
+static void tell_bytes(struct session_tcp *s, uint64_t received, uint64_t sent)
+{
+    stats_tcp_bytes(s->edge, s->flags, sent - s->told_sent, received - s->told_received);
+    if (s->cluster != NULL) {
+        metric_add(s->cluster->stats.upstream_cx_tx_bytes_total, received - s->told_received);
+        metric_add(s->cluster->stats.upstream_cx_rx_bytes_total, sent - s->told_sent);
+    }
+    s->told_sent = sent;
+    s->told_received = received;
+}
+
+static void on_report(struct deadline *d)
+{
+    struct session_tcp *s = container_of(d, struct session_tcp, report);
+    uint64_t received, sent;
+    relay_count(s->relay, &received, &sent);
+    tell_bytes(s, received, sent);
+    deadline_arm(&s->report, s->loop, REPORT_MS);
+}
+
+static void write_log(struct session_tcp *s)
+{
+    struct traffic traffic = {.direct_ip = s->peer.ip, .remote_ip = s->peer.ip, .sni = s->who.sni};
+    struct access_entry e = {
+        .start_us = s->start_us,
+        .duration_us = (loop_now_ns(s->loop) - s->start_ns) / 1000,
+        .request_us = -1,
+        .response_us = -1,
+        .upstream_us = -1,
+        .traffic = &traffic,
+        .outcome = s->outcome,
+        .flags = s->flags,
+        .details = s->details,
+        .failure = s->failure,
+        .cluster = s->cluster != NULL ? s->cluster->name : SPAN_EMPTY,
+        .bytes_received = s->told_received,
+        .bytes_sent = s->told_sent,
+        .downstream_remote = s->peer,
+        .downstream_local = s->local,
+        .upstream_remote = s->upstream_addr,
+        .upstream_local = s->upstream_local,
+        .requested_server = s->who.sni,
+        .peer_principal = s->who.uri,
+        .local_principal = s->who.local_uri,
+        .attempts = s->attempts,
+    };
+    for (size_t i = 0; i < s->log_count; i++) {
+        access_log_write(s->logs[i], &e);
+    }
+}
+
+/* ---- the end ---- */
+
+static void drop_endpoint(struct session_tcp *s)
+{
+    if (s->endpoint != NULL) {
+        s->endpoint->active--;
+        endpoint_put(s->endpoint);
+        s->endpoint = NULL;
+    }
+}
+
+static void end(struct session_tcp *s, enum outcome why)
+{
+    s->outcome = why;
+    s->flags |= outcome_row(why)->flag;
+    if (s->edge == NULL) {
+        s->edge = edge_of(s);
+        stats_tcp_opened(s->edge);
+    }
+    stats_tcp_closed(s->edge, s->flags);
+    deadline_disarm(&s->report);
+    write_log(s);
+    io_close(s->io);
+    s->io = NULL;
+    drop_endpoint(s);
+    if (s->cluster != NULL) {
+        cluster_put(s->cluster);
+    }
+    session_dispose(&s->base);
+    loop_bury(s->loop, session_free, s);
+}
+
+static void on_relay_done(void *arg, const struct relay_done *done)
+{
+    struct session_tcp *s = arg;
+    tell_bytes(s, done->bytes_a_to_b, done->bytes_b_to_a);
+    connect_released(s->endpoint);
+    s->relay = NULL;
+    end(s, done->code == 0 || done->code == -ERR_TIMEOUT ? OUTCOME_OK
+           : done->failed_b                              ? OUTCOME_UPSTREAM_CLOSED
+                                                         : OUTCOME_CLIENT_GONE);
+}
+
+static void close_now(struct session *base)
+{
+    struct session_tcp *s = container_of(base, struct session_tcp, base);
+    if (s->relay != NULL) {
+        relay_close(s->relay); /* on_relay_done ends it */
+        return;
+    }
+    if (s->connect != NULL) {
+        connect_cancel(s->connect);
+        s->connect = NULL;
+    }
+    end(s, OUTCOME_DRAINING);
+}
+
+/* Opaque bytes can not be told to come again: a connection outlives its chain, unless its security changed. */
+static void on_rebind(struct session *base, struct entry_chain *chain)
+{
+    struct session_tcp *s = container_of(base, struct session_tcp, base);
+    if (chain != NULL && (chain->conf->tls != NULL) != s->tls) {
+        close_now(base);
+    }
+}
+
+/* Opaque bytes have no place to say goodbye: they go on until the drain period is over. */
+static void drain(struct session *base)
+{
+    UNUSED(base);
+}
+
+/* ---- connecting ---- */
+
+static void try_next(struct session_tcp *s);
+
+static void on_connected(void *arg, struct io *io)
+{
+    struct session_tcp *s = arg;
+    s->connect = NULL;
+    s->upstream_local = io->local;
+    s->edge = edge_of(s);
+    stats_tcp_opened(s->edge);
+    struct relay_spec spec = {
+        .a = s->io,
+        .b = io,
+        .from_a = buf_span(&s->first),
+        .idle_ms = s->idle_ms,
+        .on_done = on_relay_done,
+        .arg = s,
+    };
+    s->io = NULL;
+    s->relay = relay_start_take(s->loop, &spec);
+    buf_release(&s->first);
+    deadline_arm(&s->report, s->loop, REPORT_MS);
+}
+
+static void on_connect_fail(void *arg, enum outcome why, struct span failure)
+{
+    struct session_tcp *s = arg;
+    s->connect = NULL;
+    s->failure = arena_dup(&s->texts, failure);
+    drop_endpoint(s);
+    if (s->attempts_left > 0) {
+        try_next(s);
+    } else {
+        s->flags |= s->attempts > 1 ? FLAG_URX : 0;
+        end(s, why);
+    }
+}
+
+static const struct connect_events connect_events = {.on_done = on_connected, .on_fail = on_connect_fail};
+
+static void try_next(struct session_tcp *s)
+{
+    struct cluster_want want = {.original_dst = &s->original_dst};
+    struct endpoint *e = cluster_pick(s->cluster, &want);
+    if (e == NULL) {
+        end(s, OUTCOME_NO_HEALTHY);
+        return;
+    }
+    s->attempts++;
+    s->attempts_left--;
+    s->upstream_addr = e->addr;
+    s->connect = connect_start(e, false, &connect_events, s);
+    if (s->connect == NULL) {
+        end(s, OUTCOME_OVERFLOW);
+        return;
+    }
+    s->endpoint = e;
+    endpoint_get(e);
+    e->active++;
+}
+
+/* ---- start ---- */
+
+static bool is_allowed(struct session_tcp *s, const struct conf_chain *conf)
+{
+    struct traffic traffic = {
+        .direct_ip = s->peer.ip,
+        .direct_port = s->peer.port,
+        .remote_ip = s->peer.ip,
+        .destination_ip = s->original_dst.ip,
+        .destination_port = s->original_dst.port,
+        .sni = s->who.sni,
+        .tls = s->tls,
+        .principal = s->who.principal,
+    };
+    for (size_t i = 0; i < conf->network_rbac_count; i++) {
+        const struct conf_rbac *filter = &conf->network_rbac[i];
+        if (filter->rules == NULL) {
+            continue;
+        }
+        struct rbac_answer answer = rbac_check(filter->rules, &traffic, &s->texts, NULL);
+        if (!answer.allowed) {
+            struct span name = answer.policy.len > 0 ? answer.policy : SPAN("none");
+            s->details = span_of(
+                arena_printf(&s->texts, "rbac_access_denied_matched_policy[%.*s]", SPAN_ARG(name)));
+            return false;
+        }
+    }
+    return true;
+}
+
+static const struct route_cluster *choose(const struct conf_tcp *tcp, uint64_t random)
+{
+    uint64_t at = tcp->total_weight > 0 ? random % tcp->total_weight : 0;
+    for (size_t i = 0; i < tcp->cluster_count; i++) {
+        if (at < tcp->clusters[i].weight || i + 1 == tcp->cluster_count) {
+            return &tcp->clusters[i];
+        }
+        at -= tcp->clusters[i].weight;
+    }
+    return NULL;
+}
+
+static void begin(struct session_tcp *s, const struct conf_chain *conf)
+{
+    struct downstream *ds = s->base.entry->ds;
+    if (!is_allowed(s, conf)) {
+        end(s, OUTCOME_DENIED);
+        return;
+    }
+    const struct route_cluster *choice = choose(conf->tcp, rng_u64(ds->upstream.rng));
+    s->cluster = choice ? ds->cluster_at(ds->arg, choice->slot) : NULL;
+    if (s->cluster == NULL) {
+        end(s, OUTCOME_NO_CLUSTER);
+        return;
+    }
+    cluster_get(s->cluster);
+    s->idle_ms = conf->tcp->idle_ms;
+    s->attempts_left = conf->tcp->connect_attempts > 0 ? conf->tcp->connect_attempts : 1;
+    try_next(s);
+}
+
+/* While there is no upstream nothing is watched: the client's bytes wait in the kernel. */
+static void on_early(void *arg, unsigned events)
+{
+    UNUSED(arg);
+    UNUSED(events);
+}
+
+void session_tcp_start_take(const struct session_start *start)
+{
+    struct downstream *ds = start->entry->ds;
+    struct entry_chain *chain = entry_chain_at(start->entry, start->chain_index);
+    struct session_tcp *s = mem_new(struct session_tcp);
+    session_init(&s->base, start->entry, start->chain_index);
+    s->base.on_rebind = on_rebind;
+    s->base.drain = drain;
+    s->base.close = close_now;
+    s->loop = ds->loop;
+    s->upstream = &ds->upstream;
+    s->io = start->io;
+    s->tls = io_is_tls(start->io);
+    s->peer = start->io->peer;
+    s->local = start->io->local;
+    s->original_dst = start->original_dst;
+    s->direction = start->entry->conf->direction;
+    s->start_us = instant_wall_us();
+    s->start_ns = loop_now_ns(ds->loop);
+    deadline_init(&s->report, on_report);
+    arena_init(&s->texts, 512);
+    buf_init(&s->first, 4 * LOOP_READ_BYTES);
+    int code = buf_append_span(&s->first, start->first_bytes);
+    UNUSED(code); /* sniffing holds less than that */
+    who_read(&s->who, start->io, start->sni, chain->local_uri, &s->texts);
+    s->log_count = chain->log_count;
+    memcpy(s->logs, chain->logs, sizeof(s->logs));
+    io_set_owner(s->io, on_early, s);
+    io_watch(s->io, 0);
+    begin(s, chain->conf);
+}
