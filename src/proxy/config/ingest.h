@@ -12,6 +12,7 @@
 #include "proxy/config/snapshot.h"
 
 struct ingest;
+struct loop;
 struct resolver;
 
 struct ingest_events {

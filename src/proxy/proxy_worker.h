@@ -1,0 +1,55 @@
+#ifndef PROXY_PROXY_WORKER_H
+#define PROXY_PROXY_WORKER_H
+/* One data-plane thread: listeners, connections, clusters, numbers. It gets snapshots by mail and mails them back;
+ * nothing else comes in from the main thread but questions and the word to drain.
+ *
+ *   main --snapshot mail--> view, clusters[], entries      worker --snapshot mail--> main (done with it)
+ * In: config/snapshot by mail. Next: downstream/entry.                                                        */
+#include "base/compiler.h"
+#include "base/err.h"
+#include "io/worker.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/report/stats.h"
+#include "proxy/upstream/shared.h"
+
+struct proxy_worker;
+
+struct proxy_worker_spec {
+    unsigned index;
+    bool several;                    /* more than one worker: listeners share their address */
+    struct mailbox *main;            /* where answers go; its owner is the `arg` of the callbacks */
+    struct shared *shared;           /* borrowed */
+    struct stats_families *families; /* borrowed */
+    struct metric_shard *shard;      /* of this worker */
+    /* On the main thread. */
+    void (*on_snapshot_done)(void *arg, struct snapshot *s);
+    /* The worker has taken a snapshot and its listeners are open (or have failed: err.code). */
+    void (*on_applied)(void *arg, unsigned index, uint64_t number, const struct err *err);
+    /* Draining and no connection is left. */
+    void (*on_idle)(void *arg, unsigned index);
+};
+
+MUST_USE int proxy_worker_start(struct proxy_worker **out, const struct proxy_worker_spec *spec,
+                                struct err *err);
+/* Main thread. */
+void proxy_worker_apply(struct proxy_worker *w, struct snapshot *s);
+/* New requests end their connections; with `stop_accepting` listeners close too. */
+void proxy_worker_drain(struct proxy_worker *w, bool stop_accepting);
+void proxy_worker_reopen_logs(struct proxy_worker *w);
+
+/* What one worker knows of an endpoint, for /clusters. */
+struct proxy_endpoint_state {
+    uint32_t slot;
+    struct addr addr;
+    bool usable;
+    uint32_t weight, priority, rq_active, cx_active;
+    uint64_t rq_total, rq_error, cx_total, cx_connect_fail;
+};
+/* Asks; `on_answer` comes on the main thread with an array that is borrowed for the call. */
+void proxy_worker_ask_endpoints(struct proxy_worker *w,
+                                void (*on_answer)(void *arg, const struct proxy_endpoint_state *states,
+                                                  size_t count),
+                                void *arg);
+/* Joins the thread; connections are closed. */
+void proxy_worker_stop(struct proxy_worker *w);
+#endif
