@@ -1,7 +1,7 @@
 #ifndef IO_PROCESS_H
 #define IO_PROCESS_H
 /* Child processes, for `run` and `demo`: started without a shell, ended by signal, reaped as events.
- * Children die with us (PR_SET_PDEATHSIG). */
+ * Children die with us (PR_SET_PDEATHSIG: with the thread that started them, so the main thread does). */
 #include "base/compiler.h"
 #include "base/err.h"
 #include "io/loop.h"
@@ -23,6 +23,6 @@ int process_pid(const struct process *p);
 MUST_USE int process_signal(struct process *p, int signo);
 /* Ends it with SIGKILL if it still runs; no on_exit. */
 void process_free(struct process *p);
-/* Path of our own executable, found through /proc/self/exe; static text. */
+/* A path that opens our own executable, wherever it lies, even if its file was replaced; static text. */
 const char *process_self(void);
 #endif
