@@ -126,10 +126,23 @@ static bool entries_eq(const struct doc_node *a, const struct doc_node *b)
     return a->count == b->count;
 }
 
+static bool is_number(const struct doc_node *node)
+{
+    return node->kind == DOC_INT || node->kind == DOC_DOUBLE;
+}
+
+static double number_of(const struct doc_node *node)
+{
+    return node->kind == DOC_INT ? (double)node->integer : node->number;
+}
+
 bool doc_eq(const struct doc_node *a, const struct doc_node *b)
 {
-    if (a == NULL || b == NULL || a->kind != b->kind) {
+    if (a == NULL || b == NULL) {
         return a == b;
+    }
+    if (a->kind != b->kind) {
+        return is_number(a) && is_number(b) && number_of(a) == number_of(b);
     }
     switch (a->kind) {
     case DOC_NULL:

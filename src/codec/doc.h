@@ -71,6 +71,7 @@ static inline bool doc_is(const struct doc_node *node, enum doc_kind kind)
 {
     return node != NULL && node->kind == kind;
 }
+/* Maps in any order, numbers by value. */
 bool doc_eq(const struct doc_node *a, const struct doc_node *b);
 
 /* Typed members of a map. Absent or null: 0, and `*out` stays as it was. Another kind: -ERR_CONFIG,

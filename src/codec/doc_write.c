@@ -4,6 +4,8 @@
 
 #include "codec/doc_int.h"
 
+#define LONG_KEY_BYTES 128
+
 /* Where text goes; once the buffer is full, further writes do nothing. */
 struct sink {
     struct buf *out;
@@ -248,6 +250,22 @@ static void yaml_leaf(struct sink *to, const struct doc_node *node, unsigned ind
     put(to, SPAN("\n"));
 }
 
+/* A key; a long one in the explicit form, since a plain one must fit in 1024 characters. */
+static void yaml_key(struct sink *to, struct span key, unsigned indent)
+{
+    bool is_long = key.len > LONG_KEY_BYTES;
+    put_cstr(to, is_long ? "? " : "");
+    if (is_plain(key)) {
+        put(to, key);
+    } else {
+        put_quoted(to, key);
+    }
+    if (is_long) {
+        put(to, SPAN("\n"));
+        put_blanks(to, indent);
+    }
+}
+
 static bool is_leaf(const struct doc_node *node)
 {
     return doc_count(node) == 0;
@@ -269,11 +287,7 @@ static void yaml_entries(struct sink *to, const struct doc_node *node, unsigned 
             }
             continue;
         }
-        if (is_plain(node->entries[i].key)) {
-            put(to, node->entries[i].key);
-        } else {
-            put_quoted(to, node->entries[i].key);
-        }
+        yaml_key(to, node->entries[i].key, indent);
         put_cstr(to, is_leaf(value) ? ": " : ":\n");
         if (is_leaf(value)) {
             yaml_leaf(to, value, indent + 2);
