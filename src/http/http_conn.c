@@ -54,8 +54,8 @@ void http_conn_init(struct http_conn *c, struct loop *loop, const struct http_co
 
 struct http_conn *http_conn_new_take(struct loop *loop, const struct http_conn_spec *spec)
 {
-    ASSERT(spec->proto == HTTP_PROTO_1);
-    return h1_conn_new_take(loop, spec);
+    return spec->proto == HTTP_PROTO_2 ? h2_conn_new_take(loop, spec)
+                                       : h1_conn_new_take(loop, spec);
 }
 
 struct io *http_conn_io(struct http_conn *c)
