@@ -10,8 +10,9 @@ cp "$binary" "$dir/mesh"
 sed -n '/^FROM scratch/,$ { s,COPY --from=build /src/build/,COPY ,; p; }' Dockerfile > "$dir/Dockerfile"
 for tool in buildah podman docker; do
     if command -v $tool > /dev/null 2>&1; then
-        # shellcheck disable=SC2086 # the option is buildah's and podman's
-        $tool build $([ $tool = docker ] || echo --isolation=chroot) -q -f "$dir/Dockerfile" -t "mesh:$version" -t mesh:latest "$dir"
+        set -- -q -f "$dir/Dockerfile" -t "mesh:$version" -t mesh:latest "$dir"
+        [ $tool = docker ] || set -- --isolation=chroot "$@"
+        $tool build "$@"
         echo "made mesh:$version with $tool"
         exit 0
     fi
