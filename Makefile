@@ -49,7 +49,7 @@ HELPERS  := $(filter-out %_test.c,$(call rwildcard,tests/unit,*.c) $(call rwildc
 # --- flags -------------------------------------------------------------------------------------------------------
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wformat=2 \
-        -Wno-format-nonliteral -Wno-gnu -Wno-unknown-warning-option $(WERROR)
+        -Wno-format-nonliteral -Wno-format-truncation -Wno-gnu -Wno-unknown-warning-option $(WERROR)
 WARN_CONVERSION := -Wconversion -Wno-sign-conversion -Wno-string-conversion
 CF_ALL := -std=gnu11 -D_GNU_SOURCE -fno-strict-aliasing -fno-common -fvisibility=hidden -pthread -Isrc -I$(B)/gen \
           -include base/banned.h -ffile-prefix-map=$(CURDIR)=. $(WARN)
