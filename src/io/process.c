@@ -17,7 +17,10 @@
 #include "base/mem.h"
 #include "io/deadline.h"
 
-enum { POLL_MS = 50 }; /* where the kernel has no pidfd (before 5.3) */
+enum {
+    POLL_MS = 50,      /* where the kernel has no pidfd (before 5.3) */
+    CLOEXEC_RANGE = 4, /* CLOSE_RANGE_CLOEXEC, which not every libc names */
+};
 
 struct process {
     struct loop *loop; /* borrowed */
@@ -132,6 +135,12 @@ static bool set_files(const struct process_spec *spec)
            dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0;
 }
 
+/* Ours are all close-on-exec; what we inherited without that goes no further either. */
+static void close_inherited(void)
+{
+    (void)syscall(SYS_close_range, 3U, ~0U, CLOEXEC_RANGE); /* not before Linux 5.11 */
+}
+
 static bool set_user(const struct process_spec *spec)
 {
     if (spec->gid != 0 && (setgroups(0, NULL) == -1 || setgid(spec->gid) == -1)) {
@@ -151,6 +160,7 @@ static enum step child_steps(const struct child *c)
     if (!set_files(spec)) {
         return STEP_FILES;
     }
+    close_inherited();
     if (!set_user(spec)) {
         return STEP_USER;
     }

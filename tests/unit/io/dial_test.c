@@ -186,9 +186,14 @@ static void test_source_address_and_mark(void **state)
     struct answer a = {.calls = 0};
     int listening = listen_on("127.0.0.1:0", 5, &spec.to);
     assert_int_equal(addr_parse(SPAN("127.0.0.6:0"), &spec.from, NULL), 0);
-    spec.mark = geteuid() == 0 ? 1337 : 0; /* SO_MARK needs CAP_NET_ADMIN */
+    spec.mark = 1337;
     (void)dial_start(loop, &spec, on_done, &a);
     TURN_UNTIL(loop, a.calls == 1);
+    if (a.code == -EPERM) { /* needs CAP_NET_ADMIN: once more without */
+        spec.mark = 0;
+        (void)dial_start(loop, &spec, on_done, &a);
+        TURN_UNTIL(loop, a.calls == 2);
+    }
     assert_int_equal(a.code, 0);
     assert_true(ip_eq(&a.io->local.ip, &spec.from.ip));
     if (spec.mark != 0) {
