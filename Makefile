@@ -44,7 +44,7 @@ OBJ      := $(SRC:%.c=%.o) $(GEN_C:$(B)/%.c=%.o)
 
 UNIT     := $(call rwildcard,tests/unit,*_test.c)
 SIM      := $(call rwildcard,tests/sim,*_test.c)
-HELPERS  := $(filter-out %_test.c,$(call rwildcard,tests/unit,*.c) $(call rwildcard,tests/sim,*.c))
+HELPERS  := $(filter-out %_test.c,$(foreach d,support unit sim,$(call rwildcard,tests/$(d),*.c)))
 
 # --- flags -------------------------------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ libs = -Wl,--start-group $(B)/$(1)/libmesh.a $(LIBS:%=$(VENDOR_$(LIBC_$(1)))/lib
 
 # --- what people type --------------------------------------------------------------------------------------------
 
-.PHONY: all dev asan tsan test unit fuzz fuzz-all bench demo image install deps lint clean help vendor FORCE
+.PHONY: all dev asan tsan test unit fuzz fuzz-all bench demo image install deps lint clean help vendor tools FORCE
 all: $(B)/mesh
 dev: $(B)/dev/mesh
 
@@ -244,12 +244,20 @@ $(VENV)/.ok: tests/requirements.txt | $(B)/deps/test
 	@touch $@
 
 test: $(B)/mesh $(VENV)/.ok $(call programs,asan,$(UNIT) $(SIM)) $(REPLAY)
-	@$(VENV)/bin/python tests/run --build $(B)/asan unit sim corpus e2e
+	@$(VENV)/bin/python tests/run --build $(B)/asan unit sim corpus e2e peer
 asan: $(B)/asan/mesh $(VENV)/.ok $(call programs,asan,$(UNIT) $(SIM))
 	@MESH_BIN=$(CURDIR)/$(B)/asan/mesh $(VENV)/bin/python tests/run --build $(B)/asan unit sim e2e
 TSAN_UNIT := $(filter tests/unit/io/% tests/unit/proxy/config/%,$(UNIT))
 tsan: $(B)/tsan/mesh $(VENV)/.ok $(call programs,tsan,$(TSAN_UNIT) $(SIM))
 	@MESH_BIN=$(CURDIR)/$(B)/tsan/mesh $(VENV)/bin/python tests/run --build $(B)/tsan unit/io unit/proxy/config sim
+
+# Tools of tests/peer that are Go modules; tests build them when they need them, and do without where there is no Go.
+TOOLS := $(B)/tools/h2spec
+$(B)/tools/h2spec: tests/peer/go.mod tests/peer/go.sum
+	@mkdir -p $(@D)
+	cd tests/peer && GOFLAGS=-mod=readonly GOTOOLCHAIN=local go build -trimpath -ldflags='-s -w' -o $(CURDIR)/$@ \
+	  github.com/summerwind/h2spec/cmd/h2spec
+tools: $(TOOLS)
 
 # T=base/arena, T=base, T=sim/retry
 T ?=

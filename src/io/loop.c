@@ -300,7 +300,7 @@ char *loop_read_buffer(struct loop *loop, int level)
 {
     ASSERT(level >= 0 && level < READ_BUFFERS);
     if (UNLIKELY(loop->read_buffers[level] == NULL)) {
-        loop->read_buffers[level] = mem_alloc(LOOP_READ_BYTES);
+        loop->read_buffers[level] = mem_alloc(LOOP_READ_BYTES + LOOP_SEAL_BYTES);
     }
     return loop->read_buffers[level];
 }

@@ -10,6 +10,7 @@
 #include "base/list.h"
 
 #define LOOP_READ_BYTES 65536 /* perf.md: 64 KiB reads halve the cost of large bodies */
+#define LOOP_SEAL_BYTES 1024  /* what TLS records add to as many bytes: at most 5 times 29 */
 
 enum { IO_READ = 1, IO_WRITE = 2 };
 
@@ -64,6 +65,7 @@ void loop_task_cancel(struct loop_task *task);
 void loop_bury(struct loop *loop, void (*free_fn)(void *obj), void *obj);
 
 /* The thread's shared read buffer, LOOP_READ_BYTES long: valid until the callback in hand returns.
- * `level` 0 is for the outermost reader, 1 for a transformation below it (TLS ciphertext). */
+ * `level` 0 is for the outermost reader, 1 for a transformation below it (TLS ciphertext, both ways; has
+ * LOOP_SEAL_BYTES more, so that what one read brought goes out in one send). */
 char *loop_read_buffer(struct loop *loop, int level);
 #endif

@@ -6,19 +6,21 @@
 #include "base/compiler.h"
 #include "base/span.h"
 
-#define HELLO_BYTES_MAX 65536
-#define HELLO_ALPN_MAX 16
+#define HELLO_BYTES_MAX 65536 /* record headers included; a hello that needs more is HELLO_BAD */
+#define HELLO_ALPN_MAX 16     /* names kept; later ones are checked and left out */
 
 struct hello {
     struct span sni; /* lower-cased host name; lives in `text` */
     struct span alpn[HELLO_ALPN_MAX];
     size_t alpn_count;
-    uint16_t max_version;
+    uint16_t max_version; /* 0x0301 to 0x0304; GREASE and drafts are passed over */
     /* private */
+    size_t text_len;
     char text[2048];
 };
 
 enum { HELLO_BAD = -1, HELLO_MORE = -2, HELLO_NOT_TLS = -3 };
-/* 0 when complete; or one of the above. Keeps nothing of `bytes`. */
+/* 0 when complete; or one of the above. Keeps nothing of `bytes`; `out` points into itself, so it must
+ * not be copied. Call again with all bytes so far when more have come. */
 int hello_parse(struct span bytes, struct hello *out);
 #endif

@@ -8,28 +8,35 @@
 #include "base/span.h"
 #include "tls/keypair.h"
 
+#define ISSUE_CSR_BYTES_MAX 16384 /* of PEM */
+#define ISSUE_NAMES_MAX 64        /* DNS SANs of one certificate */
+
 struct issuer; /* certificate and key that sign */
-/* Chain PEM (own certificate first) and its key. */
+/* Chain PEM (own certificate first) and its key. -ERR_CONFIG: they do not belong together, or the
+ * certificate may not sign others. */
 MUST_USE int issuer_parse(struct issuer **out, struct span chain_pem, struct span key_pem,
                           struct err *err);
-void issuer_free(struct issuer *issuer);
+void issuer_free(struct issuer *issuer); /* NULL is fine */
+/* When the signing certificate ends, seconds since 1970. */
+int64_t issuer_not_after(const struct issuer *issuer);
 
 struct issue_spec {
-    struct span spiffe_id;       /* URI SAN */
-    const struct span *dns;      /* DNS SANs, may be none */
+    struct span spiffe_id;  /* URI SAN; empty = none */
+    const struct span *dns; /* DNS SANs, may be none */
     size_t dns_count;
-    struct span common_name;     /* may be empty */
+    struct span common_name;           /* may be empty, but not in a CA's certificate */
     int64_t not_before_s, not_after_s; /* seconds since 1970; the end is cut to the issuer's */
-    uint8_t serial[16];
-    bool ca;                     /* an intermediate; path length 0 */
+    uint8_t serial[16];                /* all 0 = random; the highest bit is cleared */
+    bool ca;                           /* an intermediate; path length 0 */
 };
-/* A self-signed root for `key`; appends PEM. */
+/* A self-signed root for `key` (`ca` is implied, no path length); appends PEM. -ERR_CONFIG when the spec
+ * makes no sense. */
 MUST_USE int issue_root(const struct keypair *key, const struct issue_spec *spec, struct buf *out,
                         struct err *err);
 /* A certificate for the CSR's public key, whose signature is checked; appends the leaf's PEM, not the
- * issuer's. */
-MUST_USE int issue_csr(const struct issuer *issuer, struct span csr_pem, const struct issue_spec *spec,
-                       struct buf *out, struct err *err);
+ * issuer's. -ERR_PROTO: the CSR does not parse, is not signed by its own key, or the key is weak. */
+MUST_USE int issue_csr(const struct issuer *issuer, struct span csr_pem,
+                       const struct issue_spec *spec, struct buf *out, struct err *err);
 /* As above for a key of our own. */
 MUST_USE int issue_key(const struct issuer *issuer, const struct keypair *key,
                        const struct issue_spec *spec, struct buf *out, struct err *err);

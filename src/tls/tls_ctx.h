@@ -3,7 +3,8 @@
 /* What a TLS end knows before a connection: own certificate, whom it trusts, whom it accepts, ALPN and
  * versions. Immutable after creation; built once per worker from PEM held by the snapshot (mbedTLS's
  * parsed forms are not shared between threads). Suites and groups are set explicitly: AES-128-GCM,
- * AES-256-GCM, ChaCha20-Poly1305; P-256, X25519, P-384.
+ * AES-256-GCM, ChaCha20-Poly1305; P-256, X25519, P-384. No renegotiation, no resumption, no early data: a
+ * resumed session would carry no identity. Call tls_init (tls/tls.h) first.
  * Sources: RFC 8446, RFC 5246; SPIFFE X.509-SVID section 5 (validation); Envoy CommonTlsContext,
  * CertificateValidationContext.match_typed_subject_alt_names. */
 #include "base/compiler.h"
@@ -24,11 +25,15 @@ struct tls_san_match {
     enum tls_san_kind san;
     enum tls_match_kind kind;
     bool ignore_case;
-    struct span text; /* TLS_SAN_DNS exact: a certificate's "*.x" covers one label (RFC 6125 6.4.3) */
+    struct span
+        text; /* TLS_SAN_DNS exact: a certificate's "*.x" covers one label (RFC 6125 6.4.3) */
 };
 
+/* A SPIFFE peer is held against the bundles of its own trust domain, and only where there is none of that
+ * name against those for any; a peer without a SPIFFE ID always against those for any. */
 struct tls_trust {
-    struct span trust_domain; /* "cluster.local"; empty = any (plain X.509 roots, or one bundle for all) */
+    struct span
+        trust_domain; /* "cluster.local"; empty = any (plain X.509 roots, or one bundle for all) */
     struct span roots_pem;
 };
 
@@ -42,21 +47,24 @@ struct tls_ctx_spec {
     /* Secure naming: when there are any, a peer must match one of them; none = any verified peer. */
     const struct tls_san_match *allowed;
     size_t allowed_count;
-    const struct span *alpn; /* in order of preference; a server picks its first that the client offers */
+    const struct span
+        *alpn; /* in order of preference; a server picks its first that the client offers */
     size_t alpn_count;
-    struct span sni;          /* client: sent; empty = none */
-    uint16_t min_version;     /* 0x0303 or 0x0304; 0 = 0x0303 */
-    uint16_t max_version;     /* 0 = 0x0304 */
-    uint64_t record_limit;    /* records per direction before io_tls_is_worn; 0 = 2^23 (no KeyUpdate) */
+    struct span sni;      /* client: sent; empty = none */
+    uint16_t min_version; /* 0x0303 or 0x0304; 0 = 0x0303 */
+    uint16_t max_version; /* 0 = 0x0304 */
+    uint64_t
+        record_limit; /* records per direction before io_tls_is_worn; 0 = 2^23, which is the most:
+                                 there is no KeyUpdate. At 2.8 times this the stream refuses to go on. */
 };
 
 struct tls_ctx;
-/* Spans are copied. -ERR_CONFIG with what is wrong with which part (never a key's content). */
+/* Spans are copied. -ERR_CONFIG with what is wrong with which part (never a key's content): among others a
+ * server without a certificate, a key that does not belong to it, a mode that verifies without any roots, and
+ * `allowed` names or TLS_PEER_OPTIONAL where they would mean nothing (mode none; a client). */
 MUST_USE int tls_ctx_new(struct tls_ctx **out, const struct tls_ctx_spec *spec, struct err *err);
 void tls_ctx_get(struct tls_ctx *ctx); /* one thread's plain counter: connections hold it */
-void tls_ctx_put(struct tls_ctx *ctx);
+void tls_ctx_put(struct tls_ctx *ctx); /* NULL is fine */
 /* Seconds since 1970 when the own leaf ends; 0 without one. */
 int64_t tls_ctx_not_after(const struct tls_ctx *ctx);
-/* Process-wide set-up (PSA, entropy by getrandom, allocation and clock hooks). Main thread, once. */
-MUST_USE int tls_init(struct err *err);
 #endif

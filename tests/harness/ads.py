@@ -21,7 +21,8 @@ for _module in ("config.listener.v3.listener", "config.cluster.v3.cluster", "con
                 "extensions.filters.network.rbac.v3.rbac",
                 "extensions.filters.network.tcp_proxy.v3.tcp_proxy",
                 "extensions.upstreams.http.v3.http_protocol_options",
-                "extensions.access_loggers.file.v3.file", "extensions.filters.http.fault.v3.fault",
+                "extensions.access_loggers.file.v3.file", "extensions.access_loggers.stream.v3.stream",
+                "extensions.filters.http.fault.v3.fault",
                 "extensions.filters.listener.tls_inspector.v3.tls_inspector",
                 "extensions.filters.listener.http_inspector.v3.http_inspector",
                 "extensions.filters.listener.original_dst.v3.original_dst"):

@@ -1,24 +1,16 @@
-"""What end-to-end tests share: the binary under test, $MESH_BIN or build/mesh, and a lab for each test.
+"""What tests of the binary share: the binary under test, $MESH_BIN or build/mesh, and a lab for each test.
 
 Tests of the proxy take `lab`: it starts services and proxies and ends them. With SUBJECT=envoy the same
 tests run against Envoy, which shows that a test asks for what Envoy does; those marked `mesh_only` ask for
 more (Istio's metrics, our own messages)."""
 import os
 import subprocess
-import sys
 
 import pytest
+from harness.lab import Lab
+from harness.proxy import subject
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(TOP, "tests"))
-
-from harness.lab import Lab  # noqa: E402
-from harness.proxy import subject  # noqa: E402
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "mesh_only: asks for what Envoy does not have")
-    config.addinivalue_line("markers", "envoy_differs(why): Envoy does otherwise on purpose")
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def pytest_report_header(config):
