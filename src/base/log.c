@@ -13,6 +13,7 @@
 #include "base/span.h"
 
 #define LOG_LINE_BYTES 4096
+#define LINE_END_BYTES 3 /* of JSON: quote, brace, newline */
 #define LOG_AREAS_MAX 32
 #define LOG_AREA_BYTES 24
 #define LOG_LIMIT_WINDOW_MS 10000
@@ -137,36 +138,39 @@ bool log_is_on(enum log_level level, const char *area)
     return (int)level <= most;
 }
 
-/* A line under construction; two bytes are kept for its end. */
+/* A line under construction; what does not fit whole ends it. */
 struct line {
     char text[LOG_LINE_BYTES];
     size_t len;
+    bool is_full;
 };
 
 static void line_put(struct line *line, const char *text, size_t len)
 {
-    size_t left = sizeof(line->text) - 3 - line->len;
-    len = size_min(len, left);
-    memcpy(line->text + line->len, text, len);
-    line->len += len;
+    line->is_full |= len > sizeof(line->text) - LINE_END_BYTES - line->len;
+    if (!line->is_full) {
+        memcpy(line->text + line->len, text, len);
+        line->len += len;
+    }
 }
 
-static void line_put_escaped(struct line *line, const char *text, bool json)
+/* Control bytes and what is not UTF-8 are escaped, so that a line is one line, and JSON is JSON. */
+static void line_put_escaped(struct line *line, struct span text, bool json)
 {
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
+    while (text.len > 0 && !line->is_full) {
+        unsigned char c = (unsigned char)text.at[0];
+        size_t step = span_utf8_char(text);
         char escape[8];
         int len = 0;
-        if (c < 0x20 || c == 0x7f) {
+        if (step == 0) {
+            len = snprintf(escape, sizeof(escape), json ? "\\ufffd" : "\\x%02x", c);
+        } else if (c < 0x20 || c == 0x7f) {
             len = snprintf(escape, sizeof(escape), json ? "\\u%04x" : "\\x%02x", c);
         } else if (json && (c == '"' || c == '\\')) {
             len = snprintf(escape, sizeof(escape), "\\%c", c);
         }
-        if (len > 0) {
-            line_put(line, escape, (size_t)len);
-        } else {
-            line_put(line, text, 1);
-        }
+        line_put(line, len > 0 ? escape : text.at, len > 0 ? (size_t)len : step);
+        text = span_from_offset(text, size_max(step, 1));
     }
 }
 
@@ -191,8 +195,9 @@ static void line_fill(struct line *line, enum log_level level, const char *area,
                             : "%s %-5s %s ",
                        time, level_words[level].word, area);
     line->len = 0;
+    line->is_full = false;
     line_put(line, head, size_min((size_t)len, sizeof(head) - 1));
-    line_put_escaped(line, text, json);
+    line_put_escaped(line, span_of(text), json);
     const char *end = json ? "\"}\n" : "\n";
     memcpy(line->text + line->len, end, strlen(end));
     line->len += strlen(end);

@@ -11,8 +11,6 @@
 #include "base/metric_int.h"
 
 #define SHARD_BLOCK_BYTES 4096
-#define VALUE_BYTES_MAX 255 /* one label value; longer ones are cut */
-#define KEY_BYTES_MAX (sizeof(uint32_t) + METRIC_LABELS_MAX * (1 + VALUE_BYTES_MAX))
 #define OVERFLOW_NAME "mesh_metric_overflow_total"
 #define OVERFLOW_VALUE "overflow"
 
@@ -73,14 +71,14 @@ struct metric_shard *metric_shard_new(struct metric_registry *r)
     return shard;
 }
 
-/* Copies a label value, which may come from a peer: at most VALUE_BYTES_MAX bytes, cut between
+/* Copies a label value, which may come from a peer: at most METRIC_VALUE_BYTES bytes, cut between
  * characters, with '?' for each byte that is not UTF-8. Returns the bytes written. */
 static size_t value_copy(char *to, struct span value)
 {
     size_t len = 0;
     while (value.len > 0) {
         size_t step = span_utf8_char(value);
-        if (len + size_max(step, 1) > VALUE_BYTES_MAX) {
+        if (len + size_max(step, 1) > METRIC_VALUE_BYTES) {
             break;
         }
         if (step == 0) {
@@ -95,9 +93,7 @@ static size_t value_copy(char *to, struct span value)
     return len;
 }
 
-/* The key of a series: the family's index, then each value with its length before it. */
-static struct span key_build(const struct metric_family *family, const struct span *values,
-                             char *to)
+struct span metric_key(const struct metric_family *family, const struct span *values, char *to)
 {
     memcpy(to, &family->index, sizeof(family->index));
     size_t len = sizeof(family->index);
@@ -143,8 +139,8 @@ static struct metric_series *series_find_or_make(struct metric_shard *shard,
                                                  struct metric_family *family,
                                                  const struct span *values, bool is_overflow)
 {
-    char room[KEY_BYTES_MAX];
-    struct span key = key_build(family, values, room);
+    char room[METRIC_KEY_BYTES];
+    struct span key = metric_key(family, values, room);
     struct metric_series *s = map_get(&shard->by_key, key);
     if (s == NULL && (is_overflow || map_count(&shard->by_key) < METRIC_SERIES_MAX)) {
         s = series_new(shard, family, key);

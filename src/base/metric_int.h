@@ -14,6 +14,9 @@
 /* Every family may have an overflow series beyond METRIC_SERIES_MAX. */
 #define METRIC_CHUNKS ((METRIC_SERIES_MAX + METRIC_FAMILIES_MAX) / METRIC_CHUNK + 1)
 
+#define METRIC_VALUE_BYTES 255 /* one label value; longer ones are cut */
+#define METRIC_KEY_BYTES (sizeof(uint32_t) + METRIC_LABELS_MAX * (1 + METRIC_VALUE_BYTES))
+
 struct metric_family {
     const struct metric_family_spec *spec; /* borrowed, static */
     struct list node;
@@ -46,4 +49,8 @@ struct metric_shard {
     _Atomic size_t series_count;
     struct metric_series **chunks[METRIC_CHUNKS];
 };
+
+/* The key of a series: the family's index, then each value, made fit for export, with its length before
+ * it; in `to` (METRIC_KEY_BYTES). */
+struct span metric_key(const struct metric_family *family, const struct span *values, char *to);
 #endif

@@ -95,25 +95,32 @@ void metric_each(struct metric_registry *r,
     reading_dispose(&reading);
 }
 
-static bool values_equal(const struct metric_series *s, const struct span *values)
+static const struct metric_family *family_find(struct metric_registry *r, const char *name)
 {
-    for (size_t i = 0; i < s->family->label_count; i++) {
-        if (!span_eq(s->values[i], values[i])) {
-            return false;
+    LIST_EACH(node, next, &r->families) {
+        const struct metric_family *family = list_item(node, struct metric_family, node);
+        if (strcmp(family->spec->name, name) == 0) {
+            return family;
         }
     }
-    return true;
+    return NULL;
 }
 
 int64_t metric_read(struct metric_registry *r, const char *name, const struct span *label_values)
 {
+    char room[METRIC_KEY_BYTES];
     uint64_t total = 0;
+    const struct metric_family *family = family_find(r, name);
+    if (family == NULL) {
+        return 0;
+    }
+    struct span key = metric_key(family, label_values, room);
     LIST_EACH(node, next, &r->shards) {
         struct metric_shard *shard = list_item(node, struct metric_shard, node);
         size_t count = atomic_load_explicit(&shard->series_count, memory_order_acquire);
         for (size_t i = 0; i < count; i++) {
             const struct metric_series *s = shard->chunks[i / METRIC_CHUNK][i % METRIC_CHUNK];
-            if (strcmp(s->family->spec->name, name) == 0 && values_equal(s, label_values)) {
+            if (span_eq(s->key, key)) {
                 total += atomic_load_explicit(&s->value, memory_order_relaxed);
             }
         }
