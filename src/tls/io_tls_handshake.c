@@ -139,16 +139,23 @@ static void fill_peer(struct io_tls *t)
     peer->suite = tls_ctx_suite_name(mbedtls_ssl_get_ciphersuite_id_from_ssl(&t->ssl));
 }
 
-/* mbedTLS keeps the peer's parsed chain for as long as the session lives (2 to 3 KB); we have what we
- * need of it. */
-static void drop_peer_chain(struct io_tls *t)
+/* Declared in a header that mbedTLS does not install. */
+void mbedtls_ssl_handshake_wrapup_free_hs_transform(mbedtls_ssl_context *ssl);
+
+/* What mbedTLS would keep for as long as the connection lives, though nobody asks for it again: the peer's
+ * parsed chain (2 to 3 KB; we have what we need of it), and after TLS 1.3 the handshake's state and keys (12 KB),
+ * which it gives back itself after TLS 1.2. */
+static void drop_handshake(mbedtls_ssl_context *ssl)
 {
-    mbedtls_ssl_session *session = t->ssl.MBEDTLS_PRIVATE(session);
+    mbedtls_ssl_session *session = ssl->MBEDTLS_PRIVATE(session);
     mbedtls_x509_crt *chain = session->MBEDTLS_PRIVATE(peer_cert);
     session->MBEDTLS_PRIVATE(peer_cert) = NULL;
     if (chain != NULL) {
         mbedtls_x509_crt_free(chain);
         mem_free(chain);
+    }
+    if (ssl->MBEDTLS_PRIVATE(handshake) != NULL) {
+        mbedtls_ssl_handshake_wrapup_free_hs_transform(ssl);
     }
 }
 
@@ -175,7 +182,7 @@ static void open_stream(struct io_tls *t)
         return;
     }
     fill_peer(t);
-    drop_peer_chain(t);
+    drop_handshake(&t->ssl);
     finish(t, 0);
 }
 
