@@ -29,15 +29,20 @@ enum conf_kind {
 
 #define SLOT_NONE UINT32_MAX
 
+struct read_mention;
+
 /* Head of every per-resource object. */
 struct conf {
     enum conf_kind kind;
     struct span name;
-    struct span version;  /* as the control plane named it */
+    struct span version;  /* as the control plane named it when the object was made */
     struct span resource; /* the Any's value bytes, for /config_dump */
     int64_t updated_us;   /* wall time */
     struct arena arena;   /* owns everything of this object */
     unsigned refs;        /* main thread only */
+    /* private: what it needs from elsewhere before it can be used */
+    const struct read_mention *mentions;
+    size_t mention_count;
 };
 
 /* ---- TLS ---- */
@@ -103,6 +108,7 @@ struct conf_http { /* HttpConnectionManager */
     const struct conf_rbac *rbac; /* http filters of that kind, in order */
     size_t rbac_count;
     struct span server_name;  /* default "envoy" as Envoy; Istio sets "istio-envoy" */
+    bool server_if_absent;    /* APPEND_IF_ABSENT: server_name only where the upstream sent none */
     bool server_pass_through; /* PASS_THROUGH: keep the upstream's server header */
     enum {
         CONF_XFCC_SANITIZE,
@@ -128,6 +134,7 @@ struct conf_http { /* HttpConnectionManager */
     bool strip_host_port, strip_any_host_port;
     bool accept_http10;
     bool websocket, connect;     /* upgrade_configs */
+    bool suppress_envoy_headers; /* Router: no x-envoy-* of our own towards either side */
     bool skip_xff;               /* skip_xff_append */
     bool request_id_in_response; /* always_set_request_id_in_response */
     bool strip_host_dot;         /* strip_trailing_host_dot */

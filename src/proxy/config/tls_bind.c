@@ -24,7 +24,8 @@ static struct tls_ctx *build(const struct conf_tls *conf, const struct conf_secr
         /* A combined validation context merges the secret's names with the place's own; the place's win
          * (Envoy CombinedCertificateValidationContext). */
         .allowed = conf->allowed_count > 0 || !trust ? conf->allowed : trust->allowed,
-        .allowed_count = conf->allowed_count > 0 || !trust ? conf->allowed_count : trust->allowed_count,
+        .allowed_count =
+            conf->allowed_count > 0 || !trust ? conf->allowed_count : trust->allowed_count,
         .alpn = conf->alpn,
         .alpn_count = conf->alpn_count,
         .sni = conf->sni,

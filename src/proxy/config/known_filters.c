@@ -1,0 +1,49 @@
+/* Extensions that need no doing here. */
+#include "proxy/config/known_filters.h"
+
+#include "proto/protobuf.pb.h"
+
+#define AT(place) (1u << (place))
+
+static const struct known_filter {
+    unsigned places;
+    bool only_empty;  /* accepted only without settings */
+    const char *word; /* type of its configuration, or the filter's name */
+    const char *why;
+} known_filters[] = {
+    /* Istio's telemetry: request metrics with Istio's names are written by proxy/report. */
+    {AT(KNOWN_HTTP) | AT(KNOWN_NETWORK), false, "stats.PluginConfig", "metrics are our own"},
+    {AT(KNOWN_HTTP) | AT(KNOWN_NETWORK), false, "istio.stats", "metrics are our own"},
+    {AT(KNOWN_HTTP), false, "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+     "metrics are our own"},
+    /* Who the peer is: learned from its certificate and the endpoint's metadata. */
+    {AT(KNOWN_HTTP) | AT(KNOWN_UPSTREAM), false, "io.istio.http.peer_metadata.Config",
+     "peers are told by certificate and endpoint metadata"},
+    {AT(KNOWN_NETWORK) | AT(KNOWN_UPSTREAM), false,
+     "envoy.tcp.metadataexchange.config.MetadataExchange",
+     "peers are told by certificate and endpoint metadata"},
+    {AT(KNOWN_NETWORK) | AT(KNOWN_UPSTREAM) | AT(KNOWN_HTTP), false, "istio.metadata_exchange",
+     "peers are told by certificate and endpoint metadata"},
+    /* ALPN towards upstreams follows Istio's convention without being told. */
+    {AT(KNOWN_HTTP), false, "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
+     "ALPN follows the cluster's TLS settings"},
+    /* Without settings these only act where a route names them, and that is refused there. */
+    {AT(KNOWN_HTTP), true, "envoy.extensions.filters.http.fault.v3.HTTPFault",
+     "acts per route only"},
+    {AT(KNOWN_HTTP), false, "envoy.extensions.filters.http.cors.v3.Cors", "acts per route only"},
+    /* The codec is not a step that can be left out. */
+    {AT(KNOWN_UPSTREAM), false, "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+     "part of every connection"},
+};
+
+bool known_filters_builtin(enum known_place place, struct span type, struct span name,
+                           const struct pb_protobuf_Any *config)
+{
+    for (size_t i = 0; i < ARRAY_LEN(known_filters); i++) {
+        const struct known_filter *k = &known_filters[i];
+        if ((k->places & AT(place)) != 0 && (span_is(type, k->word) || span_is(name, k->word))) {
+            return !k->only_empty || !config || config->value.len == 0;
+        }
+    }
+    return false;
+}
