@@ -37,7 +37,7 @@ SRC      := $(filter-out $(FUZZ_SRC),$(C_SRC))
 PROTOS   := $(sort $(wildcard src/proto/*.proto))
 PB_C     := $(if $(PROTOS),$(PROTOS:src/%.proto=$(B)/gen/%.pb.c) $(B)/gen/proto/types.pb.c)
 # Folders whose files are put into the binary: src/A/B becomes A/B_files.h with a table B_files (base/embed.h).
-EMBED    := $(patsubst %/,%,$(sort $(dir $(wildcard src/cli/help/* src/control/web/dist/* src/injector/templates/*))))
+EMBED    := $(patsubst %/,%,$(sort $(dir $(wildcard src/cli/help/* src/cli/demo/* src/control/web/dist/* src/injector/templates/*))))
 EMBED_C  := $(EMBED:src/%=$(B)/gen/%_files.c)
 GEN_C    := $(PB_C) $(EMBED_C)
 OBJ      := $(SRC:%.c=%.o) $(GEN_C:$(B)/%.c=%.o)
@@ -280,7 +280,12 @@ $(BENCH): $(B)/bench/%: tests/bench/floor/%.c tests/bench/floor/floor.c tests/be
 fuzz-all: $(FUZZERS) | $(B)/deps/fuzz $(B)/deps/test
 	@tests/fuzz --all $(SECS)
 
-bench: $(B)/mesh $(BENCH) $(VENV)/.ok | $(B)/deps/bench
+# The floor of a sidecar runs the library that the product has.
+$(B)/bench/tls_relay: tests/bench/floor/tls_relay.c tests/bench/floor/floor.c tests/bench/floor/floor.h $(B)/vendor/glibc.ok
+	@mkdir -p $(@D)
+	@echo "  bench $<"
+	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(CF_glibc) -pthread $(filter %.c,$^) $(VENDOR_glibc)/lib/libmbedtls.a -o $@
+bench: $(B)/mesh $(BENCH) $(B)/bench/tls_relay $(VENV)/.ok | $(B)/deps/bench
 	@$(VENV)/bin/python tests/bench/bench.py
 
 # --- lint --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ cat > "${out%.c}.h" << END
 extern const struct embed ${table}[];
 #endif
 END
-find "$folder" -type f ! -name '.*' -printf '%s %P\n' | LC_ALL=C sort -k2 | awk -v folder="$folder" -v table="$table" '
+find -H "$folder" -type f ! -name '.*' -printf '%s %P\n' | LC_ALL=C sort -k2 | awk -v folder="$folder" -v table="$table" '
     BEGIN { printf "#include \"%s.h\"\n", table }
     {
         size = $1
