@@ -35,13 +35,13 @@
 #define HEADER_NAMES_29(X) X(X_ENVOY_UPSTREAM_SERVICE_TIME, "x-envoy-upstream-service-time")
 
 /* G(length, X) for each group. */
-#define HEADER_NAME_GROUPS(G, X)                                                              \
-    G(2, X)                                                                                   \
-    G(4, X)                                                                                   \
-    G(6, X)                                                                                   \
-    G(7, X)                                                                                   \
-    G(10, X) G(11, X) G(12, X) G(13, X) G(14, X) G(15, X) G(16, X) G(17, X) G(21, X) G(23, X) \
-        G(29, X)
+#define HEADER_NAME_GROUPS(G, X) \
+    G(2, X)                      \
+    G(4, X)                      \
+    G(6, X)                      \
+    G(7, X)                      \
+    G(10, X)                     \
+    G(11, X) G(12, X) G(13, X) G(14, X) G(15, X) G(16, X) G(17, X) G(21, X) G(23, X) G(29, X)
 #define HEADER_NAMES_GROUP(length, X) HEADER_NAMES_##length(X)
 #define HEADER_NAMES(X) HEADER_NAME_GROUPS(HEADER_NAMES_GROUP, X)
 #endif

@@ -21,15 +21,21 @@ struct http_client_spec {
 struct http_client;
 MUST_USE int http_client_new(struct http_client **out, struct loop *loop,
                              const struct http_client_spec *spec, struct err *err);
+/* NULL is fine. What is outstanding ends with an error, streams with on_close(HTTP_RESET_LOCAL). */
 void http_client_free(struct http_client *c);
 
-/* Streaming: `on_stream` gives the stream to send on, or NULL with why. */
+/* Streaming: `on_stream` gives the stream to send on, or NULL with why; once, never before this returned. */
 struct http_client_wait;
 struct http_client_wait *http_client_open(struct http_client *c,
                                           const struct http_stream_events *ev, void *arg,
                                           void (*on_stream)(void *arg, struct http_stream *s,
                                                             const struct err *err));
+/* No answer will come; only before it has come. */
 void http_client_cancel(struct http_client_wait *w);
+/* For :authority or Host, and :scheme; as long as the client. */
+struct span http_client_authority(const struct http_client *c);
+struct span http_client_scheme(const struct http_client *c);
+struct loop *http_client_loop(const struct http_client *c);
 
 /* Whole: one answer, or an error. */
 struct http_answer {

@@ -16,6 +16,7 @@ struct http_request {
     struct span path;  /* without query */
     struct span query; /* without '?' */
     struct span body;  /* whole; empty for streaming handlers */
+    bool end;          /* no body (more) follows */
 };
 
 struct http_server;
@@ -30,6 +31,10 @@ const struct addr *http_server_addr(const struct http_server *s);
  * handler takes over the stream's events. `methods`: comma-separated, others get 405. */
 void http_server_route(struct http_server *s, const char *methods, const char *path, bool streaming,
                        http_handler handler, void *arg);
+/* What answers when no route does; else 404, or 405 with Allow. Always streaming. */
+void http_server_fallback(struct http_server *s, http_handler handler, void *arg);
+/* Cleared memory that lives as long as the server: for what a handler's argument points to. */
+NONNULL_RETURN void *http_server_keep(struct http_server *s, size_t bytes);
 /* Largest body that a complete (not streaming) handler gets; default 4 MiB. */
 void http_server_body_max(struct http_server *s, size_t bytes);
 /* Stops accepting and drains; free closes what is left. */
