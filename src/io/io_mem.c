@@ -57,7 +57,7 @@ static ssize_t mem_read(struct io *io, char *to, size_t room)
         return m->broken;
     }
     struct span have = buf_span(&m->in);
-    if (have.len == 0) {
+    if (have.at == NULL || have.len == 0) {
         return m->in_ended ? m->end_code : -EAGAIN;
     }
     size_t n = size_min(have.len, room);

@@ -127,12 +127,12 @@ struct deadline_wheel *loop_wheel(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-    loop->stopped = false;
     while (!loop->stopped) {
         if (!loop_turn(loop, true) && loop_is_sim(loop)) {
             break;
         }
     }
+    loop->stopped = false;
 }
 
 void loop_stop(struct loop *loop)

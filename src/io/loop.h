@@ -22,6 +22,7 @@ void loop_free(struct loop *loop);
 bool loop_is_sim(const struct loop *loop);
 /* Runs turns until loop_stop; a simulation ends also when nothing is left to run now. */
 void loop_run(struct loop *loop);
+/* The turn in hand ends as ever; before loop_run it lets that return at once. */
 void loop_stop(struct loop *loop);
 /* One turn. With `wait` it sleeps until something happens or a deadline is due. Returns whether
  * anything ran: a simulation calls it until it returns false, then advances the clock. */

@@ -1,5 +1,7 @@
 /* Mail between threads. The lock is held for a few instructions at either end; the eventfd is written
- * only by who finds the box empty, so a burst costs one wake-up. */
+ * only by who finds the box empty, so a burst costs one wake-up.
+ * In: a snapshot, a certificate, a question from another thread.  Out: its on_arrive, on the loop's
+ * thread.  Next: proxy/config/view.c. */
 #include "io/mailbox.h"
 
 #include <pthread.h>
@@ -29,7 +31,7 @@ static struct mail *take_all(struct mailbox *box)
     return mail;
 }
 
-static void deliver(struct mailbox *box)
+void mailbox_deliver(struct mailbox *box)
 {
     void *owner = box->owner;
     struct mail *next;
@@ -45,12 +47,12 @@ static void on_wake(struct loop_fd *fd, unsigned events)
     uint64_t count;
     /* Before the mail is taken: who posts after that finds the box empty and wakes us again. */
     (void)read(fd->fd, &count, sizeof(count));
-    deliver(container_of(fd, struct mailbox, fd));
+    mailbox_deliver(container_of(fd, struct mailbox, fd));
 }
 
 static void on_task(struct loop_task *task)
 {
-    deliver(container_of(task, struct mailbox, task));
+    mailbox_deliver(container_of(task, struct mailbox, task));
 }
 
 struct mailbox *mailbox_new(struct loop *loop, void *owner)
@@ -83,7 +85,7 @@ void mailbox_free(struct mailbox *box)
         loop_fd_dispose(&box->fd);
     }
     while (box->first != NULL) { /* nobody else may post any more, but a mail that arrives may */
-        deliver(box);
+        mailbox_deliver(box);
     }
     if (!box->is_sim) {
         (void)close(box->fd.fd);

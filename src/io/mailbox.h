@@ -14,6 +14,8 @@ struct mail {
 struct mailbox;
 /* On the loop's thread. `owner` is handed to each on_arrive. */
 struct mailbox *mailbox_new(struct loop *loop, void *owner);
+/* On the loop's thread: delivers what is there, without waiting for the loop's turn. */
+void mailbox_deliver(struct mailbox *box);
 /* Undelivered mail is delivered first. */
 void mailbox_free(struct mailbox *box);
 /* Any thread. Takes the mail. */

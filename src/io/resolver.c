@@ -1,7 +1,9 @@
 /* Names to addresses: c-ares driven by the loop's descriptors and deadlines, without threads.
  *
  *   lookup: ASKING ---- c-ares answered, or too late ----> ANSWERED ---- told at the turn's end ----> freed
- *              \---- cancelled, or too late: c-ares still holds it ----> ORPHAN ---- c-ares done --/ */
+ *              \---- cancelled, or too late: c-ares still holds it ----> ORPHAN ---- c-ares done --/
+ *
+ * In: a name from upstream/cluster.c.  Out: on_answer.  Next: dial.c. */
 #include "io/resolver.h"
 
 #include <ares.h>

@@ -1,4 +1,6 @@
-/* A thread with a loop and a mailbox. */
+/* A thread with a loop and a mailbox.
+ * In: worker_start on the main thread.  Out: ops->on_start and on_stop, on the new one.  Next:
+ * proxy/proxy_worker.c. */
 #include "io/worker.h"
 
 #include <pthread.h>
@@ -44,6 +46,7 @@ static void *worker_main(void *arg)
     (void)sem_post(&w->started);
     if (runs) {
         loop_run(w->loop);
+        mailbox_deliver(w->mailbox); /* what came after the stop still finds its owner whole */
         w->ops->on_stop(w, w->arg);
     }
     mailbox_free(w->mailbox);

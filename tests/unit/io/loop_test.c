@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "io/deadline.h"
@@ -172,6 +174,53 @@ static void test_descriptors(void **state)
     loop_free(loop);
 }
 
+/* In the place of libc's: counts what libev asks of the kernel. */
+static int epoll_ctls;
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    epoll_ctls++;
+    return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+}
+
+static void on_watched_toggles(struct loop_fd *fd, unsigned events)
+{
+    char byte;
+    on_watched(fd, events);
+    if ((events & IO_READ) != 0) {
+        assert_int_equal(read(fd->fd, &byte, 1), 1);
+    }
+    loop_fd_watch(fd, 0);
+    loop_fd_watch(fd, IO_READ | IO_WRITE);
+    loop_fd_watch(fd, IO_READ);
+}
+
+/* perf.md: no epoll_ctl per request, whatever is switched off and on again while it is served. */
+static void test_watching_anew_costs_no_system_call(void **state)
+{
+    UNUSED(state);
+    struct loop *loop = loop_new(false);
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    struct watcher w = {.calls = 0};
+    loop_fd_init(&w.fd, loop, pair[0], on_watched_toggles);
+    loop_fd_watch(&w.fd, IO_READ);
+    (void)loop_turn(loop, false);
+    int before = epoll_ctls;
+    assert_true(before > 0);
+    for (int i = 1; i <= 100; i++) {
+        assert_int_equal(write(pair[1], "x", 1), 1);
+        TURN_UNTIL(loop, w.calls == i);
+    }
+    assert_int_equal(epoll_ctls, before);
+    loop_fd_watch(&w.fd, IO_READ | IO_WRITE);
+    (void)loop_turn(loop, false);
+    assert_int_equal(epoll_ctls, before + 1);
+    loop_fd_dispose(&w.fd);
+    close(pair[0]);
+    close(pair[1]);
+    loop_free(loop);
+}
+
 static void stop_task(struct loop_task *task)
 {
     UNUSED(task);
@@ -191,6 +240,9 @@ static void test_run_until_stopped(void **state)
     struct loop_task task;
     loop_task_init(&task, stop_task);
     loop_task_add(loop, &task);
+    loop_run(loop);
+    /* also when told before */
+    loop_stop(loop);
     loop_run(loop);
     /* and sleeps meanwhile */
     struct deadline deadline;
@@ -256,9 +308,13 @@ static void test_gives_all_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_phases_in_order), cmocka_unit_test(test_tasks_that_ask_again),
-        cmocka_unit_test(test_descriptors),     cmocka_unit_test(test_run_until_stopped),
-        cmocka_unit_test(test_many_graves),     cmocka_unit_test(test_gives_all_back),
+        cmocka_unit_test(test_phases_in_order),
+        cmocka_unit_test(test_tasks_that_ask_again),
+        cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_watching_anew_costs_no_system_call),
+        cmocka_unit_test(test_run_until_stopped),
+        cmocka_unit_test(test_many_graves),
+        cmocka_unit_test(test_gives_all_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
