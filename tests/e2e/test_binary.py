@@ -27,3 +27,10 @@ def test_release_needs_no_other_file(mesh_bin, tmp_path):
     out = subprocess.run(["/mesh", "version"], capture_output=True, text=True, timeout=20,
                          preexec_fn=lambda: (os.chroot(tmp_path), os.chdir("/")))
     assert out.returncode == 0 and out.stdout.startswith("mesh ")
+
+
+def test_release_keeps_its_budget(mesh_bin):
+    """4.0 MB, with all that is inside (the architecture's budgets)."""
+    if os.path.basename(os.path.dirname(mesh_bin)) != "build":
+        pytest.skip("only the release binary has a budget")
+    assert os.path.getsize(mesh_bin) <= 4_000_000
