@@ -7,14 +7,14 @@
 #include <stdio.h>
 
 #include <mbedtls/oid.h>
-#include <mbedtls/pem.h>
 #include <mbedtls/sha256.h>
-#include <mbedtls/x509_csr.h>
 
 #include "base/instant.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "codec/pem.h"
 #include "mesh/identity.h"
+#include "tls/csr_int.h"
 #include "tls/der_int.h"
 #include "tls/keypair_int.h"
 #include "tls/tls_int.h"
@@ -22,11 +22,9 @@
 
 enum {
     CERT_DER_BYTES = 24576,     /* ISSUE_NAMES_MAX names of 253 bytes, and all the rest */
-    CERT_TEXT_BYTES = 36864,    /* the same in base64 */
     COMMON_NAME_BYTES_MAX = 64, /* ub-common-name, RFC 5280 appendix A.1 */
     DNS_BYTES_MAX = 253,
     KEY_ID_BYTES = 20,
-    RSA_BITS_MIN = 2048,
 };
 
 struct issuer {
@@ -44,9 +42,6 @@ struct draft {
     int path_length; /* -1 = any */
     int64_t not_after_s;
 };
-
-static const char pem_begin[] = "-----BEGIN CERTIFICATE-----\n";
-static const char pem_end[] = "-----END CERTIFICATE-----\n";
 
 /* --- the issuer --- */
 
@@ -327,17 +322,10 @@ static int write_pem(const struct draft *draft, unsigned char *room, struct buf 
         der_wrap(&whole, end, DER_SEQUENCE);
     }
     int rc = tbs.code != 0 ? tbs.code : whole.code;
-    size_t written = 0;
-    unsigned char *text = room + 2 * CERT_DER_BYTES;
-    if (rc == 0) {
-        struct span der = der_since(&whole, end);
-        rc = mbedtls_pem_write_buffer(pem_begin, pem_end, (const unsigned char *)der.at, der.len,
-                                      text, CERT_TEXT_BYTES, &written);
-    }
     if (rc != 0) {
         return tls_err(err, -ERR_TLS, rc, "can not write a certificate");
     }
-    int code = buf_append(out, text, written - 1); /* without its NUL */
+    int code = pem_write(SPAN("CERTIFICATE"), der_since(&whole, end), out);
     return code == 0 ? 0 : err_set(err, code, "no room for a certificate");
 }
 
@@ -383,7 +371,7 @@ static int write_certificate(const struct draft *draft, struct buf *out, struct 
 {
     int code = check_spec(draft, err);
     if (code == 0) {
-        unsigned char *room = mem_alloc(2 * CERT_DER_BYTES + CERT_TEXT_BYTES);
+        unsigned char *room = mem_alloc(2 * CERT_DER_BYTES);
         code = write_pem(draft, room, out, err);
         mem_free(room);
     }
@@ -425,50 +413,15 @@ int issue_key(const struct issuer *issuer, const struct keypair *key, const stru
     return issue_for(issuer, keypair_pk(key), spec, out, err);
 }
 
-/* Who asks must hold the key (RFC 2986 section 4.2). */
-static int check_csr(mbedtls_x509_csr *csr, struct err *err)
-{
-    bool is_rsa = mbedtls_pk_can_do(&csr->pk, MBEDTLS_PK_RSA);
-    if (!is_rsa && !mbedtls_pk_can_do(&csr->pk, MBEDTLS_PK_ECDSA)) {
-        return err_set(err, -ERR_PROTO, "signing request has a key that can not sign");
-    }
-    if (is_rsa && mbedtls_pk_get_bitlen(&csr->pk) < RSA_BITS_MIN) {
-        return err_set(err, -ERR_PROTO, "signing request has an RSA key of %zu bits; at least %d",
-                       mbedtls_pk_get_bitlen(&csr->pk), RSA_BITS_MIN);
-    }
-    mbedtls_md_type_t md = csr->MBEDTLS_PRIVATE(sig_md);
-    const mbedtls_md_info_t *info = mbedtls_md_info_from_type(md);
-    unsigned char hash[MBEDTLS_MD_MAX_SIZE];
-    if (info == NULL || md == MBEDTLS_MD_SHA1 || md == MBEDTLS_MD_MD5 ||
-        mbedtls_md(info, csr->cri.p, csr->cri.len, hash) != 0) {
-        return err_set(err, -ERR_PROTO, "signing request is signed with an unknown or broken hash");
-    }
-    const mbedtls_x509_buf *sig = &csr->MBEDTLS_PRIVATE(sig);
-    if (mbedtls_pk_verify_ext(csr->MBEDTLS_PRIVATE(sig_pk), csr->MBEDTLS_PRIVATE(sig_opts),
-                              &csr->pk, md, hash, mbedtls_md_get_size(info), sig->p,
-                              sig->len) != 0) {
-        return err_set(err, -ERR_PROTO, "signing request is not signed by its own key");
-    }
-    return 0;
-}
-
 int issue_csr(const struct issuer *issuer, struct span csr_pem, const struct issue_spec *spec,
               struct buf *out, struct err *err)
 {
-    if (csr_pem.len > ISSUE_CSR_BYTES_MAX) {
-        return err_set(err, -ERR_PROTO, "signing request is longer than %d bytes",
-                       ISSUE_CSR_BYTES_MAX);
-    }
-    mbedtls_x509_csr csr;
-    mbedtls_x509_csr_init(&csr);
-    char *text = mem_strndup(csr_pem.at, csr_pem.len); /* mbedTLS wants the NUL */
-    int rc = mbedtls_x509_csr_parse(&csr, (const unsigned char *)text, csr_pem.len + 1);
-    mem_free(text);
-    int code = rc == 0 ? check_csr(&csr, err)
-                       : tls_err(err, -ERR_PROTO, rc, "signing request does not parse");
+    mbedtls_pk_context key;
+    mbedtls_pk_init(&key);
+    int code = csr_read(csr_pem, &key, err);
     if (code == 0) {
-        code = issue_for(issuer, &csr.pk, spec, out, err);
+        code = issue_for(issuer, &key, spec, out, err);
     }
-    mbedtls_x509_csr_free(&csr);
+    mbedtls_pk_free(&key);
     return code;
 }

@@ -8,8 +8,7 @@
 #include "base/span.h"
 #include "tls/keypair.h"
 
-#define ISSUE_CSR_BYTES_MAX 16384 /* of PEM */
-#define ISSUE_NAMES_MAX 64        /* DNS SANs of one certificate */
+#define ISSUE_NAMES_MAX 64 /* DNS SANs of one certificate */
 
 struct issuer; /* certificate and key that sign */
 /* Chain PEM (own certificate first) and its key. -ERR_CONFIG: they do not belong together, or the

@@ -4,17 +4,16 @@
 #include <mbedtls/asn1write.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/oid.h>
-#include <mbedtls/pem.h>
 #include <mbedtls/rsa.h>
 
 #include "base/mem.h"
+#include "codec/pem.h"
 #include "tls/keypair_int.h"
 #include "tls/tls_int.h"
 
 enum {
     KEY_PEM_BYTES_MAX = 16384, /* an RSA key of 8,192 bits takes 6,400 */
     KEY_DER_BYTES = 3072,      /* room to write one of 4,096 bits (2,400) */
-    KEY_TEXT_BYTES = 4608,
     RSA_BITS_MIN = 2048,
 };
 
@@ -136,17 +135,12 @@ static int write_der(mbedtls_pk_context *pk, unsigned char *der, size_t room)
 
 int keypair_write(const struct keypair *k, struct buf *out)
 {
-    unsigned char der[KEY_DER_BYTES], text[KEY_TEXT_BYTES];
-    size_t written = 0;
-    int code = -ERR_TLS;
+    unsigned char der[KEY_DER_BYTES];
     int len = write_der(k->pk, der, sizeof(der));
-    if (len > 0 && mbedtls_pem_write_buffer("-----BEGIN PRIVATE KEY-----\n",
-                                            "-----END PRIVATE KEY-----\n", der + sizeof(der) - len,
-                                            (size_t)len, text, sizeof(text), &written) == 0) {
-        code = buf_append(out, text, written - 1); /* without its NUL */
-    }
+    int code = len < 0 ? -ERR_TLS
+                       : pem_write(SPAN("PRIVATE KEY"),
+                                   span_from(der + sizeof(der) - len, (size_t)len), out);
     mem_wipe(der, sizeof(der));
-    mem_wipe(text, sizeof(text));
     return code;
 }
 
