@@ -43,7 +43,7 @@ struct histogram {
 
 struct client {
     int fd;
-    int64_t due_ns;      /* when the request in flight was to be sent */
+    int64_t due_ns; /* when the request in flight was to be sent */
     size_t head_len;
     size_t body_left;
     bool in_body;
@@ -69,11 +69,11 @@ struct load {
     char request[REQUEST_MAX];
     size_t request_len;
     int64_t start_ns, warm_ns; /* requests due from warm_ns on count for latency (open loop) */
-    int64_t from_ns, to_ns;    /* CPU and answers are counted from..to, moved to the nearest answer */
-    uint64_t sent, due_total;         /* open loop, from the start */
-    uint64_t answered;                /* all */
-    uint64_t measured;                /* answers that arrived within the window */
-    uint64_t awaited;                 /* open loop: due within the window, not answered yet */
+    int64_t from_ns, to_ns; /* CPU and answers are counted from..to, moved to the nearest answer */
+    uint64_t sent, due_total; /* open loop, from the start */
+    uint64_t answered;        /* all */
+    uint64_t measured;        /* answers that arrived within the window */
+    uint64_t awaited;         /* open loop: due within the window, not answered yet */
     int64_t cpu_ns[WATCH_MAX];
     bool measuring, over;
     struct histogram latency;
@@ -190,7 +190,7 @@ static void send_due(struct load *l)
     }
     if (l->idle != NULL && l->sent < l->due_total) {
         int64_t next = due_at(l, l->sent);
-        struct itimerspec at = { .it_value = { next / 1000000000, next % 1000000000 } };
+        struct itimerspec at = {.it_value = {next / 1000000000, next % 1000000000}};
         if (timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &at, NULL) == -1) {
             floor_die("timerfd_settime");
         }
@@ -286,7 +286,7 @@ static void connect_all(struct load *l)
     for (int i = 0; i < l->config.connections; i++) {
         struct client *c = &l->clients[i];
         c->fd = floor_connect(l->config.port);
-        struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
         if (c->fd == -1 || epoll_ctl(l->poller, EPOLL_CTL_ADD, c->fd, &ev) == -1) {
             floor_die("connect");
         }
@@ -368,20 +368,32 @@ static void print(const struct load *l)
 static void read_options(struct config *c, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "port", required_argument, NULL, 'p' },       { "path", required_argument, NULL, 'u' },
-        { "connections", required_argument, NULL, 'c' }, { "warmup-ms", required_argument, NULL, 'w' },
-        { "measure-ms", required_argument, NULL, 'm' },  { "rate", required_argument, NULL, 'r' },
-        { "watch", required_argument, NULL, 't' },       { NULL, 0, NULL, 0 },
+        {"port", required_argument, NULL, 'p'},        {"path", required_argument, NULL, 'u'},
+        {"connections", required_argument, NULL, 'c'}, {"warmup-ms", required_argument, NULL, 'w'},
+        {"measure-ms", required_argument, NULL, 'm'},  {"rate", required_argument, NULL, 'r'},
+        {"watch", required_argument, NULL, 't'},       {NULL, 0, NULL, 0},
     };
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
-        case 'p': c->port = (uint16_t)floor_number("port", optarg, 1, 65535); break;
-        case 'u': c->path = optarg; break;
-        case 'c': c->connections = (int)floor_number("connections", optarg, 1, 15000); break;
-        case 'w': c->warmup_ns = floor_number("warmup-ms", optarg, 1, 60000) * 1000000; break;
-        case 'm': c->measure_ns = floor_number("measure-ms", optarg, 1, 60000) * 1000000; break;
-        case 'r': c->rate = floor_number("rate", optarg, 1, 1000000); break;
+        case 'p':
+            c->port = (uint16_t)floor_number("port", optarg, 1, 65535);
+            break;
+        case 'u':
+            c->path = optarg;
+            break;
+        case 'c':
+            c->connections = (int)floor_number("connections", optarg, 1, 15000);
+            break;
+        case 'w':
+            c->warmup_ns = floor_number("warmup-ms", optarg, 1, 60000) * 1000000;
+            break;
+        case 'm':
+            c->measure_ns = floor_number("measure-ms", optarg, 1, 60000) * 1000000;
+            break;
+        case 'r':
+            c->rate = floor_number("rate", optarg, 1, 1000000);
+            break;
         case 't':
             if (c->watch_count == WATCH_MAX) {
                 fprintf(stderr, "at most %d --watch\n", WATCH_MAX);
@@ -389,7 +401,8 @@ static void read_options(struct config *c, int argc, char **argv)
             }
             c->watch[c->watch_count++] = (int)floor_number("watch", optarg, 1, 1 << 22);
             break;
-        default: exit(2);
+        default:
+            exit(2);
         }
     }
     if (c->port == 0) {
@@ -400,11 +413,13 @@ static void read_options(struct config *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct load l = { .config = { .path = "/1k", .connections = 1, .warmup_ns = 500000000,
-                                         .measure_ns = 2000000000 } };
+    static struct load l = {
+        .config = {
+            .path = "/1k", .connections = 1, .warmup_ns = 500000000, .measure_ns = 2000000000}};
     read_options(&l.config, argc, argv);
-    int len = snprintf(l.request, sizeof(l.request),
-                       "GET %s HTTP/1.1\r\nhost: bench.local\r\nuser-agent: load\r\n\r\n", l.config.path);
+    int len =
+        snprintf(l.request, sizeof(l.request),
+                 "GET %s HTTP/1.1\r\nhost: bench.local\r\nuser-agent: load\r\n\r\n", l.config.path);
     if (len < 0 || (size_t)len >= sizeof(l.request)) {
         fprintf(stderr, "--path is too long\n");
         return 2;
@@ -412,7 +427,7 @@ int main(int argc, char **argv)
     l.request_len = (size_t)len;
     l.poller = epoll_create1(EPOLL_CLOEXEC);
     l.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
     if (l.poller == -1 || l.timer == -1 || epoll_ctl(l.poller, EPOLL_CTL_ADD, l.timer, &ev) == -1) {
         floor_die("epoll");
     }

@@ -21,7 +21,7 @@ struct end {
     int fd;
     struct end *other;
     uint32_t events;
-    bool eof; /* it has ended its direction */
+    bool eof;   /* it has ended its direction */
     bool ended; /* we have ended ours towards it */
     bool closed;
     char *held;
@@ -46,7 +46,7 @@ static void watch(struct end *e)
         return;
     }
     e->events = want;
-    struct epoll_event ev = { .events = want, .data.ptr = e };
+    struct epoll_event ev = {.events = want, .data.ptr = e};
     if (epoll_ctl(poller, EPOLL_CTL_MOD, e->fd, &ev) == -1) {
         floor_die("epoll_ctl");
     }
@@ -146,7 +146,7 @@ static struct end *new_end(int fd)
     }
     e->fd = fd;
     e->events = EPOLLIN;
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = e };
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = e};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &ev) == -1) {
         floor_die("epoll_ctl");
     }
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
     int listener = floor_listen((uint16_t)floor_number("PORT", argv[1], 0, 65535));
     uint16_t upstream = (uint16_t)floor_number("UPSTREAM_PORT", argv[2], 1, 65535);
     poller = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event ev[FLOOR_EVENTS] = { { .events = EPOLLIN, .data.ptr = NULL } };
+    struct epoll_event ev[FLOOR_EVENTS] = {{.events = EPOLLIN, .data.ptr = NULL}};
     if (poller == -1 || epoll_ctl(poller, EPOLL_CTL_ADD, listener, &ev[0]) == -1) {
         floor_die("epoll");
     }

@@ -28,9 +28,9 @@ struct answer {
 
 /* The last one answers whatever the others do not. */
 static struct answer answers[] = {
-    { .path = "/100k ", .body_bytes = 100 * 1024 },
-    { .path = "/0 ", .body_bytes = 0 },
-    { .path = "", .body_bytes = 1024 },
+    {.path = "/100k ", .body_bytes = 100 * 1024},
+    {.path = "/0 ", .body_bytes = 0},
+    {.path = "", .body_bytes = 1024},
 };
 #define ANSWER_COUNT (sizeof(answers) / sizeof(answers[0]))
 
@@ -53,9 +53,10 @@ static void make_answers(void)
         if (a->bytes == NULL) {
             floor_die("malloc");
         }
-        int head = snprintf(a->bytes, ANSWER_HEAD_MAX,
-                            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %zu\r\n\r\n",
-                            a->body_bytes);
+        int head =
+            snprintf(a->bytes, ANSWER_HEAD_MAX,
+                     "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %zu\r\n\r\n",
+                     a->body_bytes);
         memset(a->bytes + head, 'x', a->body_bytes);
         a->len = (size_t)head + a->body_bytes;
     }
@@ -78,7 +79,7 @@ static void watch_write(struct client *c, bool on)
         return;
     }
     c->waits_to_write = on;
-    struct epoll_event ev = { .events = on ? EPOLLOUT : EPOLLIN, .data.ptr = c };
+    struct epoll_event ev = {.events = on ? EPOLLOUT : EPOLLIN, .data.ptr = c};
     if (epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &ev) == -1) {
         floor_die("epoll_ctl");
     }
@@ -134,7 +135,7 @@ static void accept_all(int listener)
             floor_die("calloc");
         }
         c->fd = fd;
-        struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
         if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &ev) == -1) {
             floor_die("epoll_ctl");
         }
@@ -151,7 +152,7 @@ int main(int argc, char **argv)
     make_answers();
     int listener = floor_listen((uint16_t)floor_number("PORT", argv[1], 0, 65535));
     poller = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event ev[FLOOR_EVENTS] = { { .events = EPOLLIN, .data.ptr = NULL } };
+    struct epoll_event ev[FLOOR_EVENTS] = {{.events = EPOLLIN, .data.ptr = NULL}};
     if (poller == -1 || epoll_ctl(poller, EPOLL_CTL_ADD, listener, &ev[0]) == -1) {
         floor_die("epoll");
     }

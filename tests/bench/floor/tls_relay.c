@@ -108,7 +108,7 @@ static void watch(struct end *e, bool read)
         return;
     }
     e->events = want;
-    struct epoll_event ev = { .events = want, .data.ptr = e };
+    struct epoll_event ev = {.events = want, .data.ptr = e};
     if (epoll_ctl(poller, EPOLL_CTL_MOD, e->fd, &ev) == -1) {
         floor_die("epoll_ctl");
     }
@@ -250,7 +250,8 @@ static void on_event(struct end *e, uint32_t events)
     if (!p->closed && (events & EPOLLOUT) != 0 && e->held != NULL) {
         flush_held(e);
     }
-    if (!p->closed && (e->events & EPOLLIN) != 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+    if (!p->closed && (e->events & EPOLLIN) != 0 &&
+        (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
         if (e == &p->tls) {
             on_tls_readable(p);
         } else {
@@ -270,7 +271,7 @@ static void add(struct pair *p, struct end *e, int fd)
 {
     e->fd = fd;
     e->pair = p;
-    struct epoll_event ev = { .events = 0, .data.ptr = e };
+    struct epoll_event ev = {.events = 0, .data.ptr = e};
     if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1 || epoll_ctl(poller, EPOLL_CTL_ADD, fd, &ev) == -1) {
         floor_die("epoll_ctl");
     }
@@ -289,7 +290,8 @@ static void accept_all(int listener, uint16_t upstream)
         add(p, &p->tls, is_client ? up : down);
         add(p, &p->plain, is_client ? down : up);
         mbedtls_ssl_init(&p->ssl);
-        if (mbedtls_ssl_setup(&p->ssl, &config) != 0 || mbedtls_ssl_set_hostname(&p->ssl, NULL) != 0) {
+        if (mbedtls_ssl_setup(&p->ssl, &config) != 0 ||
+            mbedtls_ssl_set_hostname(&p->ssl, NULL) != 0) {
             floor_die("mbedtls_ssl_setup");
         }
         mbedtls_ssl_set_bio(&p->ssl, p, give_sealed, take_sealed, NULL);
@@ -329,8 +331,8 @@ static unsigned char *slurp(const char *path, size_t *len)
 
 static void set_up_tls(char **files)
 {
-    static const int suites[] = { MBEDTLS_TLS1_3_AES_128_GCM_SHA256, 0 };
-    static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, 0 };
+    static const int suites[] = {MBEDTLS_TLS1_3_AES_128_GCM_SHA256, 0};
+    static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, 0};
     static mbedtls_x509_crt own, root;
     static mbedtls_pk_context key;
 
@@ -347,7 +349,8 @@ static void set_up_tls(char **files)
     pem = slurp(files[2], &len);
     check(mbedtls_x509_crt_parse(&root, pem, len), files[2]);
     mbedtls_ssl_config_init(&config);
-    check(mbedtls_ssl_config_defaults(&config, is_client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
+    check(mbedtls_ssl_config_defaults(&config,
+                                      is_client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
                                       MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT),
           "defaults");
     mbedtls_ssl_conf_rng(&config, draw, NULL);
@@ -383,7 +386,7 @@ int main(int argc, char **argv)
     int listener = floor_listen((uint16_t)floor_number("PORT", argv[2], 0, 65535));
     uint16_t upstream = (uint16_t)floor_number("UPSTREAM_PORT", argv[3], 1, 65535);
     poller = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event ev[FLOOR_EVENTS] = { { .events = EPOLLIN, .data.ptr = NULL } };
+    struct epoll_event ev[FLOOR_EVENTS] = {{.events = EPOLLIN, .data.ptr = NULL}};
     if (poller == -1 || epoll_ctl(poller, EPOLL_CTL_ADD, listener, &ev[0]) == -1) {
         floor_die("epoll");
     }
