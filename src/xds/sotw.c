@@ -8,7 +8,6 @@
 
 #define ARENA_BYTES 4096
 #define STATUS_INVALID_ARGUMENT 3 /* google.rpc.Code */
-#define RESOURCE_URL PB_DISCOVERY_RESOURCE_URL
 
 /* ---- client ---- */
 
@@ -88,31 +87,6 @@ static int sotw_next(struct xds_subs *s, struct buf *out)
     return 0;
 }
 
-/* A resource may come in an envoy.service.discovery.v3.Resource, for its time to live. An envelope
- * without contents extends that alone. 1, or 0 for nothing to take. */
-static int unwrap(struct arena *a, const struct pb_protobuf_Any *any, struct xds_resource *to,
-                  struct err *err)
-{
-    if (!span_is(any->type_url, RESOURCE_URL)) {
-        to->type_url = any->type_url;
-        to->value = any->value;
-        to->name = xds_name_of(any->value);
-        return 1;
-    }
-    const struct pb_discovery_Resource *r =
-        pb_decode(&pb_discovery_Resource_desc, a, any->value, err);
-    if (!r) {
-        return -ERR_CONFIG;
-    }
-    if (!r->resource) {
-        return 0;
-    }
-    to->type_url = r->resource->type_url;
-    to->value = r->resource->value;
-    to->name = r->name.len ? r->name : xds_name_of(to->value);
-    return 1;
-}
-
 static int gather(struct arena *a, const struct xds_type *type,
                   const struct pb_discovery_DiscoveryResponse *rs, struct xds_update *u,
                   struct err *err)
@@ -123,7 +97,7 @@ static int gather(struct arena *a, const struct xds_type *type,
         .type_url = type->url, .version = rs->version_info, .added = added, .full = is_full};
     for (uint32_t i = 0; i < rs->resources.count; i++) {
         struct xds_resource r = {.version = rs->version_info};
-        int rc = unwrap(a, rs->resources.at[i], &r, err);
+        int rc = xds_unwrap(a, rs->resources.at[i]->type_url, rs->resources.at[i]->value, &r, err);
         if (rc < 0) {
             return rc;
         }

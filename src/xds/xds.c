@@ -2,6 +2,7 @@
 #include "xds/xds.h"
 
 #include "codec/pb.h"
+#include "proto/discovery.pb.h"
 
 struct span xds_short_type(struct span type_url)
 {
@@ -39,4 +40,27 @@ struct span xds_name_of(struct span value)
     struct span name = named ? named->name : SPAN_EMPTY;
     arena_dispose(&arena);
     return name;
+}
+
+int xds_unwrap(struct arena *arena, struct span type_url, struct span value,
+               struct xds_resource *to, struct err *err)
+{
+    if (!span_is(type_url, PB_DISCOVERY_RESOURCE_URL)) {
+        to->type_url = type_url;
+        to->value = value;
+        to->name = xds_name_of(value);
+        return 1;
+    }
+    const struct pb_discovery_Resource *r =
+        pb_decode(&pb_discovery_Resource_desc, arena, value, err);
+    if (!r) {
+        return -ERR_CONFIG;
+    }
+    if (!r->resource) {
+        return 0;
+    }
+    to->type_url = r->resource->type_url;
+    to->value = r->resource->value;
+    to->name = r->name.len ? r->name : xds_name_of(to->value);
+    return 1;
 }

@@ -3,6 +3,7 @@
 /* Words that both xDS protocols share (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol):
  * delta ("incremental") and sotw ("state of the world"). delta.h and sotw.h are their bookkeeping, without
  * input or output; xds_client.h, xds_server.h and xds_file.h move the bytes. */
+#include "base/arena.h"
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/span.h"
@@ -47,6 +48,11 @@ typedef int (*xds_on_update)(void *arg, const struct xds_update *u, struct err *
 struct span xds_short_type(struct span type_url);
 /* Types of which a sotw response is full: Listener and Cluster. */
 bool xds_type_is_full(struct span type_url);
+/* What a sotw response or a file lists: a resource, or an envoy.service.discovery.v3.Resource around one. Fills
+ * `to` but for its version; texts stay in `value` or go to `arena`. 1; 0 for an envelope without contents,
+ * which only extends a time to live; -ERR_CONFIG. */
+MUST_USE int xds_unwrap(struct arena *arena, struct span type_url, struct span value,
+                        struct xds_resource *to, struct err *err);
 /* The name in the message: field 1 of all our types. Empty when it has none. */
 struct span xds_name_of(struct span value);
 #endif

@@ -173,9 +173,9 @@ static void test_responses(void **state)
     struct pb_discovery_Resource held = {.resource = &inner};
     struct pb_discovery_Resource beat = {.name = SPAN("z")};
     struct pb_protobuf_Any all[] = {
-        {.type_url = SPAN(RESOURCE_URL),
+        {.type_url = SPAN(PB_DISCOVERY_RESOURCE_URL),
          .value = pb_encode_in(&pb_discovery_Resource_desc, &held, &p.arena)},
-        {.type_url = SPAN(RESOURCE_URL),
+        {.type_url = SPAN(PB_DISCOVERY_RESOURCE_URL),
          .value = pb_encode_in(&pb_discovery_Resource_desc, &beat, &p.arena)},
         {.type_url = SPAN(XDS_ENDPOINTS), .value = SPAN("\x0a\x01y")},
         {.type_url = SPAN(XDS_SECRET), .value = SPAN("\x0a\x01z")},
