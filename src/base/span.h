@@ -12,6 +12,8 @@ struct span {
 };
 
 #define SPAN(literal) ((struct span){"" literal, sizeof(literal) - 1})
+/* The same for static tables, where a compound literal is not constant. */
+#define SPAN_INIT(literal) {"" literal, sizeof(literal) - 1}
 #define SPAN_EMPTY ((struct span){NULL, 0})
 /* For printf: "%.*s", SPAN_ARG(s) */
 #define SPAN_ARG(s) (int)(s).len, (s).at

@@ -3,7 +3,6 @@
 
 #define RESET_BODY \
     "upstream connect error or disconnect/reset before headers. reset reason: "
-#define SPAN_INIT(text) {text, sizeof(text) - 1}
 
 static const struct outcome_row rows[OUTCOME_COUNT] = {
     [OUTCOME_OK] = {"ok", 0, 0, SPAN_INIT("via_upstream"), SPAN_INIT(""), false},
