@@ -300,8 +300,8 @@ bool doc_remove(struct doc_node *map, const char *key)
     return true;
 }
 
-static struct doc_node *member(struct arena *arena, struct doc_node *map, const char *key,
-                               enum doc_kind kind)
+static struct doc_node *member_in(struct arena *arena, struct doc_node *map, const char *key,
+                                  enum doc_kind kind)
 {
     struct doc_node *node = doc_get(map, key);
     return doc_is(node, kind) ? node : doc_set(arena, map, key, made(arena, kind));
@@ -309,10 +309,10 @@ static struct doc_node *member(struct arena *arena, struct doc_node *map, const 
 
 struct doc_node *doc_map_in(struct arena *arena, struct doc_node *map, const char *key)
 {
-    return member(arena, map, key, DOC_MAP);
+    return member_in(arena, map, key, DOC_MAP);
 }
 
 struct doc_node *doc_list_in(struct arena *arena, struct doc_node *map, const char *key)
 {
-    return member(arena, map, key, DOC_LIST);
+    return member_in(arena, map, key, DOC_LIST);
 }
