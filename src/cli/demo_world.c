@@ -508,7 +508,10 @@ uint64_t demo_world_rss_kb(const struct demo_world *w, enum demo_party party)
     (void)snprintf(path, sizeof(path), "/proc/%d/status", process_pid(p->process));
     FILE *f = fopen(path, "re");
     while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-        if (sscanf(line, "VmRSS: %lu", &kb) == 1) {
+        struct span rest = span_of(line);
+        if (span_starts(rest, SPAN("VmRSS:"))) {
+            rest = span_trim(span_from_offset(rest, sizeof("VmRSS:") - 1));
+            kb = span_to_u64(span_cut(&rest, ' '), &kb) ? kb : 0;
             break;
         }
     }
