@@ -149,3 +149,13 @@ char *span_to_cstr(struct span s, char *to, size_t room)
     to[len] = '\0';
     return to;
 }
+
+struct span span_of_u64(uint64_t value, char *to)
+{
+    char *at = to + SPAN_U64_BYTES;
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return span_from(at, (size_t)(to + SPAN_U64_BYTES - at));
+}

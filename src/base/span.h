@@ -71,6 +71,9 @@ MUST_USE bool span_to_u64(struct span s, uint64_t *value);
 MUST_USE bool span_to_i64(struct span s, int64_t *value);
 /* Bytes of the UTF-8 character at the start (RFC 3629 section 4), or 0 when there is none. */
 size_t span_utf8_char(struct span s);
+/* The decimal digits of a number in `to` (SPAN_U64_BYTES), without the cost of a printf. */
+#define SPAN_U64_BYTES 20
+struct span span_of_u64(uint64_t value, char *to);
 /* Terminated copy in `to`, cut to fit; returns `to`. For log lines and system calls. */
 char *span_to_cstr(struct span s, char *to, size_t room);
 #endif

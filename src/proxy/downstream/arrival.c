@@ -194,6 +194,27 @@ static void choose_chain(struct arrival *a, enum sniff_kind kind)
 
 /* ---- sniffing ---- */
 
+static bool is_off(const struct conf_ports *ports, size_t count, uint16_t port)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (port >= ports[i].start && port < ports[i].end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ListenerFilter.filter_disabled: on these ports the server speaks first, and waiting would only delay it. */
+static struct sniff_want want_of(const struct arrival *a)
+{
+    const struct conf_listener *l = a->entry->conf;
+    uint16_t port = a->original_dst.port;
+    return (struct sniff_want){
+        .tls = l->tls_inspector && !is_off(l->tls_inspector_off, l->tls_inspector_off_count, port),
+        .http = l->http_inspector && !is_off(l->http_inspector_off, l->http_inspector_off_count, port),
+    };
+}
+
 static void try_sniff(struct arrival *a, bool over)
 {
     const struct conf_listener *conf = a->entry->conf;
@@ -201,8 +222,7 @@ static void try_sniff(struct arrival *a, bool over)
         arrival_close(a);
         return;
     }
-    struct sniff_want want = {.tls = conf->tls_inspector, .http = conf->http_inspector};
-    enum sniff_kind kind = sniff(buf_span(&a->got), want, a->hello);
+    enum sniff_kind kind = sniff(buf_span(&a->got), want_of(a), a->hello);
     if (kind == SNIFF_MORE && !over) {
         return;
     }
@@ -276,7 +296,8 @@ void arrival_start_take(struct entry *e, struct io *io)
     list_push_back(&meant->arrivals, &a->node);
     io_set_owner(io, on_event, a);
     const struct conf_listener *conf = meant->conf;
-    if (!conf->tls_inspector && !conf->http_inspector) {
+    struct sniff_want want = want_of(a);
+    if (!want.tls && !want.http) {
         choose_chain(a, SNIFF_OPAQUE);
         return;
     }

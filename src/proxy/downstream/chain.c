@@ -1,9 +1,12 @@
 /* Filter chain matching: see chain.h. Each criterion gives a score to a chain: 0 = does not match, 1 = does not
- * care, more = more specific; the chains are compared criterion by criterion, the first difference decides. */
+ * care, more = more specific. Criterion by criterion only the best stay, and there is no way back (as in Envoy): where
+ * one chain names this port, those that name none are out, whatever comes later. */
 #include "proxy/downstream/chain.h"
 
 #define CRITERIA 8
 #define SCORE_EXACT_NAME 100000
+#define ALPN_SCORE 1000
+#define CHAINS_MAX 4096 /* ingest refuses more */
 
 static unsigned score_port(const struct conf_chain_match *m, const struct chain_facts *f)
 {
@@ -61,7 +64,7 @@ static unsigned score_alpn(const struct conf_chain_match *m, const struct chain_
     for (size_t i = 0; i < m->alpn_count; i++) {
         for (size_t j = 0; j < f->alpn_count; j++) {
             if (span_eq(m->alpn[i], f->alpn[j])) {
-                return 2;
+                return ALPN_SCORE - (unsigned)j; /* what the client prefers wins */
             }
         }
     }
@@ -87,47 +90,63 @@ static unsigned score_source_port(const struct conf_chain_match *m, const struct
     return m->source_port_count == 0 ? 1 : 0;
 }
 
-/* False when a criterion does not match. */
-static bool score_all(const struct conf_chain_match *m, const struct chain_facts *f, unsigned scores[CRITERIA])
+static unsigned score(int criterion, const struct conf_chain_match *m, const struct chain_facts *f)
 {
-    scores[0] = score_port(m, f);
-    scores[1] = score_prefix(m->destinations, m->destination_count, &f->destination_ip);
-    scores[2] = score_name(m, f->server_name);
-    scores[3] = score_transport(m, f);
-    scores[4] = score_alpn(m, f);
-    scores[5] = score_source_type(m, f);
-    scores[6] = score_prefix(m->sources, m->source_count, &f->source_ip);
-    scores[7] = score_source_port(m, f);
-    for (size_t i = 0; i < CRITERIA; i++) {
-        if (scores[i] == 0) {
-            return false;
-        }
+    switch (criterion) {
+    case 0:
+        return score_port(m, f);
+    case 1:
+        return score_prefix(m->destinations, m->destination_count, &f->destination_ip);
+    case 2:
+        return score_name(m, f->server_name);
+    case 3:
+        return score_transport(m, f);
+    case 4:
+        return score_alpn(m, f);
+    case 5:
+        return score_source_type(m, f);
+    case 6:
+        return score_prefix(m->sources, m->source_count, &f->source_ip);
+    default:
+        return score_source_port(m, f);
     }
-    return true;
 }
 
-static bool is_better(const unsigned scores[CRITERIA], const unsigned best[CRITERIA])
+/* Keeps of `left` those with the best score; false when none matches. */
+static bool narrow(const struct conf_listener *conf, const struct chain_facts *facts, int criterion,
+                   uint16_t *left, size_t *count)
 {
-    for (size_t i = 0; i < CRITERIA; i++) {
-        if (scores[i] != best[i]) {
-            return scores[i] > best[i];
+    unsigned best = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        unsigned s = score(criterion, &conf->chains[left[i]].match, facts);
+        if (s == 0 || s < best) {
+            continue;
         }
+        kept = s > best ? 0 : kept;
+        best = s;
+        left[kept++] = left[i];
     }
-    return false; /* equal: the first in order stays */
+    *count = kept;
+    return kept > 0;
 }
 
 int chain_find(const struct conf_listener *conf, const struct chain_facts *facts)
 {
-    int best = CHAIN_NONE;
-    unsigned best_scores[CRITERIA] = {0};
-    for (size_t i = 0; i < conf->chain_count; i++) {
-        unsigned scores[CRITERIA];
-        if (score_all(&conf->chains[i].match, facts, scores) && is_better(scores, best_scores)) {
-            best = (int)i;
-            memcpy(best_scores, scores, sizeof(scores));
+    uint16_t left[CHAINS_MAX];
+    size_t count = size_min(conf->chain_count, CHAINS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        left[i] = (uint16_t)i;
+    }
+    for (int criterion = 0; criterion < CRITERIA && count > 0; criterion++) {
+        if (!narrow(conf, facts, criterion, left, &count)) {
+            break;
         }
     }
-    return best == CHAIN_NONE && conf->default_chain != NULL ? CHAIN_DEFAULT : best;
+    if (count > 0) {
+        return left[0];
+    }
+    return conf->default_chain != NULL ? CHAIN_DEFAULT : CHAIN_NONE;
 }
 
 const struct conf_chain *chain_at(const struct conf_listener *conf, int index)

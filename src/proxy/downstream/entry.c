@@ -158,26 +158,56 @@ static void on_accept(void *arg, struct io *io)
     arrival_start_take(e, io);
 }
 
-static void open_listener(struct entry *e)
+static struct listener *open_listener(struct entry *e, const struct addr *addr)
 {
+    struct listener *l = NULL;
     struct listener_spec spec = {
-        .addr = e->conf->addr,
+        .addr = *addr,
         .reuse_port = e->conf->reuse_port && e->ds->reuse_port,
         .transparent = e->conf->transparent,
     };
     struct err err;
     err_clear(&err);
-    if (listener_open(&e->listener, e->ds->loop, &spec, on_accept, e, &err) != 0) {
-        e->listener = NULL;
+    if (listener_open(&l, e->ds->loop, &spec, on_accept, e, &err) != 0) {
+        l = NULL;
         err_prefix(&err, "listener '%.*s'", SPAN_ARG(e->name));
         e->ds->on_listen_fail(e->ds->arg, e->name, &err);
     }
+    return l;
+}
+
+static void open_listeners(struct entry *e)
+{
+    e->listener_count = 1 + e->conf->more_addr_count;
+    e->listeners = mem_array(e->listener_count, sizeof(struct listener *));
+    e->listeners[0] = open_listener(e, &e->conf->addr);
+    for (size_t i = 0; i < e->conf->more_addr_count; i++) {
+        e->listeners[1 + i] = open_listener(e, &e->conf->more_addrs[i]);
+    }
+}
+
+static bool has_moved(const struct conf_listener *a, const struct conf_listener *b)
+{
+    if (a == NULL || !addr_eq(&a->addr, &b->addr) || a->bind != b->bind ||
+        a->more_addr_count != b->more_addr_count) {
+        return true;
+    }
+    for (size_t i = 0; i < a->more_addr_count; i++) {
+        if (!addr_eq(&a->more_addrs[i], &b->more_addrs[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void entry_stop(struct entry *e)
 {
-    listener_close(e->listener);
-    e->listener = NULL;
+    for (size_t i = 0; i < e->listener_count; i++) {
+        listener_close(e->listeners[i]);
+    }
+    mem_free(e->listeners);
+    e->listeners = NULL;
+    e->listener_count = 0;
 }
 
 void entry_update(struct entry *e, const struct conf_listener *conf)
@@ -192,14 +222,14 @@ void entry_update(struct entry *e, const struct conf_listener *conf)
         refresh_chains(e);
         return;
     }
-    bool moved = e->conf == NULL || !addr_eq(&e->conf->addr, &conf->addr) || e->conf->bind != conf->bind;
+    bool moved = has_moved(e->conf, conf);
     e->conf = conf;
     replace_chains(e, conf);
     if (moved) {
         entry_stop(e);
     }
-    if (e->listener == NULL && conf->bind && !e->ds->draining) {
-        open_listener(e);
+    if (e->listener_count == 0 && conf->bind && !e->ds->draining) {
+        open_listeners(e);
     }
     rebind_sessions(e);
 }

@@ -20,6 +20,7 @@ struct downstream {
     struct loop *loop;
     struct upstream upstream;
     struct access_logs *logs;
+    struct today today;
     struct view *view;                    /* current; never NULL once configured */
     struct view *before;                  /* during an update: the one it replaces, or NULL */
     struct list entries;
@@ -48,7 +49,8 @@ struct entry {
     struct list node;
     struct span name;                     /* owned copy */
     const struct conf_listener *conf;     /* in the current snapshot; NULL = removed, draining */
-    struct listener *listener;            /* NULL when bind_to_port is off or it failed */
+    struct listener **listeners;          /* owned: address, then additional_addresses; NULL where it failed */
+    size_t listener_count;                /* 0 when bind_to_port is off */
     struct entry_chain *chains;           /* owned: conf's chains in order, then the default chain */
     size_t chain_count;
     struct stats_listener stats;

@@ -131,6 +131,7 @@ static void fill_place(struct session_http *s, const struct session_start *start
     s->place = (struct request_place){
         .loop = ds->loop,
         .upstream = &ds->upstream,
+        .today = &ds->today,
         .stats = &s->stats,
         .cluster_at = ds->cluster_at,
         .cluster_named = ds->cluster_named,

@@ -24,6 +24,7 @@ struct session_tcp {
     struct connect *connect;        /* CONNECTING */
     struct relay *relay;            /* RELAYING */
     struct deadline report;
+    struct deadline age;            /* max_downstream_connection_duration */
     uint64_t told_sent, told_received;
     uint32_t attempts_left, attempts;
     int64_t idle_ms, start_us, start_ns;
@@ -140,6 +141,7 @@ static void end(struct session_tcp *s, enum outcome why)
     }
     stats_tcp_closed(s->edge, s->flags);
     deadline_disarm(&s->report);
+    deadline_disarm(&s->age);
     write_log(s);
     io_close(s->io);
     s->io = NULL;
@@ -174,6 +176,11 @@ static void close_now(struct session *base)
         s->connect = NULL;
     }
     end(s, OUTCOME_DRAINING);
+}
+
+static void on_age(struct deadline *d)
+{
+    close_now(&container_of(d, struct session_tcp, age)->base);
 }
 
 /* Opaque bytes can not be told to come again: a connection outlives its chain, unless its security changed. */
@@ -310,6 +317,9 @@ static void begin(struct session_tcp *s, const struct conf_chain *conf)
     }
     cluster_get(s->cluster);
     s->idle_ms = conf->tcp->idle_ms;
+    if (conf->tcp->max_connection_ms > 0) {
+        deadline_arm(&s->age, s->loop, conf->tcp->max_connection_ms);
+    }
     s->attempts_left = conf->tcp->connect_attempts > 0 ? conf->tcp->connect_attempts : 1;
     try_next(s);
 }
@@ -341,6 +351,7 @@ void session_tcp_start_take(const struct session_start *start)
     s->start_us = instant_wall_us();
     s->start_ns = loop_now_ns(ds->loop);
     deadline_init(&s->report, on_report);
+    deadline_init(&s->age, on_age);
     arena_init(&s->texts, 512);
     buf_init(&s->first, 4 * LOOP_READ_BYTES);
     int code = buf_append_span(&s->first, start->first_bytes);

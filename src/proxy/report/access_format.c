@@ -36,7 +36,7 @@ struct field {
 };
 
 struct access_format {
-    bool json;
+    bool json, omit_empty;
     struct field *fields; /* one without a name for text */
     size_t count;
 };
@@ -352,6 +352,7 @@ int access_format_compile(struct access_format **out, struct arena *arena, const
 {
     struct access_format *f = arena_new(arena, struct access_format);
     f->json = conf->json;
+    f->omit_empty = conf->omit_empty;
     f->count = conf->json ? conf->json_count : 1;
     f->fields = arena_array(arena, f->count > 0 ? f->count : 1, sizeof(*f->fields));
     struct span text = conf->format.len > 0 ? conf->format : span_of(default_format.at);
@@ -375,13 +376,13 @@ static void put(struct buf *out, struct span s)
     UNUSED(code);
 }
 
-static void write_text(const struct field *f, const struct access_entry *e, struct buf *out)
+static void write_text(const struct field *f, const struct access_entry *e, bool omit, struct buf *out)
 {
     for (size_t i = 0; i < f->count; i++) {
         const struct part *p = &f->parts[i];
         if (p->write == NULL) {
             put(out, p->text);
-        } else if (p->write(p, e, out)) {
+        } else if (p->write(p, e, out) && !omit) {
             put(out, SPAN("-"));
         }
     }
@@ -406,6 +407,16 @@ static void put_json_text(struct buf *out, struct span s)
     put(out, SPAN("\""));
 }
 
+/* True when there is no value at all. */
+static bool is_empty(const struct field *f, const struct access_entry *e)
+{
+    struct buf value;
+    buf_init(&value, 8192);
+    bool empty = f->count == 1 && f->parts[0].write != NULL && f->parts[0].write(&f->parts[0], e, &value);
+    buf_dispose(&value);
+    return empty;
+}
+
 static void write_json_value(const struct field *f, const struct access_entry *e, struct buf *out)
 {
     struct buf value;
@@ -420,7 +431,7 @@ static void write_json_value(const struct field *f, const struct access_entry *e
             put_json_text(out, buf_span(&value));
         }
     } else {
-        write_text(f, e, &value);
+        write_text(f, e, false, &value);
         put_json_text(out, buf_span(&value));
     }
     buf_dispose(&value);
@@ -429,14 +440,19 @@ static void write_json_value(const struct field *f, const struct access_entry *e
 void access_format_write(const struct access_format *f, const struct access_entry *e, struct buf *out)
 {
     if (!f->json) {
-        write_text(&f->fields[0], e, out);
+        write_text(&f->fields[0], e, f->omit_empty, out);
         return;
     }
     put(out, SPAN("{"));
+    bool first = true;
     for (size_t i = 0; i < f->count; i++) {
-        if (i > 0) {
+        if (f->omit_empty && is_empty(&f->fields[i], e)) {
+            continue;
+        }
+        if (!first) {
             put(out, SPAN(","));
         }
+        first = false;
         put_json_text(out, f->fields[i].name);
         put(out, SPAN(":"));
         write_json_value(&f->fields[i], e, out);

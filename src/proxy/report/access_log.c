@@ -19,6 +19,8 @@ struct access_log {
     struct access_logs *logs;
     struct access_format *format; /* NULL: could not be made; kept so that it is said once */
     struct span path, key;        /* in `arena` */
+    bool filtered;                /* response_flag_filter: only entries with one of these flags */
+    uint32_t only_flags;
     int fd;
     struct buf lines;
     struct deadline flush;
@@ -99,7 +101,11 @@ static struct span key_of(struct arena *a, const struct conf_access_log *conf)
 {
     struct buf key;
     buf_init(&key, 1 << 20);
-    int code = buf_printf(&key, "%.*s|%d|%.*s", SPAN_ARG(conf->path), conf->json, SPAN_ARG(conf->format));
+    int code = buf_printf(&key, "%.*s|%d%d%d|%.*s", SPAN_ARG(conf->path), conf->json, conf->omit_empty,
+                          conf->any_flag, SPAN_ARG(conf->format));
+    for (size_t i = 0; i < conf->only_flag_count && code == 0; i++) {
+        code = buf_printf(&key, "|%.*s", SPAN_ARG(conf->only_flags[i]));
+    }
     for (size_t i = 0; i < conf->json_count && code == 0; i++) {
         code = buf_printf(&key, "|%.*s=%.*s", SPAN_ARG(conf->json_fields[i].name),
                           SPAN_ARG(conf->json_fields[i].value));
@@ -124,6 +130,11 @@ static struct access_log *log_new(struct access_logs *logs, const struct conf_ac
     if (access_format_compile(&l->format, &l->arena, conf, &err) != 0) {
         l->format = NULL;
         log_warn("access_log", "left out path=%.*s reason=\"%s\"", SPAN_ARG(conf->path), err.text);
+    }
+    l->filtered = conf->any_flag || conf->only_flag_count > 0;
+    l->only_flags = conf->any_flag ? UINT32_MAX : 0;
+    for (size_t i = 0; i < conf->only_flag_count; i++) {
+        l->only_flags |= outcome_flags_parse(conf->only_flags[i]);
     }
     l->fd = open_path(conf->path, &l->arena);
     if (l->fd == -1) {
@@ -155,6 +166,9 @@ struct access_log *access_logs_get(struct access_logs *logs, const struct conf_a
 
 void access_log_write(struct access_log *l, const struct access_entry *e)
 {
+    if (l->filtered && (e->flags & l->only_flags) == 0) {
+        return;
+    }
     access_format_write(l->format, e, &l->lines);
     if (buf_len(&l->lines) >= FLUSH_BYTES) {
         flush(l);

@@ -71,10 +71,23 @@ const struct outcome_row *outcome_row(enum outcome o)
     return &rows[o];
 }
 
+static const char *const names[] = {"UH", "UF", "UO", "NR",  "URX", "NC",    "DT",   "DC", "UC",
+                                    "UT", "UR", "SI", "DPE", "UPE", "UMSDR", "UAEX", "LR"};
+
+uint32_t outcome_flags_parse(struct span text)
+{
+    uint32_t flags = 0;
+    while (text.at != NULL) {
+        struct span name = span_trim(span_cut(&text, ','));
+        for (size_t bit = 0; bit < ARRAY_LEN(names); bit++) {
+            flags |= span_is(name, names[bit]) ? 1u << bit : 0;
+        }
+    }
+    return flags;
+}
+
 struct span outcome_flags(uint32_t flags, char to[OUTCOME_FLAGS_BYTES])
 {
-    static const char *const names[] = {"UH", "UF", "UO", "NR",  "URX", "NC",    "DT",   "DC", "UC",
-                                        "UT", "UR", "SI", "DPE", "UPE", "UMSDR", "UAEX", "LR"};
     if (flags == 0) {
         return SPAN("-");
     }

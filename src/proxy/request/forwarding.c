@@ -4,7 +4,6 @@
  * set_current_client_cert_details, generate_request_id, server_name, server_header_transformation.
  * In: request/normalize. Out: changed head, traffic.remote_ip. Next: request/tracing. */
 #include "base/instant.h"
-#include "codec/date.h"
 #include "codec/hex.h"
 #include "mesh/names.h"
 #include "proxy/request/steps.h"
@@ -40,6 +39,9 @@ static void forward_for(struct request *rq)
     if (conf->xff_trusted_hops > 0 && had.at != NULL &&
         trusted_address(had, conf->xff_trusted_hops - 1, &ip)) {
         rq->traffic.remote_ip = ip;
+    }
+    if (conf->skip_xff) {
+        return;
     }
     char text[IP_TEXT_BYTES];
     ip_format(&rq->place->peer.ip, text);
@@ -160,6 +162,11 @@ static enum step_answer on_request(struct request *rq)
     return STEP_NEXT;
 }
 
+static struct span number(struct request *rq, uint64_t n)
+{
+    return span_of_u64(n, arena_bytes(rq->arena, SPAN_U64_BYTES));
+}
+
 static void on_response(struct request *rq, struct head *response)
 {
     int code = 0;
@@ -167,13 +174,18 @@ static void on_response(struct request *rq, struct head *response)
         code = head_set_known(response, HEAD_SERVER, rq->conf->server_name);
     }
     if (code == 0 && head_get_known(response, HEAD_DATE).at == NULL) {
-        char *date = arena_bytes(rq->arena, DATE_TEXT_BYTES);
-        code = head_add_known(response, HEAD_DATE, span_from(date, date_format_http(instant_wall_us(), date)));
+        code = head_add_known(response, HEAD_DATE, today_text(rq->place->today, instant_wall_us()));
     }
     if (code == 0 && rq->first_byte_ns != 0 && rq->outcome == OUTCOME_OK) {
         int64_t ms = (rq->first_byte_ns - rq->attempt.opened_ns) / 1000000;
-        char *text = arena_printf(rq->arena, "%lld", (long long)ms);
-        code = head_set_known(response, HEAD_X_ENVOY_UPSTREAM_SERVICE_TIME, span_of(text));
+        code = head_set_known(response, HEAD_X_ENVOY_UPSTREAM_SERVICE_TIME, number(rq, (uint64_t)ms));
+    }
+    if (code == 0 && rq->conf != NULL && rq->conf->request_id_in_response) {
+        struct span id = head_get_known(rq->head, HEAD_X_REQUEST_ID);
+        code = id.len > 0 ? head_set_known(response, HEAD_X_REQUEST_ID, id) : 0;
+    }
+    if (code == 0 && rq->count_down) {
+        code = head_set_known(response, HEAD_X_ENVOY_ATTEMPT_COUNT, number(rq, rq->attempts));
     }
     UNUSED(code); /* at the limit of fields ours are left out */
 }

@@ -32,6 +32,11 @@ static void strip_port(struct request *rq)
 static enum step_answer on_request(struct request *rq)
 {
     const struct conf_http *conf = rq->conf;
+    struct span host = rq->head->authority;
+    if (conf->strip_host_dot && span_ends(host, SPAN("."))) {
+        rq->head->authority = span_first(host, host.len - 1);
+        rq->traffic.authority = rq->head->authority;
+    }
     if (conf->strip_host_port || conf->strip_any_host_port) {
         strip_port(rq);
     }

@@ -8,7 +8,8 @@
 
 /* In reading order; the response head passes it backward. */
 static const struct step *const road[] = {
-    &step_normalize, &step_forward, &step_trace, &step_authorize, &step_route, &step_rewrite, &step_send,
+    &step_normalize, &step_forward, &step_trace,   &step_route,
+    &step_authorize, &step_target,  &step_rewrite, &step_send,
 };
 
 static void finish(struct request *rq)
@@ -19,6 +20,7 @@ static void finish(struct request *rq)
     rq->reported = true;
     deadline_disarm(&rq->total);
     deadline_disarm(&rq->per_try);
+    deadline_disarm(&rq->try_idle);
     deadline_disarm(&rq->idle);
     deadline_disarm(&rq->backoff);
     deadline_disarm(&rq->longest);

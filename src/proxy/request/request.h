@@ -18,6 +18,7 @@
 #include "proxy/report/access_log.h"
 #include "proxy/report/outcome.h"
 #include "proxy/request/body.h"
+#include "proxy/request/today.h"
 #include "proxy/upstream/attempt.h"
 
 struct request;
@@ -50,6 +51,7 @@ struct request_edges {
 struct request_place {
     struct loop *loop;
     struct upstream *upstream;
+    struct today *today;             /* the worker's */
     const struct stats_http *stats;
     struct cluster *(*cluster_at)(void *arg, uint32_t slot);             /* NULL = not there */
     struct cluster *(*cluster_named)(void *arg, struct span name);       /* for cluster_header routes */
@@ -85,6 +87,7 @@ struct request {
     struct route_retry retry;         /* copied: outlives the view */
     int64_t timeout_ms;
     bool is_grpc, sampled, priority_high, auto_host;
+    bool count_up, count_down;        /* x-envoy-attempt-count upstream, downstream */
 
     /* upstream side */
     struct attempt attempt;
@@ -94,7 +97,7 @@ struct request {
     bool retry_counted;               /* holds a place of the cluster's retry breaker */
     const struct endpoint *last;      /* compared only, never followed: the one tried before */
     int64_t backoff_ms;               /* of the retry that waits for the response in hand to end; -1 = none */
-    struct deadline total, per_try, idle, backoff, longest;
+    struct deadline total, per_try, try_idle, idle, backoff, longest;
     int64_t idle_ms, moved_ms;        /* stream idle: its length; when something last moved */
 
     /* bodies */

@@ -1,7 +1,7 @@
 /* The step that changes what goes on: path, host and header fields as the route says, and the response's fields on
  * the way back. Source: RouteAction.prefix_rewrite, regex_rewrite, host_rewrite_literal;
  * request_headers_to_add and the like of weighted cluster, route, virtual host, table (in that order).
- * In: request/routing. Out: the head as the upstream shall see it. Next: request/sending. */
+ * In: request/target. Out: the head as the upstream shall see it. Next: request/sending. */
 #include "mesh/names.h"
 #include "proxy/request/steps.h"
 #include "proxy/request/substitute.h"
@@ -12,6 +12,9 @@ static void apply(struct request *rq, struct head *h, const struct route_header_
     for (size_t i = 0; i < count && code == 0; i++) {
         const struct route_header_op *op = &ops[i];
         struct span value = op->formatted ? substitute(rq, op->value) : op->value;
+        if (value.len == 0 && !op->keep_empty && op->op != ROUTE_HEADER_REMOVE) {
+            continue;
+        }
         switch (op->op) {
         case ROUTE_HEADER_REMOVE:
             head_remove(h, op->name);
@@ -33,17 +36,23 @@ static void apply(struct request *rq, struct head *h, const struct route_header_
     UNUSED(code); /* at the limit of fields the rest is left out, and the message still goes */
 }
 
+static void apply_one(struct request *rq, struct head *h, const struct route_header_ops *ops, bool response)
+{
+    apply(rq, h, response ? ops->response : ops->request, response ? ops->response_count : ops->request_count);
+}
+
 static void apply_all(struct request *rq, struct head *h, bool response)
 {
     const struct route *r = rq->route;
-    if (rq->route_cluster != NULL) {
-        const struct route_header_ops *own = &rq->route_cluster->headers;
-        apply(rq, h, response ? own->response : own->request,
-              response ? own->response_count : own->request_count);
+    const struct route_header_ops *own = rq->route_cluster ? &rq->route_cluster->headers : NULL;
+    if (own != NULL && !r->cluster_headers_last) {
+        apply_one(rq, h, own, response);
     }
     for (const struct route_header_ops *const *ops = r->headers; ops != NULL && *ops != NULL; ops++) {
-        apply(rq, h, response ? (*ops)->response : (*ops)->request,
-              response ? (*ops)->response_count : (*ops)->request_count);
+        apply_one(rq, h, *ops, response);
+    }
+    if (own != NULL && r->cluster_headers_last) {
+        apply_one(rq, h, own, response);
     }
 }
 
@@ -64,9 +73,16 @@ static enum step_answer on_request(struct request *rq)
 {
     apply_all(rq, rq->head, false);
     rewrite_path(rq);
-    if (rq->route->host_rewrite.len > 0) {
+    struct span host = rq->route_cluster && rq->route_cluster->host_rewrite.len > 0
+                           ? rq->route_cluster->host_rewrite
+                           : rq->route->host_rewrite;
+    if (host.len > 0) {
+        if (rq->route->append_forwarded_host) {
+            int code = head_add_known(rq->head, HEAD_X_FORWARDED_HOST, rq->head->authority);
+            UNUSED(code);
+        }
         /* Until the request is over: the route goes with the view. */
-        rq->head->authority = arena_dup(rq->arena, rq->route->host_rewrite);
+        rq->head->authority = arena_dup(rq->arena, host);
     }
     return STEP_NEXT;
 }

@@ -18,6 +18,12 @@ static void arm(struct request *rq, struct deadline *d, int64_t ms)
     }
 }
 
+static void disarm_try(struct request *rq)
+{
+    deadline_disarm(&rq->per_try);
+    deadline_disarm(&rq->try_idle);
+}
+
 static void on_total(struct deadline *d)
 {
     struct request *rq = container_of(d, struct request, total);
@@ -41,7 +47,7 @@ static void on_backoff(struct deadline *d)
 
 static void attempt_lost(struct request *rq, enum outcome why, struct span failure, bool replayable)
 {
-    deadline_disarm(&rq->per_try);
+    disarm_try(rq);
     body_detach(&rq->up);
     rq->back.source = NULL;
     rq->failure = arena_dup(rq->arena, failure);
@@ -56,12 +62,28 @@ static void attempt_lost(struct request *rq, enum outcome why, struct span failu
     request_fail(rq, why);
 }
 
-static void on_per_try(struct deadline *d)
+static void try_is_over(struct request *rq)
 {
-    struct request *rq = container_of(d, struct request, per_try);
     metric_add(rq->cluster->stats.upstream_rq_per_try_timeout, 1);
     attempt_cancel(&rq->attempt, HTTP_RESET_TIMEOUT);
     attempt_lost(rq, OUTCOME_TRY_TIMEOUT, SPAN("per try timeout"), false);
+}
+
+static void on_per_try(struct deadline *d)
+{
+    try_is_over(container_of(d, struct request, per_try));
+}
+
+/* RetryPolicy.per_try_idle_timeout */
+static void on_try_idle(struct deadline *d)
+{
+    struct request *rq = container_of(d, struct request, try_idle);
+    int64_t left = rq->moved_ms + rq->retry.per_try_idle_ms - loop_now_ms(rq->place->loop);
+    if (left > 0) {
+        deadline_arm(d, rq->place->loop, left);
+        return;
+    }
+    try_is_over(rq);
 }
 
 /* ---- the attempt's events ---- */
@@ -73,7 +95,12 @@ static void on_open(void *arg)
     rq->back.source = s;
     rq->upstream_local = rq->attempt.local;
     bool whole = rq->up.ended && buf_len(&rq->up.kept) == 0 && rq->head->upgrade.len == 0;
-    int code = http_stream_head(s, rq->head, whole);
+    int code = 0;
+    if (rq->count_up) {
+        struct span text = span_of_u64(rq->attempts, arena_bytes(rq->arena, SPAN_U64_BYTES));
+        code = head_set_known(rq->head, HEAD_X_ENVOY_ATTEMPT_COUNT, text);
+    }
+    code = code ? code : http_stream_head(s, rq->head, whole);
     if (code == 0 && !whole) {
         code = body_attach(&rq->up, s);
     }
@@ -120,7 +147,7 @@ static void count_status(struct request *rq, unsigned status)
 
 static void answer(struct request *rq, struct head *head, bool end)
 {
-    deadline_disarm(&rq->per_try);
+    disarm_try(rq);
     body_forget(&rq->up);
     retry_over(rq, head->status < 500);
     rq->outcome = OUTCOME_OK;
@@ -149,7 +176,7 @@ static void on_head(void *arg, struct head *head, bool end)
         answer(rq, head, end);
         return;
     }
-    deadline_disarm(&rq->per_try);
+    disarm_try(rq);
     if (end) {
         rq->backoff_ms = delay_ms; /* on_end comes and frees the attempt */
         return;
@@ -233,7 +260,8 @@ static void start(struct request *rq, bool fresh)
 {
     struct cluster_want want = {
         .original_dst = &rq->place->original_dst,
-        .avoid = rq->attempts > 0 && (rq->retry.other_host || !fresh) ? rq->last : NULL,
+        .avoid = rq->retry.other_host ? rq->last : NULL,
+        .tries = rq->retry.host_tries,
     };
     struct endpoint *e = cluster_pick(rq->cluster, &want);
     rq->attempts++;
@@ -246,10 +274,11 @@ static void start(struct request *rq, bool fresh)
     if (rq->auto_host && e->hostname.len > 0) { /* RouteAction.auto_host_rewrite */
         rq->head->authority = arena_dup(rq->arena, e->hostname);
     }
-    if (rq->place->direction == CONF_OUTBOUND) {
+    if (rq->place->direction != CONF_INBOUND) {
         rq->edge = endpoint_edge(e, rq->is_grpc ? STATS_GRPC : STATS_HTTP);
     }
     arm(rq, &rq->per_try, rq->retry.per_try_ms);
+    arm(rq, &rq->try_idle, rq->retry.per_try_idle_ms);
     enum outcome why = attempt_start(&rq->attempt, e, proto_for(rq), fresh, rq->priority_high);
     if (why != OUTCOME_OK) {
         attempt_lost(rq, why, SPAN_EMPTY, true);
@@ -277,6 +306,7 @@ void sending_init(struct request *rq)
     attempt_init(&rq->attempt, &attempt_events, rq);
     deadline_init(&rq->total, on_total);
     deadline_init(&rq->per_try, on_per_try);
+    deadline_init(&rq->try_idle, on_try_idle);
     deadline_init(&rq->backoff, on_backoff);
     rq->backoff_ms = -1;
 }
@@ -310,7 +340,7 @@ void sending_trailers(struct request *rq, struct head *trailers)
 
 void sending_stop(struct request *rq, enum http_reset why)
 {
-    deadline_disarm(&rq->per_try);
+    disarm_try(rq);
     deadline_disarm(&rq->backoff);
     attempt_cancel(&rq->attempt, why);
     rq->back.source = NULL;

@@ -26,6 +26,9 @@ static void copy_settings(struct cluster *c, const struct conf_cluster *conf)
     c->max_connection_ms = conf->max_connection_ms;
     c->max_requests_per_connection = conf->max_requests_per_connection;
     c->max_streams = conf->max_streams;
+    c->locality_weighted = conf->locality_weighted;
+    c->close_on_change = conf->close_on_change;
+    c->port_override = (uint16_t)conf->upstream_port;
     c->limits[0] = conf->limits[0];
     c->limits[1] = conf->limits[1];
     c->has_keepalive = conf->keepalive != NULL;
@@ -160,7 +163,7 @@ static void replace_endpoints(struct cluster *c, const struct conf_endpoints *co
             e = endpoint_new(c, item);
         }
         struct tls_bind *tls = transport_for(c, item);
-        if (e->tls != tls || drain) {
+        if (e->tls != tls || drain || c->close_on_change) {
             drain_endpoint(e);
         }
         e->tls = tls;
@@ -261,8 +264,10 @@ static struct endpoint *pick_original(struct cluster *c, const struct addr *dst)
     if (dst == NULL || dst->kind != ADDR_IP) {
         return NULL;
     }
+    struct addr target = *dst;
+    target.port = c->port_override > 0 ? c->port_override : dst->port;
     char key[DYNAMIC_KEY_BYTES];
-    dynamic_key(dst, key);
+    dynamic_key(&target, key);
     struct endpoint *e = map_get(&c->by_addr, span_from(key, sizeof(key)));
     if (e == NULL) {
         if (map_count(&c->by_addr) >= DYNAMIC_MAX) {
@@ -271,7 +276,7 @@ static struct endpoint *pick_original(struct cluster *c, const struct addr *dst)
         if (map_count(&c->by_addr) >= DYNAMIC_MAX || c->conf == NULL) {
             return NULL;
         }
-        struct conf_endpoint item = {.addr = *dst, .weight = 1, .health = CONF_HEALTHY};
+        struct conf_endpoint item = {.addr = target, .weight = 1, .health = CONF_HEALTHY};
         e = endpoint_new(c, &item);
         e->tls = transport_for(c, &item);
         memcpy(e->dynamic_key, key, sizeof(key));
@@ -295,8 +300,8 @@ struct endpoint *cluster_pick(struct cluster *c, const struct cluster_want *want
     }
     const struct lb_ops *lb = lb_ops_of(c->lb);
     struct endpoint *e = lb->pick(c);
-    /* A few more tries when a retry wants another host (Envoy host_selection_retry_max_attempts). */
-    for (int tries = 0; e == want->avoid && c->eligible_count > 1 && tries < 3; tries++) {
+    uint32_t tries = want->tries > 0 ? want->tries : 1;
+    for (uint32_t i = 0; e == want->avoid && c->eligible_count > 1 && i < tries; i++) {
         e = lb->pick(c);
     }
     return e;

@@ -35,6 +35,8 @@ struct cluster {
     bool http2, use_downstream_protocol, alpn_auto;
     int64_t connect_ms, idle_ms, max_connection_ms;
     uint32_t max_requests_per_connection, max_streams;
+    bool locality_weighted, close_on_change;
+    uint16_t port_override;           /* ORIGINAL_DST: this port in place of the original one */
     struct conf_limits limits[2];
     struct sockopt_keepalive keepalive;
     bool has_keepalive;
@@ -73,6 +75,7 @@ void cluster_put(struct cluster *c);
 struct cluster_want {
     const struct addr *original_dst;  /* for ORIGINAL_DST; may be NULL */
     const struct endpoint *avoid;     /* a retry wants another one, if there is any; may be NULL */
+    uint32_t tries;                   /* how often to draw again for that; 0 = once */
 };
 /* The endpoint to try, borrowed until the next turn (take a reference to keep it); NULL = none. */
 struct endpoint *cluster_pick(struct cluster *c, const struct cluster_want *want);

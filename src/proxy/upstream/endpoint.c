@@ -40,7 +40,8 @@ struct endpoint *endpoint_new(struct cluster *c, const struct conf_endpoint *con
 
 void endpoint_update(struct endpoint *e, const struct conf_endpoint *conf)
 {
-    e->weight = conf->weight > 0 ? conf->weight : 1;
+    uint32_t weight = e->cluster->locality_weighted ? conf->locality_weight : conf->weight;
+    e->weight = weight > 0 ? weight : 1;
     e->priority = conf->priority;
     e->usable = conf->health == CONF_HEALTHY || conf->health == CONF_DEGRADED;
     copy_labels(e, conf);

@@ -1,0 +1,462 @@
+/* The data plane's process: options, bootstrap, workers, configuration, admin, draining.
+ *
+ *   main thread: sources -> ingest -> snapshots ---mail---> workers: connections
+ *                admin    <- questions and answers ---------'
+ * In: role.h. Next: proxy_sources (where configuration comes from), proxy_worker (what it does). */
+#include "proxy/proxy.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/instant.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "io/deadline.h"
+#include "io/resolver.h"
+#include "io/signals.h"
+#include "proxy/bootstrap.h"
+#include "proxy/proxy_admin.h"
+#include "proxy/proxy_sources.h"
+#include "proxy/proxy_worker.h"
+#include "tls/tls.h"
+
+#define WORKERS_MAX 256
+#define LINGER_MS 5000 /* after the drain period connections that are still busy get so long */
+
+struct settings {
+    const char *config_file, *config_text, *log_level, *service_node, *service_cluster, *admin_address_path;
+    int log_format, mode;
+    int64_t concurrency, drain_s;
+};
+
+struct proxy {
+    struct settings set;
+    struct bootstrap boot;
+    struct loop *loop;
+    struct mailbox *mailbox;
+    struct signals *signals;
+    struct resolver *resolver;
+    struct metric_registry *registry;
+    struct stats_families *families;
+    struct shared *shared;
+    struct ingest *ingest;
+    struct proxy_sources *sources;
+    struct proxy_admin *admin;
+    struct proxy_worker *workers[WORKERS_MAX];
+    unsigned worker_count, idle_count;
+    uint64_t applied[WORKERS_MAX]; /* the newest snapshot each worker has taken */
+    const struct snapshot *newest;
+    bool failed_health, started;
+    enum proxy_state state;
+    struct deadline drain;
+    enum { DRAIN_NONE, DRAIN_ACCEPTING, DRAIN_LINGERING } drain_state;
+    int64_t started_us;
+    int exit_code;
+};
+
+/* ---- options ---- */
+
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const modes[] = {"serve", "validate", NULL};
+
+#define AT(field) offsetof(struct settings, field)
+static const struct opt rows[] = {
+    {.name = "config-file", .letter = 'c', .type = OPT_TEXT, .offset = AT(config_file), .arg = "FILE",
+     .help = "bootstrap: node, admin, static_resources, dynamic_resources (YAML or JSON)"},
+    {.name = "config-yaml", .type = OPT_TEXT, .offset = AT(config_text), .arg = "TEXT",
+     .help = "the same as text"},
+    {.name = "mode", .type = OPT_CHOICE, .offset = AT(mode), .choices = modes, .fallback = "serve",
+     .help = "serve, or validate the configuration and exit"},
+    {.name = "concurrency", .type = OPT_INT, .offset = AT(concurrency), .arg = "N", .fallback = "0", .min = 0,
+     .max = WORKERS_MAX, .help = "workers; 0 = CPUs of the cgroup's quota"},
+    {.name = "drain-time-s", .type = OPT_INT, .offset = AT(drain_s), .arg = "S", .fallback = "5", .min = 0,
+     .max = 86400, .help = "after SIGTERM: accept and answer on for so long"},
+    {.name = "log-level", .letter = 'l', .type = OPT_TEXT, .offset = AT(log_level), .arg = "LEVEL",
+     .fallback = "info", .help = "error, warn, info, debug; or by area: info,xds:debug"},
+    {.name = "log-format", .type = OPT_CHOICE, .offset = AT(log_format), .choices = log_formats,
+     .fallback = "text", .help = "text or json"},
+    {.name = "service-node", .type = OPT_TEXT, .offset = AT(service_node), .arg = "ID",
+     .help = "node id, in place of the bootstrap's"},
+    {.name = "service-cluster", .type = OPT_TEXT, .offset = AT(service_cluster), .arg = "NAME",
+     .help = "node cluster, in place of the bootstrap's"},
+    {.name = "admin-address-path", .type = OPT_TEXT, .offset = AT(admin_address_path), .arg = "FILE",
+     .help = "write the admin page's address there once it is open"},
+    {.name = NULL},
+};
+
+static const struct opt_spec spec = {
+    .command = "mesh proxy",
+    .section = "proxy",
+    .summary = "The data plane: sidecar, ingress, egress and east-west gateway.",
+    .examples = "mesh proxy --config-file sidecar.yaml\n"
+                "mesh proxy -c sidecar.yaml --mode validate\n"
+                "mesh proxy -c gateway.yaml --concurrency 2 --log-level info,xds:debug\n",
+    .rows = rows,
+};
+
+/* ---- state ---- */
+
+static bool is_applied_everywhere(const struct proxy *p)
+{
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        if (p->newest == NULL || p->applied[i] < p->newest->number) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Ready once, ready until drained: a later change of configuration does not take a proxy out of service. */
+static void look_whether_live(struct proxy *p)
+{
+    if (p->state != PROXY_INITIALIZING || !is_applied_everywhere(p) || !ingest_is_complete(p->ingest) ||
+        !proxy_sources_are_complete(p->sources)) {
+        return;
+    }
+    p->state = PROXY_LIVE;
+    log_info("proxy", "live workers=%u after_ms=%lld", p->worker_count,
+             (long long)((instant_wall_us() - p->started_us) / 1000));
+}
+
+static enum proxy_state get_state(void *arg)
+{
+    const struct proxy *p = arg;
+    return p->failed_health && p->state == PROXY_LIVE ? PROXY_DRAINING : p->state;
+}
+
+static const struct snapshot *get_snapshot(void *arg)
+{
+    return ((const struct proxy *)arg)->newest;
+}
+
+static void fail_health(void *arg, bool failed)
+{
+    ((struct proxy *)arg)->failed_health = failed;
+}
+
+/* ---- workers ---- */
+
+static void on_snapshot_done(void *arg, struct snapshot *s)
+{
+    struct proxy *p = arg;
+    ingest_snapshot_done(p->ingest, s);
+}
+
+static void on_applied(void *arg, unsigned index, uint64_t number, const struct err *err)
+{
+    struct proxy *p = arg;
+    p->applied[index] = number;
+    if (err->code != 0) {
+        log_error("proxy", "%s", err->text);
+        if (p->state == PROXY_INITIALIZING && number == 1) { /* what the file asks for can not be had */
+            p->exit_code = 1;
+            loop_stop(p->loop);
+            return;
+        }
+    }
+    look_whether_live(p);
+}
+
+static void on_worker_idle(void *arg, unsigned index)
+{
+    struct proxy *p = arg;
+    UNUSED(index);
+    if (++p->idle_count == p->worker_count) {
+        log_info("proxy", "drained, no connection left");
+        loop_stop(p->loop);
+    }
+}
+
+static int start_workers(struct proxy *p, struct err *err)
+{
+    unsigned count = p->set.concurrency > 0 ? (unsigned)p->set.concurrency : worker_cpu_quota();
+    count = count < WORKERS_MAX ? count : WORKERS_MAX;
+    for (unsigned i = 0; i < count; i++) {
+        struct proxy_worker_spec w = {
+            .index = i,
+            .several = count > 1,
+            .main = p->mailbox,
+            .shared = p->shared,
+            .families = p->families,
+            .shard = metric_shard_new(p->registry),
+            .on_snapshot_done = on_snapshot_done,
+            .on_applied = on_applied,
+            .on_idle = on_worker_idle,
+        };
+        int code = proxy_worker_start(&p->workers[i], &w, err);
+        if (code != 0) {
+            return code;
+        }
+        p->worker_count++;
+    }
+    return 0;
+}
+
+/* ---- configuration ---- */
+
+static void on_snapshot(void *arg, struct snapshot *s)
+{
+    struct proxy *p = arg;
+    p->newest = s;
+    proxy_sources_snapshot(p->sources, s);
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        snapshot_get(s);
+        proxy_worker_apply(p->workers[i], s);
+    }
+}
+
+static void on_interest(void *arg, enum conf_kind kind, struct span name, bool wanted)
+{
+    struct proxy *p = arg;
+    proxy_sources_want(p->sources, kind, name, wanted);
+}
+
+static const struct ingest_events ingest_events = {.on_snapshot = on_snapshot, .on_interest = on_interest};
+
+static void on_sources_moved(void *arg)
+{
+    look_whether_live(arg);
+}
+
+/* Clusters first, so that the control plane can be found; then secrets; then listeners. */
+static int apply_static(struct proxy *p, struct err *err)
+{
+    const struct {
+        const struct ingest_resource *items;
+        size_t count;
+    } lists[] = {
+        {p->boot.clusters, p->boot.cluster_count},
+        {p->boot.secrets, p->boot.secret_count},
+        {p->boot.listeners, p->boot.listener_count},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        if (lists[i].count == 0) {
+            continue;
+        }
+        int code = ingest_apply(p->ingest, lists[i].items, lists[i].count, lists[i].items[0].type_url, NULL, 0,
+                                false, err);
+        if (code != 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static void on_drain_due(struct deadline *d)
+{
+    struct proxy *p = container_of(d, struct proxy, drain);
+    if (p->drain_state == DRAIN_LINGERING) {
+        log_info("proxy", "drain time is over, closing what is left");
+        loop_stop(p->loop);
+        return;
+    }
+    p->drain_state = DRAIN_LINGERING;
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        proxy_worker_drain(p->workers[i], true);
+    }
+    deadline_arm(&p->drain, p->loop, LINGER_MS);
+}
+
+static void start_draining(struct proxy *p)
+{
+    if (p->drain_state != DRAIN_NONE) {
+        loop_stop(p->loop); /* told twice: at once */
+        return;
+    }
+    log_info("proxy", "draining for_s=%lld", (long long)p->set.drain_s);
+    p->drain_state = DRAIN_ACCEPTING;
+    p->state = PROXY_DRAINING;
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        proxy_worker_drain(p->workers[i], false);
+    }
+    deadline_arm(&p->drain, p->loop, p->set.drain_s * 1000);
+}
+
+static void quit(void *arg)
+{
+    start_draining(arg);
+}
+
+static void drain_listeners(void *arg)
+{
+    struct proxy *p = arg;
+    p->state = PROXY_DRAINING;
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        proxy_worker_drain(p->workers[i], true);
+    }
+}
+
+static void on_signal(void *arg, int signo)
+{
+    struct proxy *p = arg;
+    if (signo == SIGUSR1) {
+        for (unsigned i = 0; i < p->worker_count; i++) {
+            proxy_worker_reopen_logs(p->workers[i]);
+        }
+        return;
+    }
+    start_draining(p);
+}
+
+/* ---- start ---- */
+
+static int open_admin(struct proxy *p, struct err *err)
+{
+    if (!p->boot.has_admin) {
+        return 0;
+    }
+    const struct listener_spec where = {.addr = p->boot.admin};
+    const struct proxy_admin_view view = {
+        .loop = p->loop,
+        .registry = p->registry,
+        .ingest = p->ingest,
+        .workers = p->workers,
+        .worker_count = p->worker_count,
+        .node_id = p->boot.node_id,
+        .node_cluster = p->boot.node_cluster,
+        .started_us = p->started_us,
+        .state = get_state,
+        .snapshot = get_snapshot,
+        .fail_health = fail_health,
+        .drain = drain_listeners,
+        .quit = quit,
+        .arg = p,
+    };
+    int code = proxy_admin_new(&p->admin, &where, &view, err);
+    if (code != 0) {
+        return err_prefix(err, "admin");
+    }
+    char text[ADDR_TEXT_BYTES];
+    addr_format(proxy_admin_addr(p->admin), text);
+    log_info("proxy", "admin address=%s", text);
+    FILE *f = p->set.admin_address_path ? fopen(p->set.admin_address_path, "we") : NULL;
+    if (p->set.admin_address_path != NULL && (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)) {
+        return err_set(err, -errno, "'%s' can not be written: %s", p->set.admin_address_path, err_name(-errno));
+    }
+    return 0;
+}
+
+static int load_bootstrap(struct proxy *p, struct err *err)
+{
+    int code;
+    if (p->set.config_text != NULL) {
+        code = bootstrap_read(&p->boot, span_of(p->set.config_text), "--config-yaml", err);
+    } else if (p->set.config_file != NULL) {
+        code = bootstrap_load(&p->boot, p->set.config_file, err);
+    } else {
+        return err_set(err, -ERR_CONFIG, "--config-file is missing; see mesh proxy --help");
+    }
+    if (code == 0 && p->set.service_node != NULL) {
+        p->boot.node_id = arena_dup(&p->boot.arena, span_of(p->set.service_node));
+    }
+    if (code == 0 && p->set.service_cluster != NULL) {
+        p->boot.node_cluster = arena_dup(&p->boot.arena, span_of(p->set.service_cluster));
+    }
+    return code;
+}
+
+static int build(struct proxy *p, struct err *err)
+{
+    static const int signos[] = {SIGTERM, SIGINT, SIGUSR1, 0};
+    p->loop = loop_new(false);
+    p->mailbox = mailbox_new(p->loop, p);
+    p->signals = signals_new(p->loop, signos, on_signal, p);
+    deadline_init(&p->drain, on_drain_due);
+    p->registry = metric_registry_new();
+    p->families = stats_families_new(p->registry, &p->boot.self);
+    p->shared = shared_new();
+    const struct resolver_spec dns = {0};
+    int code = resolver_new(&p->resolver, p->loop, &dns, err);
+    if (code != 0) {
+        return code;
+    }
+    p->ingest = ingest_new(p->loop, p->resolver, &ingest_events, p);
+    p->sources = proxy_sources_new(p->loop, p->resolver, p->ingest, &p->boot, on_sources_moved, p);
+    return apply_static(p, err);
+}
+
+static int serve(struct proxy *p, struct err *err)
+{
+    int code = start_workers(p, err);
+    code = code ? code : open_admin(p, err);
+    code = code ? code : proxy_sources_start(p->sources, err);
+    if (code != 0) {
+        return code;
+    }
+    log_info("proxy", "started node=%.*s workers=%u listeners=%zu clusters=%zu", SPAN_ARG(p->boot.node_id),
+             p->worker_count, p->boot.listener_count, p->boot.cluster_count);
+    loop_run(p->loop);
+    return 0;
+}
+
+static void take_down(struct proxy *p)
+{
+    proxy_sources_free(p->sources);
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        proxy_worker_stop(p->workers[i]);
+    }
+    proxy_admin_free(p->admin);
+    mailbox_free(p->mailbox); /* the last snapshots come home */
+    ingest_free(p->ingest);
+    resolver_free(p->resolver);
+    shared_free(p->shared);
+    stats_families_free(p->families);
+    metric_registry_free(p->registry);
+    signals_free(p->signals);
+    deadline_disarm(&p->drain);
+    loop_free(p->loop);
+    bootstrap_dispose(&p->boot);
+}
+
+static int run(struct proxy *p, struct err *err)
+{
+    int code = build(p, err);
+    if (code == 0 && p->set.mode == 1) {
+        printf("configuration is valid: %zu listeners, %zu clusters, %zu secrets\n", p->boot.listener_count,
+               p->boot.cluster_count, p->boot.secret_count);
+    } else if (code == 0) {
+        code = serve(p, err);
+    }
+    take_down(p);
+    return code;
+}
+
+static int fail(const struct err *err)
+{
+    fprintf(stderr, "mesh proxy: %s\n", err->text);
+    return err->code == -ERR_CONFIG ? 2 : 1;
+}
+
+int proxy_main(int argc, char **argv)
+{
+    struct proxy *p = mem_new(struct proxy);
+    struct arena arena;
+    struct err err;
+    err_clear(&err);
+    arena_init(&arena, 1024);
+    p->started_us = instant_wall_us();
+    struct opt_list operands; /* none are taken */
+    int code = opt_parse(&spec, &p->set, argc, argv, &arena, &operands, &err);
+    int status = 0;
+    if (code == 0) {
+        log_set_json(p->set.log_format == 1);
+        code = log_set_levels(p->set.log_level);
+        code = code ? err_set(&err, -ERR_CONFIG, "--log-level '%s' is not known; use error, warn, info or debug",
+                              p->set.log_level)
+                    : instant_init();
+        code = code ? code : tls_init(&err);
+        code = code ? code : load_bootstrap(p, &err);
+        code = code ? code : run(p, &err);
+    }
+    if (code < 0) {
+        status = fail(&err);
+    } else {
+        status = p->exit_code;
+    }
+    arena_dispose(&arena);
+    mem_free(p);
+    return status;
+}

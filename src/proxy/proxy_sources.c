@@ -1,0 +1,275 @@
+/* Files and the ADS stream: see proxy_sources.h. */
+#include "proxy/proxy_sources.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "proto/core.pb.h"
+#include "proxy/config/tls_bind.h"
+#include "xds/xds_client.h"
+#include "xds/xds_file.h"
+
+struct proxy_sources {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct ingest *ingest;
+    const struct bootstrap *boot;
+    void (*on_moved)(void *arg);
+    void *arg;
+    struct xds_file *lds_file, *cds_file;
+    struct xds_client *client;       /* NULL until the control plane's address is known */
+    struct tls_bind tls;
+    const struct conf_cluster *reach; /* what `client` was built on; compared only */
+    const struct conf_endpoints *reach_endpoints;
+    bool lds_came, cds_came;
+    struct arena arena;
+    /* Names that ingest wants before there is a client. */
+    struct wish {
+        enum conf_kind kind;
+        struct span name;
+    } *wishes;
+    size_t wish_count, wish_room;
+};
+
+static const char *const type_urls[CONF_KIND_COUNT] = {
+    [CONF_LISTENER] = XDS_LISTENER, [CONF_ROUTES] = XDS_ROUTES,       [CONF_CLUSTER] = XDS_CLUSTER,
+    [CONF_ENDPOINTS] = XDS_ENDPOINTS, [CONF_SECRET] = XDS_SECRET,
+};
+
+struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver, struct ingest *ingest,
+                                        const struct bootstrap *boot, void (*on_moved)(void *arg), void *arg)
+{
+    struct proxy_sources *s = mem_new(struct proxy_sources);
+    s->loop = loop;
+    s->resolver = resolver;
+    s->ingest = ingest;
+    s->boot = boot;
+    s->on_moved = on_moved;
+    s->arg = arg;
+    arena_init(&s->arena, 1024);
+    return s;
+}
+
+/* ---- what arrives ---- */
+
+static void note_arrival(struct proxy_sources *s, struct span type_url)
+{
+    s->lds_came = s->lds_came || span_is(type_url, XDS_LISTENER);
+    s->cds_came = s->cds_came || span_is(type_url, XDS_CLUSTER);
+    s->on_moved(s->arg);
+}
+
+static int on_update(void *arg, const struct xds_update *u, struct err *err)
+{
+    struct proxy_sources *s = arg;
+    struct ingest_resource *added = mem_array(u->added_count + 1, sizeof(*added));
+    for (size_t i = 0; i < u->added_count; i++) {
+        const struct xds_resource *r = &u->added[i];
+        added[i] = (struct ingest_resource){
+            .name = r->name,
+            .version = r->version.len > 0 ? r->version : SPAN("1"), /* empty would mean static */
+            .type_url = r->type_url,
+            .value = r->value,
+        };
+    }
+    int code = ingest_apply(s->ingest, added, u->added_count, u->type_url, u->removed, u->removed_count,
+                            u->full, err);
+    mem_free(added);
+    if (code == 0) {
+        note_arrival(s, u->type_url);
+    } else {
+        log_warn("xds", "refused type=%.*s why=\"%s\"", SPAN_ARG(xds_short_type(u->type_url)), err->text);
+    }
+    return code;
+}
+
+/* ---- files ---- */
+
+static void on_read(void *arg, const struct err *why)
+{
+    UNUSED(arg);
+    if (why != NULL) {
+        log_warn("xds", "file not taken, the last good state stays why=\"%s\"", why->text);
+    }
+}
+
+static const struct xds_file_events file_events = {.on_update = on_update, .on_read = on_read};
+
+static int open_file(struct proxy_sources *s, const struct bootstrap_source *from, const char *type_url,
+                     struct xds_file **to, struct err *err)
+{
+    if (from->origin != BOOTSTRAP_FILE) {
+        return 0;
+    }
+    struct xds_file_spec spec = {
+        .path = arena_cstr(&s->arena, from->path),
+        .type_url = span_of(type_url),
+    };
+    return xds_file_new(to, s->loop, &spec, &file_events, s, err);
+}
+
+/* ---- the stream ---- */
+
+static void on_state(void *arg, bool is_connected, const struct err *why)
+{
+    UNUSED(arg);
+    if (is_connected) {
+        log_info("xds", "connected");
+    } else {
+        log_warn("xds", "disconnected, configuration stays why=\"%s\"", why ? why->text : "");
+    }
+}
+
+static const struct xds_client_events client_events = {.on_update = on_update, .on_state = on_state};
+
+/* The first endpoint of the static cluster that reaches the control plane; false while it is not known. */
+static bool fill_http(struct proxy_sources *s, const struct conf_cluster *c, const struct conf_endpoints *e,
+                      struct http_client_spec *http, char *text, size_t room)
+{
+    if (e == NULL || e->count == 0) {
+        return false;
+    }
+    const struct conf_endpoint *first = &e->items[0];
+    const char *scheme = c->tls != NULL ? "https" : "http";
+    char addr[ADDR_TEXT_BYTES];
+    if (first->addr.kind == ADDR_UNIX) {
+        snprintf(text, room, "unix:%s", first->addr.path);
+    } else if (first->addr.kind == ADDR_IP) {
+        snprintf(text, room, "%s://%s", scheme, addr_format(&first->addr, addr));
+    } else {
+        return false; /* a name that is not resolved yet */
+    }
+    *http = (struct http_client_spec){
+        .origin = span_of(text),
+        .authority = s->boot->ads_authority,
+        .http2 = true,
+        .tls = s->tls.ctx,
+        .resolver = s->resolver,
+        .connect_ms = c->connect_ms,
+    };
+    return c->tls == NULL || s->tls.ctx != NULL;
+}
+
+static void subscribe_first(struct proxy_sources *s)
+{
+    if (s->boot->cds.origin == BOOTSTRAP_ADS) {
+        xds_client_subscribe(s->client, span_of(XDS_CLUSTER), XDS_WILDCARD);
+    }
+    if (s->boot->lds.origin == BOOTSTRAP_ADS) {
+        xds_client_subscribe(s->client, span_of(XDS_LISTENER), XDS_WILDCARD);
+    }
+    for (size_t i = 0; i < s->wish_count; i++) {
+        xds_client_subscribe(s->client, span_of(type_urls[s->wishes[i].kind]), s->wishes[i].name);
+    }
+    s->wish_count = 0;
+}
+
+static void open_client(struct proxy_sources *s, const struct http_client_spec *http)
+{
+    struct err err;
+    struct pb_core_Node *node =
+        s->boot->node_wire.len > 0
+            ? pb_decode(&pb_core_Node_desc, &s->arena, s->boot->node_wire, &err)
+            : arena_new(&s->arena, struct pb_core_Node);
+    if (node == NULL) {
+        log_error("xds", "node can not be read why=\"%s\"", err.text);
+        return;
+    }
+    node->id = s->boot->node_id;
+    node->cluster = s->boot->node_cluster;
+    node->user_agent_name = SPAN("mesh");
+    struct xds_client_spec spec = {.http = *http, .node = node, .sotw = !s->boot->ads_delta};
+    if (xds_client_new(&s->client, s->loop, &spec, &client_events, s, &err) != 0) {
+        log_error("xds", "can not be started why=\"%s\"", err.text);
+        s->client = NULL;
+        return;
+    }
+    subscribe_first(s);
+    xds_client_start(s->client);
+}
+
+static const struct conf_cluster *cluster_named(const struct snapshot *snapshot, struct span name)
+{
+    for (size_t i = 0; i < snapshot->slots; i++) {
+        if (snapshot->clusters[i] != NULL && span_eq(snapshot->clusters[i]->conf.name, name)) {
+            return snapshot->clusters[i];
+        }
+    }
+    return NULL;
+}
+
+void proxy_sources_snapshot(struct proxy_sources *s, const struct snapshot *snapshot)
+{
+    if (!s->boot->has_ads) {
+        return;
+    }
+    const struct conf_cluster *c = cluster_named(snapshot, s->boot->ads_cluster);
+    if (c == NULL) {
+        return;
+    }
+    const struct conf_endpoints *endpoints = snapshot->endpoints[c->slot];
+    bool tls_changed = tls_bind_update(&s->tls, c->tls, snapshot);
+    if (s->client != NULL && !tls_changed && s->reach == c && s->reach_endpoints == endpoints) {
+        return;
+    }
+    struct http_client_spec http;
+    char origin[ADDR_TEXT_BYTES + 16];
+    if (!fill_http(s, c, endpoints, &http, origin, sizeof(origin))) {
+        return;
+    }
+    s->reach = c;
+    s->reach_endpoints = endpoints;
+    if (s->client == NULL) {
+        open_client(s, &http);
+        return;
+    }
+    struct err err;
+    if (xds_client_set_http(s->client, &http, false, &err) != 0) {
+        log_warn("xds", "new address or identity refused why=\"%s\"", err.text);
+    }
+}
+
+int proxy_sources_start(struct proxy_sources *s, struct err *err)
+{
+    int code = open_file(s, &s->boot->cds, XDS_CLUSTER, &s->cds_file, err);
+    return code ? code : open_file(s, &s->boot->lds, XDS_LISTENER, &s->lds_file, err);
+}
+
+void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name, bool wanted)
+{
+    if (s->client != NULL) {
+        if (wanted) {
+            xds_client_subscribe(s->client, span_of(type_urls[kind]), name);
+        } else {
+            xds_client_unsubscribe(s->client, span_of(type_urls[kind]), name);
+        }
+        return;
+    }
+    if (!wanted || !s->boot->has_ads) {
+        return;
+    }
+    if (s->wish_count == s->wish_room) {
+        s->wish_room = s->wish_room ? s->wish_room * 2 : 16;
+        s->wishes = mem_realloc(s->wishes, s->wish_room * sizeof(*s->wishes));
+    }
+    s->wishes[s->wish_count++] = (struct wish){.kind = kind, .name = arena_dup(&s->arena, name)};
+}
+
+bool proxy_sources_are_complete(const struct proxy_sources *s)
+{
+    return (s->boot->lds.origin == BOOTSTRAP_NONE || s->lds_came) &&
+           (s->boot->cds.origin == BOOTSTRAP_NONE || s->cds_came);
+}
+
+void proxy_sources_free(struct proxy_sources *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    xds_client_free(s->client);
+    xds_file_free(s->lds_file);
+    xds_file_free(s->cds_file);
+    tls_bind_dispose(&s->tls);
+    mem_free(s->wishes);
+    arena_dispose(&s->arena);
+    mem_free(s);
+}
