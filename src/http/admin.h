@@ -20,8 +20,7 @@ struct admin *admin_new(struct http_server *s, const char *title);
 /* `methods` as http_server_route ("GET"; HEAD comes with it). */
 void admin_add(struct admin *a, const char *methods, const char *path, const char *help,
                admin_page page, void *arg);
-/* A name in the query ("format" of "?format=json"), undecoded; NULL `at` when absent, empty when it has no
- * value. */
+/* A name in the query ("format" of "?format=json"), undecoded; NULL `at` when absent. */
 struct span admin_query(const struct http_request *rq, struct span name);
 void admin_free(struct admin *a);
 #endif

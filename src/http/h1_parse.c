@@ -48,6 +48,10 @@ static int check_first_line(enum h1_block kind, struct span line, struct h1_bad 
     if (target.len == 0 || !rest.at) {
         return bad_set(bad, 400, "the first line is not a request line");
     }
+    if (span_find_byte(rest, '/') <
+        0) { /* not even a protocol: an answer in HTTP would not be understood */
+        return bad_set(bad, 0, "the first line names no protocol");
+    }
     return check_version(rest, bad);
 }
 

@@ -13,7 +13,8 @@
 #include "http/head.h"
 #include "http/http_conn.h"
 
-/* Why a message is refused: the status that a server answers, and static text. */
+/* Why a message is refused: the status that a server answers (0 = it hangs up without one), and static
+ * text. */
 struct h1_bad {
     unsigned status;
     const char *why;

@@ -35,7 +35,9 @@ static void message_bad(struct h1_conn *c, const struct h1_bad *bad)
         h1_conn_end(c, why, true);
         return;
     }
-    h1_send_refusal(c, bad->status);
+    if (bad->status != 0) {
+        h1_send_refusal(c, bad->status);
+    }
     c->end_why = why;
     c->lingering = true;
 }

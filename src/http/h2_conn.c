@@ -72,6 +72,7 @@ struct h2_stream *h2_conn_add_stream(struct h2_conn *c)
     }
     list_push_back(&c->streams, &s->node);
     c->stream_count++;
+    c->was_busy = true;
     return s;
 }
 
@@ -291,7 +292,11 @@ static void arm_timer(struct h2_conn *c)
         if (c->timer != H2_TIMER_NONE) {
             arm(c, H2_TIMER_NONE);
         }
-    } else if (c->timer != H2_TIMER_IDLE || !deadline_is_armed(&c->deadline)) {
+    } else if (c->was_busy || c->timer != H2_TIMER_IDLE || !deadline_is_armed(&c->deadline)) {
+        if (c->was_busy) { /* from now on, also when all of it was in one turn */
+            deadline_disarm(&c->deadline);
+            c->was_busy = false;
+        }
         arm(c, H2_TIMER_TRIM);
     }
 }
@@ -581,7 +586,6 @@ static void make_session(struct h2_conn *c)
     h2_recv_callbacks(set);
     h2_send_callbacks(set);
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
     nghttp2_option_set_max_settings(option, SETTINGS_MAX);
     nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);

@@ -71,6 +71,7 @@ struct h2_conn {
     struct h2_gather *gather;  /* of the flush in hand */
     int64_t resets_ms;         /* when resets was last lowered */
     int64_t linger_bytes;
+    int32_t last_id; /* server: of the latest stream that the peer opened */
     unsigned stream_count;
     unsigned spare_count;
     unsigned resets; /* by the peer, or provoked by it; falls by 20 a second */
@@ -79,6 +80,7 @@ struct h2_conn {
     enum http_reset end_why;
     bool settled : 1;   /* the peer's SETTINGS have come */
     bool head_open : 1; /* within a header block */
+    bool was_busy : 1;  /* a stream began since the idle wait did */
     bool bad_owed : 1;  /* on_bad is: a connection error of which no frame was told */
     bool bad_told : 1;
     bool room_told : 1;   /* on_room is owed */

@@ -71,6 +71,23 @@ static void stream_error(struct h2_conn *c, struct h2_stream *s, uint32_t code, 
 
 /* ---- heads ---- */
 
+/* RFC 9113 section 5.1.1: ids grow; nghttp2 ignores a head on one that was passed over. Late trailers of a
+ * stream that was reset a moment ago are for a stream that nghttp2 still remembers. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *arg)
+{
+    struct h2_conn *c = arg;
+    if (c->gone) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    bool passed = c->base.server && hd->type == NGHTTP2_HEADERS && (hd->stream_id & 1) == 1 &&
+                  hd->stream_id < c->last_id;
+    if (passed && !nghttp2_session_find_stream(session, hd->stream_id)) {
+        c->base.why = "a stream id that is not larger than the last";
+        (void)nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
+    }
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct h2_conn *c = arg;
@@ -84,6 +101,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     if (!s && c->base.server) {
         s = h2_conn_add_stream(c);
         s->id = frame->hd.stream_id;
+        c->last_id = s->id;
         (void)nghttp2_session_set_stream_user_data(session, s->id,
                                                    s); /* it is there: we are told of it */
     }
@@ -437,6 +455,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 
 void h2_recv_callbacks(nghttp2_session_callbacks *set)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(set, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(set, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(set, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(set, on_invalid_header);

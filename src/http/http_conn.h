@@ -82,7 +82,7 @@ struct http_conn_events {
      * on_head follows at once. */
     void (*on_open)(void *arg, struct http_stream *s, const struct http_stream_events **ev,
                     void **stream_arg);
-    /* Server: a request was refused with `status` (0 = HTTP/2 error without an answer); `why` is static
+    /* Server: a request was refused with `status` (0 = without an answer); `why` is static
      * text. May be NULL. */
     void (*on_bad)(void *arg, unsigned status, const char *why);
     /* Client: a stream slot became free, or the peer's limits changed. May be NULL. */
