@@ -34,6 +34,7 @@ for set in "$@"; do
         need ca-certificates test -d /etc/ssl/certs
         need openssl have openssl
         need curl have curl
+        need protobuf-compiler have protoc
         ;;
     bench)
         need nginx have /usr/sbin/nginx
