@@ -97,7 +97,7 @@ static uint16_t emit_runes(struct compiler *c, uint32_t low, uint32_t high, uint
                 end = length_ends[i];
             }
         }
-        for (uint32_t mask = 0x3f; low > 0x7f && mask < 0x3ffff; mask = mask << 6 | 0x3f) {
+        for (uint32_t mask = 0x3f; low > 0x7f && mask <= 0x3ffff; mask = mask << 6 | 0x3f) {
             if ((low & ~mask) == (end & ~mask)) {
                 break;
             }
@@ -107,7 +107,6 @@ static uint16_t emit_runes(struct compiler *c, uint32_t low, uint32_t high, uint
             }
             if ((end & mask) != mask) {
                 end = (end & ~mask) - 1;
-                break;
             }
         }
         /* Surrogates are no characters (RFC 3629 section 3). */

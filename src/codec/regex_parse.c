@@ -20,6 +20,7 @@ struct parser {
     unsigned flags;
     unsigned depth;
     uint32_t groups;
+    struct regex_node *sequence; /* what items are being added to */
 };
 
 /* A class under construction. */
@@ -403,10 +404,11 @@ static struct regex_node *dot_node(struct parser *p)
     return class_node(p, &c);
 }
 
-/* \Q...\E: each character stands for itself; to the end when \E is missing. */
+/* \Q...\E: each character stands for itself; to the end when \E is missing. A repetition behind it is of
+ * the last one only, so the others go into the sequence here. */
 static int parse_quoted(struct parser *p, struct regex_node **out)
 {
-    *out = node_new(p, REGEX_CAT);
+    *out = node_new(p, REGEX_EMPTY);
     while (p->rest.len > 0) {
         uint32_t rune;
         if (span_starts(p->rest, SPAN("\\E"))) {
@@ -416,7 +418,8 @@ static int parse_quoted(struct parser *p, struct regex_node **out)
         if (!cut_rune(p, &rune)) {
             return bad(p, "not UTF-8");
         }
-        add_child(*out, rune_node(p, rune));
+        add_child(p->sequence, *out);
+        *out = rune_node(p, rune);
     }
     return 0;
 }
@@ -648,16 +651,19 @@ static int parse_repeat(struct parser *p, struct regex_node **out)
 
 static int parse_sequence(struct parser *p, struct regex_node **out)
 {
+    struct regex_node *outer = p->sequence;
+    int failed = 0;
     *out = node_new(p, REGEX_CAT);
-    while (p->rest.len > 0 && !next_is(p, '|') && !next_is(p, ')')) {
+    p->sequence = *out;
+    while (failed == 0 && p->rest.len > 0 && !next_is(p, '|') && !next_is(p, ')')) {
         struct regex_node *item;
-        int failed = parse_repeat(p, &item);
-        if (failed != 0) {
-            return failed;
+        failed = parse_repeat(p, &item);
+        if (failed == 0) {
+            add_child(*out, item);
         }
-        add_child(*out, item);
     }
-    return 0;
+    p->sequence = outer;
+    return failed;
 }
 
 static int parse_alternatives(struct parser *p, struct regex_node **out)
