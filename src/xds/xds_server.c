@@ -115,8 +115,8 @@ static const struct grpc_events stream_events = {
     .on_drained = on_drained,
 };
 
-static void begin(struct xds_server *x, const struct xds_protocol *protocol, struct grpc_stream *g,
-                  const struct grpc_events **ev, void **arg)
+static void accept_call(struct xds_server *x, const struct xds_protocol *protocol,
+                        struct grpc_stream *g, const struct grpc_events **ev, void **arg)
 {
     struct xds_stream *s = mem_new(struct xds_stream);
     s->server = x;
@@ -132,13 +132,13 @@ static void begin(struct xds_server *x, const struct xds_protocol *protocol, str
 static void on_delta_call(void *service, struct grpc_stream *g, const struct grpc_events **ev,
                           void **arg)
 {
-    begin(service, &delta_protocol, g, ev, arg);
+    accept_call(service, &delta_protocol, g, ev, arg);
 }
 
 static void on_sotw_call(void *service, struct grpc_stream *g, const struct grpc_events **ev,
                          void **arg)
 {
-    begin(service, &sotw_protocol, g, ev, arg);
+    accept_call(service, &sotw_protocol, g, ev, arg);
 }
 
 struct xds_server *xds_server_new(struct loop *loop, const struct xds_server_events *ev, void *arg)
