@@ -34,10 +34,10 @@ static inline void bench_on_snapshot(void *arg, struct snapshot *s)
 static inline void bench_on_interest(void *arg, enum conf_kind kind, struct span name, bool wanted)
 {
     struct bench *b = arg;
-    static const char *const kinds[] = {"listener", "routes", "cluster", "endpoints", "secret"};
+    static const char *const names[] = {"listener", "routes", "cluster", "endpoints", "secret"};
     size_t len = strlen(b->interest);
     (void)snprintf(b->interest + len, sizeof(b->interest) - len, "%c%s:%.*s ", wanted ? '+' : '-',
-                   kinds[kind], SPAN_ARG(name));
+                   names[kind], SPAN_ARG(name));
 }
 
 static inline void bench_begin(struct bench *b)
