@@ -218,7 +218,7 @@ void deadline_arm(struct deadline *d, struct loop *loop, int64_t after_ms)
     struct deadline_wheel *w = loop_wheel(loop);
     list_remove(&d->node);
     /* Rounded up, so that the part of a millisecond which has passed never makes it early. */
-    int64_t now_ms = (loop_now_ns(loop) + 999999) / 1000000;
+    int64_t now_ms = (loop_fresh_ns(loop) + 999999) / 1000000;
     d->due_ms = after_ms <= 0 ? w->now_ms : now_ms + i64_min(after_ms, MAX_MS);
     if (w->wake_ms == INT64_MAX) {
         w->now_ms =

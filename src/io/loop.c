@@ -27,6 +27,7 @@ struct loop {
     int64_t timer_due_ms; /* while the timer is active */
     int64_t now_ns;
     bool stopped;
+    bool in_turn;
     bool ran; /* something ran in this turn */
     struct list ready;
     struct list tasks;
@@ -178,6 +179,7 @@ static void run_batch(struct loop *loop, struct list *from)
 bool loop_turn(struct loop *loop, bool wait)
 {
     loop->ran = false;
+    loop->in_turn = true;
     if (loop->ev != NULL) {
         set_timer(loop);
         bool idle =
@@ -196,6 +198,7 @@ bool loop_turn(struct loop *loop, bool wait)
     if (loop->grave_count > 0) {
         run_graves(loop);
     }
+    loop->in_turn = false;
     return loop->ran;
 }
 
@@ -213,6 +216,14 @@ int64_t loop_next_due_ms(const struct loop *loop)
 {
     int64_t due_ms = deadline_wheel_next_due(&loop->wheel);
     return due_ms < 0 ? -1 : i64_max(due_ms - instant_mono_ms(), 0);
+}
+
+int64_t loop_fresh_ns(struct loop *loop)
+{
+    if (UNLIKELY(!loop->in_turn)) {
+        loop->now_ns = instant_mono_ns();
+    }
+    return loop->now_ns;
 }
 
 static struct ev_io *fd_watcher(struct loop_fd *w)

@@ -182,6 +182,23 @@ static void test_at_once_is_the_next_turn(void **state)
     sim_end(loop);
 }
 
+/* Between turns, as at start-up, the loop's time may be old. */
+static void test_armed_between_turns(void **state)
+{
+    UNUSED(state);
+    struct loop *loop = sim_start(50);
+    struct alarm a;
+    alarm_init(&a, loop);
+    instant_fake_advance(INT64_C(3000) * 1000000);
+    deadline_arm(&a.deadline, loop, 100);
+    turn_out(loop);
+    assert_int_equal(a.calls, 0);
+    assert_int_equal(loop_next_due_ms(loop), 100);
+    run_for(loop, 100);
+    assert_int_equal(a.calls, 1);
+    sim_end(loop);
+}
+
 static void test_real_time_is_never_early(void **state)
 {
     UNUSED(state);
@@ -208,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_random_against_a_plain_model),
         cmocka_unit_test(test_arming_inside_calls),
         cmocka_unit_test(test_at_once_is_the_next_turn),
+        cmocka_unit_test(test_armed_between_turns),
         cmocka_unit_test(test_real_time_is_never_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
