@@ -155,6 +155,7 @@ struct span grpc_message_decode(struct arena *arena, struct span text)
 void grpc_frames_init(struct grpc_frames *f)
 {
     buf_init(&f->part, GRPC_MESSAGE_MAX + PREFIX_BYTES);
+    f->told = false;
 }
 
 void grpc_frames_dispose(struct grpc_frames *f)
