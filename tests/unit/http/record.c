@@ -108,6 +108,7 @@ static void on_close(void *arg, enum http_reset why)
     r->close_why = why;
     r->granted = false;
     r->stream = NULL;
+    buf_reset(&r->body);
     say(r, why == HTTP_RESET_NONE ? SPAN(";") : SPAN("!"));
 }
 
