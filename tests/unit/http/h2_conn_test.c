@@ -101,11 +101,203 @@ static void test_responses(void **state)
     run_table(responses, ARRAY_LEN(responses), false);
 }
 
+/* ---- floods: what costs the peer little must cost us little, and end ---- */
+
+static void test_floods(void **state)
+{
+    UNUSED(state);
+    static const struct {
+        const char *name;
+        const char *once;
+        const char *again;
+        unsigned times;
+        bool ends;
+    } rows[] = {
+        {"ping", "", "P", 30000, true},
+        {"settings", "", "S", 30000, true},
+        {"priority", "", "Y1 3", 30000, true},
+        {"empty data", "H1 Q", "D1", 30000, true},
+        {"window updates", "H1 Q", "W0 1", 30000, true},
+        {"unknown frames", "", "X77.0.0 00", 3000, false}, /* skipped by nghttp2, at no cost */
+        {"continuation", "H1- Q", "C1- x=y", 30000, true},
+        {"empty continuation", "H1- Q", "C1-", 30000, true},
+        {"invalid heads", NULL, "H%u :method=GET", 2000, true},
+        {"resets", NULL, "H%u Q;R%u 8", 2000, true},
+        {"provoked resets", NULL, "H%u Q;W%u 0", 2000, true},
+        {"ordinary requests", NULL, "H%ue Q", 2000, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct record r;
+        struct buf bytes;
+        size_t most = 0;
+        record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 204, NULL, 0});
+        buf_init(&bytes, 1u << 24);
+        frames_write(&bytes, "M;S");
+        frames_write(&bytes, rows[i].once ? rows[i].once : "");
+        wire_send(&r.w, buf_span(&bytes));
+        size_t before = mem_live_bytes();
+        for (unsigned n = 0; n < rows[i].times && !r.w.peer_eof; n++) {
+            char script[64];
+            snprintf(script, sizeof(script), rows[i].again, 2 * n + 1, 2 * n + 1);
+            buf_reset(&bytes);
+            frames_write(&bytes, script);
+            wire_send(&r.w, buf_span(&bytes));
+            buf_reset(&r.w.got);
+            most = size_max(most, mem_live_bytes());
+        }
+        if (r.w.peer_eof != rows[i].ends) {
+            fail_msg("%s: %s", rows[i].name, rows[i].ends ? "does not end" : "ends");
+        }
+        if (most > before + (1u << 19)) {
+            fail_msg("%s: %zu bytes", rows[i].name, most - before);
+        }
+        buf_dispose(&bytes);
+        record_dispose(&r);
+    }
+}
+
+/* PINGs from one who does not read the answers: they do not pile up. */
+static void test_unread_answers(void **state)
+{
+    UNUSED(state);
+    struct record r;
+    struct buf bytes;
+    record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 204, NULL, 4096});
+    buf_init(&bytes, 1u << 24);
+    frames_write(&bytes, "M;S");
+    wire_send(&r.w, buf_span(&bytes));
+    size_t before = mem_live_bytes();
+    buf_reset(&bytes);
+    frames_write(&bytes, "P;P;P;P;P;P;P;P;P;P");
+    for (unsigned n = 0; n < 3000 && r.w.conn; n++) {
+        if (io_write(r.w.peer, buf_span(&bytes).at, buf_len(&bytes)) <= 0) {
+            break;
+        }
+        wire_turn(&r.w);
+    }
+    assert_true(mem_live_bytes() < before + (1u << 18));
+    wire_advance(&r.w, 2000);
+    assert_null(r.w.conn);
+    buf_dispose(&bytes);
+    record_dispose(&r);
+}
+
+/* A head that is announced small on the wire and large when unpacked (HPACK references). */
+static void test_hpack_bomb(void **state)
+{
+    UNUSED(state);
+    struct record r;
+    struct buf bytes;
+    struct buf block;
+    record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 204, NULL, 0});
+    buf_init(&bytes, 1u << 24);
+    buf_init(&block, 1u << 20);
+    frames_write(&bytes, "M;S");
+    wire_send(&r.w, buf_span(&bytes));
+    size_t before = mem_live_bytes();
+    /* literal with indexing, name "x", value of 3900 bytes; then 12,000 references to it */
+    assert_int_equal(buf_append(&block, "\x40\x01x\x7f\xbd\x1d", 6), 0);
+    for (unsigned n = 0; n < 3900; n++) {
+        assert_int_equal(buf_append_byte(&block, 'a'), 0);
+    }
+    for (unsigned n = 0; n < 12000; n++) {
+        assert_int_equal(buf_append_byte(&block, (char)0xbe), 0);
+    }
+    buf_reset(&bytes);
+    size_t len = buf_len(&block);
+    char head[9] = {(char)(len >> 16), (char)(len >> 8), (char)len, 1, 5, 0, 0, 0, 1};
+    assert_int_equal(buf_append(&bytes, head, 9), 0);
+    assert_int_equal(buf_append_span(&bytes, buf_span(&block)), 0);
+    wire_send(&r.w, buf_span(&bytes));
+    assert_true(mem_live_bytes() < before + (1u << 18));
+    assert_true(r.w.peer_eof); /* far above the limit: no mistake */
+    buf_dispose(&bytes);
+    buf_dispose(&block);
+    record_dispose(&r);
+}
+
+static void test_cookie_crumbs(void **state)
+{
+    UNUSED(state);
+    struct record r;
+    struct buf bytes;
+    struct buf script;
+    record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 204, NULL, 0});
+    buf_init(&bytes, 1u << 24);
+    buf_init(&script, 1u << 20);
+    assert_int_equal(buf_printf(&script, "M;S;H1e Q"), 0);
+    for (unsigned n = 0; n < 300; n++) {
+        assert_int_equal(buf_printf(&script, "|cookie=c%u", n), 0);
+    }
+    size_t before = mem_live_bytes();
+    frames_write(&bytes, buf_cstr(&script));
+    wire_send(&r.w, buf_span(&bytes));
+    assert_non_null(strstr(record_text(&r), "cookie=c0; c1; c2; "));
+    assert_non_null(strstr(record_text(&r), "; c299;"));
+    assert_true(mem_live_bytes() < before + (1u << 18));
+    buf_dispose(&bytes);
+    buf_dispose(&script);
+    record_dispose(&r);
+}
+
+/* A preface, or a head, that does not come to its end. */
+static void test_slow(void **state)
+{
+    UNUSED(state);
+    static const char *const scripts[] = {"", "M", "M;S;H1- Q"};
+    for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+        struct record r;
+        struct buf bytes;
+        record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 204, NULL, 0});
+        buf_init(&bytes, 1000);
+        frames_write(&bytes, scripts[i]);
+        wire_send(&r.w, buf_span(&bytes));
+        wire_run(&r.w);
+        wire_advance(&r.w, 59000);
+        assert_non_null(r.w.conn);
+        wire_advance(&r.w, 2000);
+        wire_advance(&r.w, 2000);
+        assert_null(r.w.conn);
+        assert_int_equal(r.w.gone, HTTP_RESET_TIMEOUT);
+        buf_dispose(&bytes);
+        record_dispose(&r);
+    }
+}
+
+/* GOAWAY in two steps: all is served that came before the second. */
+static void test_drain_two_steps(void **state)
+{
+    UNUSED(state);
+    struct record r;
+    struct buf bytes;
+    char frames[256];
+    record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 204, NULL, 0});
+    buf_init(&bytes, 1000);
+    frames_write(&bytes, "M;S");
+    wire_send(&r.w, buf_span(&bytes));
+    http_conn_drain(r.w.conn);
+    wire_run(&r.w);
+    buf_reset(&bytes);
+    frames_write(&bytes, "H1e Q");
+    wire_send(&r.w, buf_span(&bytes));
+    assert_string_equal(frames_read(buf_span(&r.w.got), frames, sizeof(frames)), "G=0 H1e");
+    assert_non_null(r.w.conn);
+    wire_advance(&r.w, 1100);
+    wire_run(&r.w);
+    assert_string_equal(frames_read(buf_span(&r.w.got), frames, sizeof(frames)), "G=0 H1e G=0");
+    assert_null(r.w.conn);
+    assert_int_equal(r.w.gone, HTTP_RESET_NONE);
+    buf_dispose(&bytes);
+    record_dispose(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_requests),   cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_floods),     cmocka_unit_test(test_unread_answers),
+        cmocka_unit_test(test_hpack_bomb), cmocka_unit_test(test_cookie_crumbs),
+        cmocka_unit_test(test_slow),       cmocka_unit_test(test_drain_two_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
