@@ -290,7 +290,9 @@ static bool read_names(struct verify_result *v, const mbedtls_x509_crt *leaf, st
     if (uri_count != 1) {
         refuse(v, "peer '%.*s' has %zu URI names; a SPIFFE certificate has one",
                SPAN_ARG(peer_name(v)), uri_count);
-    } else if (identity_parse(v->spiffe_id, id) != 0) {
+    } else if (identity_parse(v->spiffe_id, id) != 0 ||
+               !span_starts(v->spiffe_id, SPAN("spiffe://"))) {
+        /* Schemes may be written in capitals (RFC 3986), but policy compares text: one spelling only. */
         refuse(v, "peer's URI name '%.*s' is not a SPIFFE ID", SPAN_ARG(peer_name(v)));
     } else if (id->path.len == 0) {
         refuse(v, "peer '%.*s' is a trust domain, not a workload", SPAN_ARG(peer_name(v)));
