@@ -39,13 +39,19 @@ static const uint16_t groups[] = {
     MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
 };
 
-/* PKCS#1 v1.5 signs TLS 1.2 handshakes and certificates only (RFC 8446 section 4.2.3). */
+/* PKCS#1 v1.5 signs TLS 1.2 handshakes and certificates only (RFC 8446 section 4.2.3), and mbedTLS can not do
+ * PSS in TLS 1.2: so PKCS#1 goes first, and alone where 1.3 is not spoken. */
+#define SIGNATURES_12                                                                     \
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384, \
+        MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,   \
+        MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512
+static const uint16_t signatures_12[] = {SIGNATURES_12, MBEDTLS_TLS1_3_SIG_NONE};
 static const uint16_t signatures[] = {
-    MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
-    MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
-    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
-    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
-    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,       MBEDTLS_TLS1_3_SIG_NONE,
+    SIGNATURES_12,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
+    MBEDTLS_TLS1_3_SIG_NONE,
 };
 
 const char *tls_ctx_suite_name(int id)
@@ -173,7 +179,7 @@ static int set_conf(struct tls_ctx *ctx, const struct tls_ctx_spec *spec, struct
     mbedtls_ssl_conf_authmode(conf, authmodes[spec->peer_mode]);
     mbedtls_ssl_conf_ciphersuites(conf, suite_ids);
     mbedtls_ssl_conf_groups(conf, groups);
-    mbedtls_ssl_conf_sig_algs(conf, signatures);
+    mbedtls_ssl_conf_sig_algs(conf, spec->max_version == 0x0303 ? signatures_12 : signatures);
     set_versions(conf, spec);
     /* No resumption: neither tickets asked for or given, nor PSK accepted. */
     mbedtls_ssl_conf_tls13_key_exchange_modes(conf, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);

@@ -3,8 +3,9 @@
 /* What a TLS end knows before a connection: own certificate, whom it trusts, whom it accepts, ALPN and
  * versions. Immutable after creation; built once per worker from PEM held by the snapshot (mbedTLS's
  * parsed forms are not shared between threads). Suites and groups are set explicitly: AES-128-GCM,
- * AES-256-GCM, ChaCha20-Poly1305; P-256, X25519, P-384. No renegotiation, no resumption, no early data: a
- * resumed session would carry no identity. Call tls_init (tls/tls.h) first.
+ * AES-256-GCM, ChaCha20-Poly1305; P-256, X25519, P-384 (as a TLS 1.3 server mbedTLS takes what the client
+ * likes best of these). No renegotiation, no resumption, no early data: a resumed session would carry no
+ * identity. Call tls_init (tls/tls.h) first.
  * Sources: RFC 8446, RFC 5246; SPIFFE X.509-SVID section 5 (validation); Envoy CommonTlsContext,
  * CertificateValidationContext.match_typed_subject_alt_names. */
 #include "base/compiler.h"

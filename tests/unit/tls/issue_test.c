@@ -323,6 +323,27 @@ static void expect(const char *line, const char *part)
     }
 }
 
+/* Requests that OpenSSL made; the names in them count for nothing. */
+static void check_foreign_csr(const char *line)
+{
+    struct authority root;
+    struct buf leaf;
+    struct issue_spec spec = leaf_spec();
+    make_root(&root, KEYPAIR_P256);
+    buf_init(&leaf, 8192);
+    const char *text = shell(line);
+    const char *pem = strstr(text, "-----BEGIN CERTIFICATE REQUEST");
+    if (pem == NULL || issue_csr(root.issuer, span_of(pem), &spec, &leaf, &err) != 0) {
+        fail_msg("%s\nprints\n%s\n%s", line, text, err.text);
+    }
+    const struct x509_facts *f = read_one(buf_span(&leaf));
+    assert_true(span_is(f->spiffe_id, ID));
+    assert_int_equal(f->dns_count, 0);
+    assert_int_equal(f->subject.len, 0);
+    buf_dispose(&leaf);
+    dispose(&root);
+}
+
 static void test_openssl(void **state)
 {
     (void)state;
@@ -381,7 +402,11 @@ static void test_openssl(void **state)
         dispose(&below);
         dispose(&root);
     }
-    (void)shell("rm -f root.pem below.pem leaf.pem key.pem csr.pem");
+    check_foreign_csr(
+        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -subj /O=acme/CN=x");
+    check_foreign_csr(
+        "openssl req -new -newkey rsa:2048 -nodes -keyout k -subj / -addext subjectAltName=DNS:evil");
+    (void)shell("rm -f k root.pem below.pem leaf.pem key.pem csr.pem");
     assert_int_equal(rmdir(folder), 0);
 }
 
