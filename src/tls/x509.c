@@ -20,6 +20,7 @@ enum {
 
 static int parse_pem(mbedtls_x509_crt *to, struct span pem, int *bad, struct err *err)
 {
+    *bad = 0;
     if (pem.len > PEM_BYTES_MAX) {
         return err_set(err, -ERR_CONFIG, "certificates are longer than %d bytes", PEM_BYTES_MAX);
     }
