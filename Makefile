@@ -44,7 +44,9 @@ OBJ      := $(SRC:%.c=%.o) $(GEN_C:$(B)/%.c=%.o)
 
 UNIT     := $(call rwildcard,tests/unit,*_test.c)
 SIM      := $(call rwildcard,tests/sim,*_test.c)
-HELPERS  := $(filter-out %_test.c,$(foreach d,support unit sim,$(call rwildcard,tests/$(d),*.c)))
+HELPERS  := $(filter-out %_test.c,$(foreach d,support unit,$(call rwildcard,tests/$(d),*.c)))
+# Those of simulations stand in for parts of io, so only simulations link them.
+SIM_HELPERS := $(filter-out %_test.c,$(call rwildcard,tests/sim,*.c))
 
 # --- flags -------------------------------------------------------------------------------------------------------
 
@@ -191,10 +193,14 @@ $(B)/$(1)/libhelpers.a: $(HELPERS:%.c=$(B)/$(1)/%.o)
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	@$(AR) rcsT $$@ $$^
+$(B)/$(1)/libsim.a: $(SIM_HELPERS:%.c=$(B)/$(1)/%.o)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@$(AR) rcsT $$@ $$^
 -include $$(OBJ_$(1):.o=.d)
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour,$(f))))
--include $(foreach f,asan tsan,$(patsubst %.c,$(B)/$(f)/%.d,$(UNIT) $(SIM) $(HELPERS)))
+-include $(foreach f,asan tsan,$(patsubst %.c,$(B)/$(f)/%.d,$(UNIT) $(SIM) $(HELPERS) $(SIM_HELPERS)))
 -include $(foreach f,asan fuzz,$(FUZZ_SRC:%.c=$(B)/$(f)/%.d))
 
 $(foreach f,dev asan tsan,$(eval $(B)/$(f)/mesh: $(B)/$(f)/src/main.o $(B)/$(f)/libmesh.a))
@@ -217,6 +223,10 @@ $(B)/mesh: $(B)/mesh.debug
 
 # A unit test includes the .c file under test, so the archive's object of it stays out.
 define tests
+$(B)/$(1)/tests/sim/%_test: $(B)/$(1)/tests/sim/%_test.o $(B)/$(1)/libsim.a $(B)/$(1)/libhelpers.a $(B)/$(1)/libmesh.a
+	@echo "  link $$@"
+	@$(CC) $$(LD_$(1)) -pthread $$< $(B)/$(1)/libsim.a $(B)/$(1)/libhelpers.a $$(call libs,$(1)) \
+	  $(VENDOR_glibc)/lib/libcmocka.a -lm -o $$@
 $(B)/$(1)/tests/%_test: $(B)/$(1)/tests/%_test.o $(B)/$(1)/libhelpers.a $(B)/$(1)/libmesh.a
 	@echo "  link $$@"
 	@$(CC) $$(LD_$(1)) -pthread $$< $(B)/$(1)/libhelpers.a $$(call libs,$(1)) $(VENDOR_glibc)/lib/libcmocka.a -lm -o $$@
