@@ -243,7 +243,7 @@ static int skip_field(struct decoder *d, const char *end, enum wire_type wire)
 
 static int read_packed(struct decoder *d, const struct frame *frame, const struct pb_field *f)
 {
-    struct span all;
+    struct span all = SPAN_EMPTY;
     int rc = read_bytes(d, f, frame->end, &all);
     if (rc < 0) {
         return rc;

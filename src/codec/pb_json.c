@@ -1,319 +1,11 @@
 /* JSON to protocol buffers: a message is filled from a document tree, by name. */
-#include "codec/pb_json.h"
-
-#include <math.h>
-
-#include "codec/base64.h"
 #include "codec/date.h"
+#include "codec/pb_json_int.h"
 
-#define NAME_BYTES 64               /* longer names get no suggestion */
 #define DURATION_MAX 315576000000LL /* seconds; google/protobuf/duration.proto */
-#define NANOS 1000000000
 
-struct reader {
-    const struct pb_types *types;
-    struct arena *arena;
-    struct err *err;
-    const char *field; /* being read, for messages about values without a name of their own */
-};
-
-static int read_message(struct reader *r, const struct pb_desc *desc, const struct doc_node *node,
-                        void *msg, int depth);
-
-/* ---- messages to people ---- */
-
-/* "file:line: <what>" */
-COLD PRINTF_LIKE(3, 4) static int refuse(struct reader *r, const struct doc_node *at,
-                                         const char *fmt, ...)
-{
-    char text[ERR_TEXT_BYTES];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args); /* cut to fit */
-    va_end(args);
-    if (!at->line) {
-        return err_set(r->err, -ERR_CONFIG, "%s", text);
-    }
-    return err_set(r->err, -ERR_CONFIG, "%s:%u: %s", at->file ? at->file : "", at->line, text);
-}
-
-/* The value as a person wrote it, in `to`, cut. */
-static const char *shown(const struct doc_node *node, char *to, size_t room)
-{
-    switch (node->kind) {
-    case DOC_NULL:
-        (void)snprintf(to, room, "null");
-        break;
-    case DOC_BOOL:
-        (void)snprintf(to, room, "%s", node->boolean ? "true" : "false");
-        break;
-    case DOC_INT:
-        (void)snprintf(to, room, "%lld", (long long)node->integer);
-        break;
-    case DOC_DOUBLE:
-        (void)snprintf(to, room, "%g", node->number);
-        break;
-    case DOC_TEXT:
-        (void)snprintf(to, room, "%.*s", SPAN_ARG(span_first(node->text, 60)));
-        break;
-    case DOC_LIST:
-        (void)snprintf(to, room, "a list");
-        break;
-    case DOC_MAP:
-        (void)snprintf(to, room, "a map");
-        break;
-    }
-    return to;
-}
-
-COLD static int refuse_value(struct reader *r, const struct doc_node *node, const char *want)
-{
-    char value[80];
-    return refuse(r, node, "'%s' is '%s'; want %s", r->field, shown(node, value, sizeof value),
-                  want);
-}
-
-/* Levenshtein's distance of two names. */
-static size_t distance(struct span a, struct span b)
-{
-    size_t row[NAME_BYTES + 1];
-    if (a.len > NAME_BYTES || b.len > NAME_BYTES) {
-        return SIZE_MAX;
-    }
-    for (size_t j = 0; j <= b.len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= a.len; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b.len; j++) {
-            size_t swap = diagonal + (a.at[i - 1] != b.at[j - 1]);
-            diagonal = row[j];
-            row[j] = size_min(swap, size_min(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[b.len];
-}
-
-COLD static int refuse_field(struct reader *r, const struct pb_desc *desc, struct span name,
-                             const struct doc_node *at)
-{
-    const char *best = NULL;
-    size_t best_distance = name.len / 3 + 1;
-    for (size_t i = 0; i < desc->count; i++) {
-        char camel[NAME_BYTES + 2];
-        const struct pb_field *f = &desc->fields[i];
-        size_t d = size_min(distance(name, span_of(f->name)),
-                            distance(name, pb_json_name(f, camel, sizeof camel)));
-        if (d <= best_distance && (!best || d < best_distance)) {
-            best = f->name;
-            best_distance = d;
-        }
-    }
-    struct span cut = span_first(name, 80);
-    return refuse(r, at, "'%.*s' is not a field of %s%s%s%s", SPAN_ARG(cut), desc->name,
-                  best ? "; did you mean '" : "", best ? best : "", best ? "'?" : "");
-}
-
-COLD static int refuse_enum(struct reader *r, const struct pb_field *f, const struct doc_node *node)
-{
-    char want[ERR_TEXT_BYTES / 2];
-    size_t len = 0;
-    const struct pb_enum *e = f->type.enumeration;
-    for (size_t i = 0; i < e->count && len < sizeof want - 1; i++) {
-        const char *sep = i == 0 ? "" : i + 1 == e->count ? " or " : ", ";
-        int more = snprintf(want + len, sizeof want - len, "%s%s", sep, e->values[i].name);
-        len += (size_t)more;
-    }
-    return refuse_value(r, node, want);
-}
-
-/* ---- scalars ---- */
-
-/* A whole number as text, integer, or double without a fraction; false if it is none. */
-static bool whole(const struct doc_node *node, bool *is_negative, uint64_t *size)
-{
-    struct span digits;
-    switch (node->kind) {
-    case DOC_INT:
-        *is_negative = node->integer < 0;
-        *size = *is_negative ? 0 - (uint64_t)node->integer : (uint64_t)node->integer;
-        return true;
-    case DOC_DOUBLE:
-        *is_negative = node->number < 0;
-        if (!(fabs(node->number) < 18446744073709551616.0) || trunc(node->number) != node->number) {
-            return false;
-        }
-        *size = (uint64_t)fabs(node->number);
-        return true;
-    case DOC_TEXT:
-        *is_negative = node->text.len && node->text.at[0] == '-';
-        digits = span_from_offset(node->text, *is_negative);
-        return span_to_u64(digits, size);
-    case DOC_NULL:
-    case DOC_BOOL:
-    case DOC_LIST:
-    case DOC_MAP:
-        break;
-    }
-    return false;
-}
-
-/* Fits `node` into the integer kind of `f`; false if it does not. */
-static bool fit_integer(uint8_t kind, const struct doc_node *node, void *to)
-{
-    bool is_negative = false;
-    uint64_t size = 0;
-    if (!whole(node, &is_negative, &size)) {
-        return false;
-    }
-    bool is_unsigned =
-        kind == PB_UINT32 || kind == PB_UINT64 || kind == PB_FIXED32 || kind == PB_FIXED64;
-    bool is_wide = pb_kind_bytes(kind) == 8;
-    uint64_t max = is_unsigned ? (is_wide ? UINT64_MAX : UINT32_MAX)
-                               : (is_wide ? (uint64_t)INT64_MAX : (uint64_t)INT32_MAX);
-    if (is_negative && size) {
-        if (is_unsigned || size > max + 1) {
-            return false;
-        }
-        size = 0 - size;
-    } else if (size > max) {
-        return false;
-    }
-    if (is_wide) {
-        memcpy(to, &size, sizeof size);
-    } else {
-        uint32_t low = (uint32_t)size;
-        memcpy(to, &low, sizeof low);
-    }
-    return true;
-}
-
-static bool fit_double(const struct doc_node *node, double *to)
-{
-    if (node->kind == DOC_INT) {
-        *to = (double)node->integer;
-        return true;
-    }
-    if (node->kind == DOC_DOUBLE) {
-        *to = node->number;
-        return true;
-    }
-    if (node->kind != DOC_TEXT || node->text.len == 0 || node->text.len > 40) {
-        return false;
-    }
-    if (span_is(node->text, "NaN")) {
-        *to = NAN;
-        return true;
-    }
-    if (span_is(node->text, "Infinity") || span_is(node->text, "-Infinity")) {
-        *to = node->text.at[0] == '-' ? -INFINITY : INFINITY;
-        return true;
-    }
-    char text[48];
-    char *end;
-    for (size_t i = 0; i < node->text.len; i++) {
-        if (!strchr("0123456789+-.eE", node->text.at[i]) || !node->text.at[i]) {
-            return false;
-        }
-    }
-    *to = strtod(span_to_cstr(node->text, text, sizeof text), &end);
-    return *end == '\0' && isfinite(*to);
-}
-
-static int read_float(struct reader *r, const struct pb_field *f, const struct doc_node *node,
-                      void *to)
-{
-    double wide = 0;
-    if (!fit_double(node, &wide)) {
-        return refuse_value(r, node, "a number");
-    }
-    if (f->kind == PB_DOUBLE) {
-        memcpy(to, &wide, sizeof wide);
-        return 0;
-    }
-    float narrow = (float)wide; /* rounds, as FLT_MAX in decimal must */
-    if (isfinite(wide) && isinf(narrow)) {
-        return refuse_value(r, node, "a number that fits a float");
-    }
-    memcpy(to, &narrow, sizeof narrow);
-    return 0;
-}
-
-/* Either alphabet, with or without padding. */
-static int read_bytes(struct reader *r, const struct doc_node *node, void *to)
-{
-    if (node->kind != DOC_TEXT) {
-        return refuse_value(r, node, "base64");
-    }
-    char *url = arena_bytes(r->arena, node->text.len);
-    for (size_t i = 0; i < node->text.len; i++) {
-        char c = node->text.at[i];
-        url[i] = c == '+' ? '-' : c == '/' ? '_' : c;
-    }
-    char *plain = arena_bytes(r->arena, base64_decoded_max(node->text.len));
-    ssize_t len = base64_decode(BASE64_URL, span_from(url, node->text.len), plain);
-    if (len < 0) {
-        return refuse_value(r, node, "base64");
-    }
-    struct span bytes = span_from(plain, (size_t)len);
-    memcpy(to, &bytes, sizeof bytes);
-    return 0;
-}
-
-static int read_enum(struct reader *r, const struct pb_field *f, const struct doc_node *node,
-                     void *to)
-{
-    int32_t number = 0;
-    bool is_null_value = node->kind == DOC_NULL &&
-                         strcmp(f->type.enumeration->name, "google.protobuf.NullValue") == 0;
-    bool is_known =
-        is_null_value ||
-        (node->kind == DOC_TEXT && pb_enum_number(f->type.enumeration, node->text, &number)) ||
-        (node->kind != DOC_TEXT && fit_integer(PB_INT32, node, &number));
-    if (!is_known) {
-        return refuse_enum(r, f, node);
-    }
-    memcpy(to, &number, sizeof number);
-    return 0;
-}
-
-static int read_scalar(struct reader *r, const struct pb_field *f, const struct doc_node *node,
-                       void *to)
-{
-    switch (f->kind) {
-    case PB_DOUBLE:
-    case PB_FLOAT:
-        return read_float(r, f, node, to);
-    case PB_BOOL:
-        if (node->kind != DOC_BOOL) {
-            return refuse_value(r, node, "true or false");
-        }
-        memcpy(to, &node->boolean, sizeof node->boolean);
-        return 0;
-    case PB_STRING:
-        if (node->kind != DOC_TEXT) {
-            return refuse_value(r, node, "text (quote it)");
-        }
-        memcpy(to, &node->text, sizeof node->text);
-        return 0;
-    case PB_BYTES:
-        return read_bytes(r, node, to);
-    case PB_ENUM:
-        return read_enum(r, f, node, to);
-    default:
-        break;
-    }
-    if (!fit_integer(f->kind, node, to)) {
-        bool is_unsigned = f->kind == PB_UINT32 || f->kind == PB_UINT64 || f->kind == PB_FIXED32 ||
-                           f->kind == PB_FIXED64;
-        char want[64];
-        (void)snprintf(want, sizeof want, "a whole number of %d bits%s",
-                       (int)pb_kind_bytes(f->kind) * 8, is_unsigned ? ", not negative" : "");
-        return refuse_value(r, node, want);
-    }
-    return 0;
-}
+static int read_message(struct pb_json_reader *r, const struct pb_desc *desc,
+                        const struct doc_node *node, void *msg, int depth);
 
 /* ---- messages with a form of their own ---- */
 
@@ -337,12 +29,12 @@ static void store_time(const struct pb_desc *desc, void *msg, int64_t seconds, i
     memcpy((char *)msg + desc->fields[1].offset, &nanos, sizeof nanos);
 }
 
-static int read_duration(struct reader *r, const struct pb_desc *desc, const struct doc_node *node,
-                         void *msg)
+static int read_duration(struct pb_json_reader *r, const struct pb_desc *desc,
+                         const struct doc_node *node, void *msg)
 {
     const char *want = "a duration in seconds, as in '1.5s'";
     if (node->kind != DOC_TEXT || !span_ends(node->text, SPAN("s"))) {
-        return refuse_value(r, node, want);
+        return pb_json_refuse_value(r, node, want);
     }
     struct span rest = span_first(node->text, node->text.len - 1);
     bool is_negative = span_starts(rest, SPAN("-"));
@@ -352,15 +44,15 @@ static int read_duration(struct reader *r, const struct pb_desc *desc, const str
     int32_t nanos = 0;
     if (!span_to_u64(digits, &seconds) || seconds > DURATION_MAX ||
         (rest.at && !fraction(rest, &nanos))) {
-        return refuse_value(r, node, want);
+        return pb_json_refuse_value(r, node, want);
     }
     int sign = is_negative ? -1 : 1;
     store_time(desc, msg, (int64_t)seconds * sign, nanos * sign);
     return 0;
 }
 
-static int read_timestamp(struct reader *r, const struct pb_desc *desc, const struct doc_node *node,
-                          void *msg)
+static int read_timestamp(struct pb_json_reader *r, const struct pb_desc *desc,
+                          const struct doc_node *node, void *msg)
 {
     int64_t us = 0;
     int32_t nanos = 0;
@@ -375,7 +67,7 @@ static int read_timestamp(struct reader *r, const struct pb_desc *desc, const st
         is_good = dot < 0 || fraction(span_first(digits, len), &nanos);
     }
     if (!is_good) {
-        return refuse_value(r, node, "a time, as in '2026-01-31T12:00:00Z'");
+        return pb_json_refuse_value(r, node, "a time, as in '2026-01-31T12:00:00Z'");
     }
     int64_t seconds = us / 1000000 - (us % 1000000 < 0);
     store_time(desc, msg, seconds, nanos);
@@ -397,8 +89,8 @@ static void set_case(void *msg, const struct pb_field *f)
 
 /* google.protobuf.Value: one oneof, field by kind of node (struct.proto: null 1, number 2, string 3,
  * bool 4, struct 5, list 6). */
-static int read_value(struct reader *r, const struct pb_desc *desc, const struct doc_node *node,
-                      void *msg, int depth)
+static int read_value(struct pb_json_reader *r, const struct pb_desc *desc,
+                      const struct doc_node *node, void *msg, int depth)
 {
     static const uint32_t numbers[] = {
         [DOC_NULL] = 1, [DOC_BOOL] = 4, [DOC_INT] = 2, [DOC_DOUBLE] = 2,
@@ -408,7 +100,7 @@ static int read_value(struct reader *r, const struct pb_desc *desc, const struct
     char *at = (char *)msg + f->offset;
     set_case(msg, f);
     if (f->kind != PB_MESSAGE) {
-        return node->kind == DOC_NULL ? 0 : read_scalar(r, f, node, at);
+        return node->kind == DOC_NULL ? 0 : pb_json_scalar(r, f, node, at);
     }
     void *inner = arena_zalloc(r->arena, f->type.message->bytes);
     memcpy(at, &inner, sizeof inner);
@@ -416,7 +108,7 @@ static int read_value(struct reader *r, const struct pb_desc *desc, const struct
 }
 
 /* `node` without the member "@type". */
-static const struct doc_node *without_type(struct reader *r, const struct doc_node *node)
+static const struct doc_node *without_type(struct pb_json_reader *r, const struct doc_node *node)
 {
     struct doc_node *rest = arena_new(r->arena, struct doc_node);
     *rest = *node;
@@ -432,7 +124,7 @@ static const struct doc_node *without_type(struct reader *r, const struct doc_no
 }
 
 /* What an Any holds, from the rest of its map; the URL may change (see the header on unknown types). */
-static int read_any_value(struct reader *r, const struct doc_node *node, struct span *url,
+static int read_any_value(struct pb_json_reader *r, const struct doc_node *node, struct span *url,
                           struct span *value, int depth)
 {
     const struct doc_node *rest = without_type(r, node);
@@ -443,7 +135,8 @@ static int read_any_value(struct reader *r, const struct doc_node *node, struct 
         msg = arena_zalloc(r->arena, desc->bytes);
         const struct doc_node *from = desc->special == PB_PLAIN ? NULL : doc_get(rest, "value");
         if (!from && desc->special != PB_PLAIN && desc->special != PB_EMPTY) {
-            return refuse(r, node, "'value' is missing; %s has a form of its own", desc->name);
+            return pb_json_refuse(r, node, "'value' is missing; %s has a form of its own",
+                                  desc->name);
         }
         from = from ? from : rest;
         rc = read_message(r, desc, from, msg, depth + 1);
@@ -462,19 +155,20 @@ static int read_any_value(struct reader *r, const struct doc_node *node, struct 
         return rc;
     }
     *value = pb_encode_in(desc, msg, r->arena);
-    return value->at ? 0 : refuse(r, node, "deeper than PB_DEPTH_MAX");
+    return value->at ? 0 : pb_json_refuse(r, node, "deeper than PB_DEPTH_MAX");
 }
 
-static int read_any(struct reader *r, const struct pb_desc *desc, const struct doc_node *node,
-                    void *msg, int depth)
+static int read_any(struct pb_json_reader *r, const struct pb_desc *desc,
+                    const struct doc_node *node, void *msg, int depth)
 {
     if (node->kind == DOC_MAP && node->count == 0) {
         return 0;
     }
     const struct doc_node *type = doc_get(node, "@type");
     if (!doc_is(type, DOC_TEXT) || pb_url_name(type->text).len == 0) {
-        return refuse(r, node, "'@type' is missing; want the type of what follows, as in '%s'",
-                      PB_URL_PREFIX "envoy.config.cluster.v3.Cluster");
+        return pb_json_refuse(r, node,
+                              "'@type' is missing; want the type of what follows, as in '%s'",
+                              PB_URL_PREFIX "envoy.config.cluster.v3.Cluster");
     }
     struct span url = type->text;
     struct span value = SPAN_EMPTY;
@@ -490,11 +184,11 @@ static int read_any(struct reader *r, const struct pb_desc *desc, const struct d
 /* ---- fields ---- */
 
 /* One value of `f`: of the field itself, or a member of its list. */
-static int read_value_of(struct reader *r, const struct pb_field *f, const struct doc_node *node,
-                         char *at, int depth)
+static int read_value_of(struct pb_json_reader *r, const struct pb_field *f,
+                         const struct doc_node *node, char *at, int depth)
 {
     if (f->kind != PB_MESSAGE) {
-        return read_scalar(r, f, node, at);
+        return pb_json_scalar(r, f, node, at);
     }
     void *inner = arena_zalloc(r->arena, f->type.message->bytes);
     memcpy(at, &inner, sizeof inner);
@@ -509,16 +203,16 @@ static bool takes_null(const struct pb_field *f)
     return f->kind == PB_MESSAGE && f->type.message->special == PB_VALUE;
 }
 
-static int read_list(struct reader *r, const struct pb_field *f, const struct doc_node *node,
-                     void *msg, int depth)
+static int read_list(struct pb_json_reader *r, const struct pb_field *f,
+                     const struct doc_node *node, void *msg, int depth)
 {
     if (node->kind != DOC_LIST) {
-        return refuse_value(r, node, "a list");
+        return pb_json_refuse_value(r, node, "a list");
     }
     for (uint32_t i = 0; i < node->count; i++) {
         const struct doc_node *member = node->entries[i].value;
         if (member->kind == DOC_NULL && !takes_null(f)) {
-            return refuse_value(r, member, "no null in a list");
+            return pb_json_refuse_value(r, member, "no null in a list");
         }
         char *at = pb_list_add(r->arena, (char *)msg + f->offset, pb_kind_bytes(f->kind));
         int rc = read_value_of(r, f, member, at, depth);
@@ -529,8 +223,8 @@ static int read_list(struct reader *r, const struct pb_field *f, const struct do
     return 0;
 }
 
-static int read_key(struct reader *r, const struct pb_field *f, const struct doc_entry *entry,
-                    char *at)
+static int read_key(struct pb_json_reader *r, const struct pb_field *f,
+                    const struct doc_entry *entry, char *at)
 {
     struct doc_node key = {.kind = DOC_TEXT,
                            .line = entry->value->line,
@@ -540,20 +234,20 @@ static int read_key(struct reader *r, const struct pb_field *f, const struct doc
         key.kind = DOC_BOOL;
         key.boolean = span_is(entry->key, "true");
     }
-    return read_scalar(r, f, &key, at);
+    return pb_json_scalar(r, f, &key, at);
 }
 
-static int read_map(struct reader *r, const struct pb_field *f, const struct doc_node *node,
+static int read_map(struct pb_json_reader *r, const struct pb_field *f, const struct doc_node *node,
                     void *msg, int depth)
 {
     if (node->kind != DOC_MAP) {
-        return refuse_value(r, node, "a map");
+        return pb_json_refuse_value(r, node, "a map");
     }
     const struct pb_desc *desc = f->type.message;
     for (uint32_t i = 0; i < node->count; i++) {
         const struct doc_entry *from = &node->entries[i];
         if (from->value->kind == DOC_NULL && !takes_null(&desc->fields[1])) {
-            return refuse_value(r, from->value, "no null in a map");
+            return pb_json_refuse_value(r, from->value, "no null in a map");
         }
         char *entry = arena_zalloc(r->arena, desc->bytes);
         char *at = pb_list_add(r->arena, (char *)msg + f->offset, sizeof(void *));
@@ -571,8 +265,8 @@ static int read_map(struct reader *r, const struct pb_field *f, const struct doc
 }
 
 /* Marks a oneof or optional field as set; two members of one oneof are a mistake. */
-static int mark_present(struct reader *r, const struct pb_desc *desc, const struct pb_field *f,
-                        const struct doc_node *node, void *msg)
+static int mark_present(struct pb_json_reader *r, const struct pb_desc *desc,
+                        const struct pb_field *f, const struct doc_node *node, void *msg)
 {
     if (f->label == PB_OPTIONAL) {
         bool yes = true;
@@ -582,28 +276,28 @@ static int mark_present(struct reader *r, const struct pb_desc *desc, const stru
         memcpy(&old, (char *)msg + f->presence, sizeof old);
         if (old) {
             const struct pb_field *other = must_field(desc, (uint32_t)old);
-            return refuse(r, node, "'%s' and '%s' are both set; %s wants one of them", other->name,
-                          f->name, desc->name);
+            return pb_json_refuse(r, node, "'%s' and '%s' are both set; %s wants one of them",
+                                  other->name, f->name, desc->name);
         }
         set_case(msg, f);
     }
     return 0;
 }
 
-static int read_field(struct reader *r, const struct pb_desc *desc, const struct doc_entry *entry,
-                      void *msg, int depth)
+static int read_field(struct pb_json_reader *r, const struct pb_desc *desc,
+                      const struct doc_entry *entry, void *msg, int depth)
 {
     const struct doc_node *node = entry->value;
     const struct pb_field *f = pb_field_named(desc, entry->key);
     if (!f) {
-        return refuse_field(r, desc, entry->key, node);
+        return pb_json_refuse_field(r, desc, entry->key, node);
     }
     if (node->kind == DOC_NULL && (!takes_null(f) || f->label >= PB_REPEATED)) {
         return 0;
     }
     r->field = f->name;
     if (pb_has(msg, f)) {
-        return refuse(r, node, "'%s' is set twice", f->name);
+        return pb_json_refuse(r, node, "'%s' is set twice", f->name);
     }
     int rc = mark_present(r, desc, f, node, msg);
     if (rc < 0) {
@@ -618,13 +312,13 @@ static int read_field(struct reader *r, const struct pb_desc *desc, const struct
     return read_value_of(r, f, node, (char *)msg + f->offset, depth);
 }
 
-static int read_plain(struct reader *r, const struct pb_desc *desc, const struct doc_node *node,
-                      void *msg, int depth)
+static int read_plain(struct pb_json_reader *r, const struct pb_desc *desc,
+                      const struct doc_node *node, void *msg, int depth)
 {
     if (node->kind != DOC_MAP) {
         char want[ERR_TEXT_BYTES / 2];
         (void)snprintf(want, sizeof want, "a map: %s", desc->name);
-        return refuse_value(r, node, want);
+        return pb_json_refuse_value(r, node, want);
     }
     for (uint32_t i = 0; i < node->count; i++) {
         int rc = read_field(r, desc, &node->entries[i], msg, depth);
@@ -636,11 +330,11 @@ static int read_plain(struct reader *r, const struct pb_desc *desc, const struct
 }
 
 /* Recursion ends at PB_DEPTH_MAX. */
-static int read_message(struct reader *r, const struct pb_desc *desc, const struct doc_node *node,
-                        void *msg, int depth)
+static int read_message(struct pb_json_reader *r, const struct pb_desc *desc,
+                        const struct doc_node *node, void *msg, int depth)
 {
     if (depth >= PB_DEPTH_MAX) {
-        (void)refuse(r, node, "deeper than PB_DEPTH_MAX"); /* the code is another */
+        (void)pb_json_refuse(r, node, "deeper than PB_DEPTH_MAX"); /* the code is another */
         if (r->err) {
             r->err->code = -ERR_LIMIT;
         }
@@ -660,7 +354,7 @@ static int read_message(struct reader *r, const struct pb_desc *desc, const stru
     case PB_LIST_VALUE:
         return read_list(r, &desc->fields[0], node, msg, depth);
     case PB_WRAPPER:
-        return read_scalar(r, &desc->fields[0], node, (char *)msg + desc->fields[0].offset);
+        return pb_json_scalar(r, &desc->fields[0], node, (char *)msg + desc->fields[0].offset);
     case PB_PLAIN:
     case PB_EMPTY:
     case PB_MAP_ENTRY:
@@ -672,7 +366,7 @@ static int read_message(struct reader *r, const struct pb_desc *desc, const stru
 void *pb_json_read(const struct pb_types *types, const struct pb_desc *desc, struct arena *arena,
                    const struct doc_node *node, struct err *err)
 {
-    struct reader r = {.types = types, .arena = arena, .err = err, .field = desc->name};
+    struct pb_json_reader r = {.types = types, .arena = arena, .err = err, .field = desc->name};
     void *msg = arena_zalloc(arena, desc->bytes);
     return read_message(&r, desc, node, msg, 0) < 0 ? NULL : msg;
 }

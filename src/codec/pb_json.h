@@ -16,7 +16,7 @@
 #include "codec/pb.h"
 
 /* The message that `node` describes, in `arena`, pointing into the texts of the tree. Names may be
- * snake_case or lowerCamelCase; enums names or numbers; 64-bit numbers text or numbers. `types` resolves
+ * snake_case or lowerCamelCase; enums names (in any case) or numbers; 64-bit numbers text or numbers. `types` resolves
  * Any. NULL on failure, err says: "envoy.yaml:14: 'lb_polcy' is not a field of
  * envoy.config.cluster.v3.Cluster; did you mean 'lb_policy'?" (-ERR_CONFIG; -ERR_LIMIT when it is deeper
  * than PB_DEPTH_MAX). */

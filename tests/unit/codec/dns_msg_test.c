@@ -53,9 +53,9 @@ static void refuses_hostile_messages(void **state)
         SPAN_INIT(HEAD("\1\0", "\0", "\0") "\xc0\x02\0\1\0\1"),
         SPAN_INIT(HEAD("\1\0", "\0", "\0") "\xc0"),
         SPAN_INIT(HEAD("\1\0", "\0", "\0") "\x40"
-                                      "a\0\0\1\0\1"),
+                                           "a\0\0\1\0\1"),
         SPAN_INIT(HEAD("\1\0", "\0", "\0") "\x80"
-                                      "a\0\0\1\0\1"),
+                                           "a\0\0\1\0\1"),
         /* labels that text can not show */
         SPAN_INIT(HEAD("\1\0", "\0", "\0") "\3a.b\0\0\1\0\1"),
         SPAN_INIT(HEAD("\1\0", "\0", "\0") "\1\0\0\0\1\0\1"),
@@ -64,12 +64,12 @@ static void refuses_hostile_messages(void **state)
         /* an address of five bytes; a name that does not fill its data; data longer than the rest */
         SPAN_INIT(HEAD("\x81\0", "\1", "\0") "\1a\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\0\0\5abcde"),
         SPAN_INIT(HEAD("\x81\0", "\1", "\0") "\1a\0\0\1\0\1\xc0\x0c\0\5\0\1\0\0\0\0\0\3\xc0\x0c"
-                                        "x"),
+                                             "x"),
         SPAN_INIT(HEAD("\x81\0", "\1", "\0") "\1a\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\0\0\4abc"),
         /* OPT among the answers; two of them */
         SPAN_INIT(HEAD("\x81\0", "\1", "\0") "\1a\0\0\1\0\1\0\0\x29\4\0\0\0\0\0\0\0"),
         SPAN_INIT(HEAD("\1\0", "\0",
-                  "\2") "\1a\0\0\1\0\1\0\0\x29\4\0\0\0\0\0\0\0\0\0\x29\4\0\0\0\0\0\0\0"),
+                       "\2") "\1a\0\0\1\0\1\0\0\x29\4\0\0\0\0\0\0\0\0\0\x29\4\0\0\0\0\0\0\0"),
     };
     UNUSED(state);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -107,6 +107,7 @@ static void test_scalars(void **state)
         {"f_bytes: '-_-_'", "{\"f_bytes\":\"+/+/\"}"},
         {"f_bytes: '+/+/'", "{\"f_bytes\":\"+/+/\"}"},
         {"f_enum: GREEN", "{\"f_enum\":\"GREEN\"}"},
+        {"f_enum: green", "{\"f_enum\":\"GREEN\"}"},
         {"f_enum: -1", "{\"f_enum\":\"BLUE\"}"},
         {"f_enum: 9", "{\"f_enum\":9}"},
         {"maybe: 0", "{\"maybe\":0}"},
@@ -164,6 +165,7 @@ static void test_special(void **state)
         {&pb_protobuf_Any_desc, "{'@type': type.googleapis.com/no.such.Thing, a: {b: [1]}}",
          "{\"@type\":\"type.googleapis.com/xds.type.v3.TypedStruct\","
          "\"type_url\":\"type.googleapis.com/no.such.Thing\",\"value\":{\"a\":{\"b\":[1]}}}"},
+        {&pb_cluster_Cluster_desc, "{type: strict-dns}", "{\"type\":\"STRICT_DNS\"}"},
         {&pb_cluster_Cluster_desc,
          "{name: a, connectTimeout: 0.25s, type: STRICT_DNS, lb_policy: LEAST_REQUEST,"
          " circuit_breakers: {thresholds: [{max_connections: 3}]}}",
