@@ -166,7 +166,7 @@ void grpc_frames_dispose(struct grpc_frames *f)
 static enum grpc_frame read_prefix(struct span bytes, size_t *len)
 {
     const unsigned char *b = (const unsigned char *)bytes.at;
-    if (bytes.len < PREFIX_BYTES) {
+    if (bytes.len < PREFIX_BYTES || !b) {
         return GRPC_FRAME_MORE;
     }
     if (b[0] == 1) {

@@ -19,15 +19,28 @@ struct h2_gather {
     char bytes[GATHER_BYTES];
 };
 
-static void keep_rest(struct h2_conn *c, const struct iovec *v, int count, size_t skip)
+static void keep_rest(struct h2_conn *c, const struct iovec *v, int count)
 {
     for (; count > 0; v++, count--) {
-        size_t part = size_min(skip, v->iov_len);
-        skip -= part;
-        if (buf_append(&c->out, (const char *)v->iov_base + part, v->iov_len - part) != 0) {
+        if (buf_append(&c->out, v->iov_base, v->iov_len) != 0) {
             h2_conn_end(c, HTTP_RESET_LIMIT, true);
         }
     }
+}
+
+/* Takes `n` written bytes off the front; how many pieces are through. */
+static int skip_written(struct iovec *v, int count, size_t n)
+{
+    int done = 0;
+    while (done < count && n >= v[done].iov_len) {
+        n -= v[done].iov_len;
+        done++;
+    }
+    if (done < count) {
+        v[done].iov_base = (char *)v[done].iov_base + n;
+        v[done].iov_len -= n;
+    }
+    return done;
 }
 
 static void gather_write(struct h2_conn *c)
@@ -35,7 +48,6 @@ static void gather_write(struct h2_conn *c)
     struct h2_gather *g = c->gather;
     struct iovec *v = g->v;
     int count = g->count;
-    size_t skip = 0;
     while (count > 0 && !g->blocked) {
         ssize_t n = io_writev(c->base.io, v, count);
         if (n == -EAGAIN || n == 0) {
@@ -45,17 +57,12 @@ static void gather_write(struct h2_conn *c)
             count = 0;
             h2_conn_end(c, HTTP_RESET_PEER, false);
         } else {
-            for (skip = (size_t)n; count > 0 && skip >= v->iov_len; v++, count--) {
-                skip -= v->iov_len;
-            }
-            if (count > 0) {
-                v->iov_base = (char *)v->iov_base + skip;
-                v->iov_len -= skip;
-                skip = 0;
-            }
+            int done = skip_written(v, count, (size_t)n);
+            v += done;
+            count -= done;
         }
     }
-    keep_rest(c, v, count, 0);
+    keep_rest(c, v, count);
     g->count = 0;
     g->used = 0;
 }
