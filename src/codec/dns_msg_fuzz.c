@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bool all = true;
         int failed = dns_msg_start(&w, out, sizeof(out), &msg.head, &msg.question);
         ASSERT(failed == 0);
-        (void)dns_msg_reverse_ip(msg.question.name, &ip); /* most names are none */
+        failed = dns_msg_reverse_ip(msg.question.name, &ip);
+        ASSERT(failed == -ERR_PROTO || ip.family != 0);
         for (size_t i = 0; i < msg.record_count; i++) {
             all = all && can_be_written(&msg.records[i]);
             failed = all ? dns_msg_add(&w, &msg.records[i]) : 0;

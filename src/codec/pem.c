@@ -62,10 +62,14 @@ int pem_next(struct span *rest, struct arena *arena, struct pem_block *out, stru
 {
     struct span at = *rest;
     struct span line = SPAN_EMPTY;
-    while (at.at != NULL && (line = cut_line(&at), !span_starts(line, SPAN(BEGIN)))) {
+    while (at.at != NULL) {
         *rest = at;
+        line = cut_line(&at);
+        if (span_starts(line, SPAN(BEGIN))) {
+            break;
+        }
     }
-    if (rest->at == NULL || !span_starts(line, SPAN(BEGIN))) {
+    if (!span_starts(line, SPAN(BEGIN))) {
         *rest = SPAN_EMPTY;
         return 0;
     }

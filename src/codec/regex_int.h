@@ -1,7 +1,7 @@
 #ifndef CODEC_REGEX_INT_H
 #define CODEC_REGEX_INT_H
-/* What the stages of codec/regex share: regex_parse.c makes the tree, regex_compile.c the program and
- * regex_dfa.c the table; regex.c runs them. */
+/* What the stages of codec/regex share: regex_parse.c and regex_class.c make the
+ * tree, regex_compile.c the program and regex_dfa.c the table; regex.c runs them. */
 #include "codec/regex.h"
 
 #define REGEX_NEST_MAX 100    /* parentheses within parentheses: bounds recursion */
@@ -33,6 +33,25 @@ enum regex_place {
 struct regex_range {
     uint32_t low, high; /* both included */
 };
+
+#define REGEX_CLASS_MAX 512 /* ranges */
+
+/* A class under construction. The functions that add answer false when there is no room. */
+struct regex_class {
+    struct regex_range ranges[REGEX_CLASS_MAX];
+    size_t count;
+};
+
+bool regex_class_add(struct regex_class *c, uint32_t low, uint32_t high);
+/* \\d \\D \\s \\S \\w \\W by letter, and [:name:] or [:^name:] by name; false too when there is none. */
+bool regex_class_add_perl(struct regex_class *c, char letter);
+bool regex_class_add_named(struct regex_class *c, struct span name);
+/* The other case of ASCII letters. */
+bool regex_class_fold(struct regex_class *c);
+/* Sorts, and joins ranges that touch. */
+void regex_class_tidy(struct regex_class *c);
+/* The complement of a tidy class. */
+bool regex_class_negate(struct regex_class *c);
 
 struct regex_node {
     enum regex_kind kind;

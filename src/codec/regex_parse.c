@@ -3,8 +3,6 @@
 #include "codec/hex.h"
 #include "codec/regex_int.h"
 
-#define CLASS_RANGES_MAX 512
-
 enum {
     FLAG_FOLD = 1u << 0,
     FLAG_LINES = 1u << 1,
@@ -21,13 +19,6 @@ struct parser {
     unsigned depth;
     uint32_t groups;
     struct regex_node *sequence; /* what items are being added to */
-};
-
-/* A class under construction. */
-struct class
-{
-    struct regex_range ranges[CLASS_RANGES_MAX];
-    size_t count;
 };
 
 static int bad(struct parser *p, const char *why)
@@ -84,83 +75,9 @@ static bool cut_rune(struct parser *p, uint32_t *rune)
 
 /* classes */
 
-static bool class_add(struct class *c, uint32_t low, uint32_t high)
+static struct regex_node *class_node(struct parser *p, struct regex_class *c)
 {
-    if (c->count == CLASS_RANGES_MAX) {
-        return false;
-    }
-    c->ranges[c->count++] = (struct regex_range){low, high};
-    return true;
-}
-
-/* Adds the part of low..high that lies in from..to, moved by `shift`. */
-static bool add_shifted(struct class *c, struct regex_range r, uint32_t from, uint32_t to,
-                        int shift)
-{
-    uint32_t low = r.low > from ? r.low : from;
-    uint32_t high = r.high < to ? r.high : to;
-    return low > high || class_add(c, (uint32_t)((int)low + shift), (uint32_t)((int)high + shift));
-}
-
-static bool class_fold(struct class *c)
-{
-    size_t count = c->count;
-    for (size_t i = 0; i < count; i++) {
-        struct regex_range r = c->ranges[i];
-        if (!add_shifted(c, r, 'A', 'Z', 'a' - 'A') || !add_shifted(c, r, 'a', 'z', 'A' - 'a')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Sorts and joins ranges that touch. */
-static void class_tidy(struct class *c)
-{
-    for (size_t i = 1; i < c->count; i++) {
-        struct regex_range r = c->ranges[i];
-        size_t k = i;
-        for (; k > 0 && c->ranges[k - 1].low > r.low; k--) {
-            c->ranges[k] = c->ranges[k - 1];
-        }
-        c->ranges[k] = r;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        struct regex_range r = c->ranges[i];
-        if (kept > 0 && r.low <= c->ranges[kept - 1].high + 1) {
-            if (r.high > c->ranges[kept - 1].high) {
-                c->ranges[kept - 1].high = r.high;
-            }
-        } else {
-            c->ranges[kept++] = r;
-        }
-    }
-    c->count = kept;
-}
-
-/* The complement of a tidy class; one range more at most. */
-static bool class_negate(struct class *c)
-{
-    uint32_t from = 0;
-    size_t count = c->count;
-    struct class out = {.count = 0};
-    for (size_t i = 0; i < count; i++) {
-        if (c->ranges[i].low > from && !class_add(&out, from, c->ranges[i].low - 1)) {
-            return false;
-        }
-        from = c->ranges[i].high + 1;
-    }
-    if (from <= REGEX_RUNE_MAX && !class_add(&out, from, REGEX_RUNE_MAX)) {
-        return false;
-    }
-    *c = out;
-    return true;
-}
-
-static struct regex_node *class_node(struct parser *p, struct class *c)
-{
-    class_tidy(c);
+    regex_class_tidy(c);
     struct regex_node *node = node_new(p, REGEX_CLASS);
     struct regex_range *copy = arena_array(p->arena, c->count, sizeof(copy[0]));
     if (c->count > 0) {
@@ -173,91 +90,35 @@ static struct regex_node *class_node(struct parser *p, struct class *c)
 
 static struct regex_node *rune_node(struct parser *p, uint32_t rune)
 {
-    struct class c = {.count = 0};
-    (void)class_add(&c, rune, rune); /* there is room */
+    struct regex_class c = {.count = 0};
+    (void)regex_class_add(&c, rune, rune); /* there is room */
     if ((p->flags & FLAG_FOLD) != 0) {
-        (void)class_fold(&c); /* there is room */
+        (void)regex_class_fold(&c); /* there is room */
     }
     return class_node(p, &c);
 }
 
-/* Named classes, ASCII only as in RE2: pairs of low and high, ended by a pair of zeros after the first. */
-static const struct {
-    const char *name;
-    const char *pairs;
-} named_classes[] = {
-    {"alnum", "09AZaz"},
-    {"alpha", "AZaz"},
-    {"ascii", "\x01\x7f"},
-    {"blank", "\t\t  "},
-    {"cntrl", "\x01\x1f\x7f\x7f"},
-    {"digit", "09"},
-    {"graph", "!~"},
-    {"lower", "az"},
-    {"print", " ~"},
-    {"punct", "!/:@[`{~"},
-    {"space", "\t\r  "},
-    {"upper", "AZ"},
-    {"word", "09AZaz__"},
-    {"xdigit", "09AFaf"},
-};
-
-static const struct {
-    char letter;
-    const char *pairs;
-} perl_classes[] = {{'d', "09"}, {'s', "\t\n\f\r  "}, {'w', "09AZaz__"}};
-
-static bool add_pairs(struct class *to, const char *pairs, bool with_nul, bool negate)
-{
-    struct class c = {.count = 0};
-    bool ok = true;
-    for (; pairs[0] != '\0'; pairs += 2) {
-        uint32_t low = (unsigned char)pairs[0];
-        ok = ok && class_add(&c, with_nul && low == 1 ? 0 : low, (unsigned char)pairs[1]);
-    }
-    class_tidy(&c);
-    ok = ok && (!negate || class_negate(&c));
-    for (size_t i = 0; i < c.count; i++) {
-        ok = ok && class_add(to, c.ranges[i].low, c.ranges[i].high);
-    }
-    return ok;
-}
-
 /* \d \S ... at the rest, if it is one. */
-static bool cut_perl_class(struct parser *p, struct class *to)
+static bool cut_perl_class(struct parser *p, struct regex_class *to)
 {
-    if (p->rest.len < 2 || p->rest.at[0] != '\\') {
-        return false;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(perl_classes); i++) {
-        char letter = perl_classes[i].letter;
-        bool negated = p->rest.at[1] == letter - ('a' - 'A');
-        if (p->rest.at[1] == letter || negated) {
-            skip(p, 2);
-            return add_pairs(to, perl_classes[i].pairs, false, negated);
-        }
-    }
-    return false;
+    bool taken =
+        p->rest.len >= 2 && p->rest.at[0] == '\\' && regex_class_add_perl(to, p->rest.at[1]);
+    skip(p, taken ? 2 : 0);
+    return taken;
 }
 
 /* [:alpha:] or [:^alpha:] at the rest: 1 if taken, 0 if there is none. */
-static int cut_named_class(struct parser *p, struct class *to)
+static int cut_named_class(struct parser *p, struct regex_class *to)
 {
     ssize_t end = span_starts(p->rest, SPAN("[:")) ? span_find(p->rest, SPAN(":]")) : -1;
     if (end < 2) {
         return 0;
     }
-    struct span name = span_from(p->rest.at + 2, (size_t)end - 2);
-    bool negate = span_starts(name, SPAN("^"));
-    name = span_from_offset(name, negate);
-    for (size_t i = 0; i < ARRAY_LEN(named_classes); i++) {
-        if (span_is(name, named_classes[i].name)) {
-            skip(p, (size_t)end + 2);
-            return add_pairs(to, named_classes[i].pairs, true, negate) ? 1
-                                                                       : bad(p, "class too large");
-        }
+    if (!regex_class_add_named(to, span_from(p->rest.at + 2, (size_t)end - 2))) {
+        return bad(p, "unknown class between [: and :]");
     }
-    return bad(p, "unknown class between [: and :]");
+    skip(p, (size_t)end + 2);
+    return 1;
 }
 
 /* escapes */
@@ -337,7 +198,7 @@ static int cut_class_rune(struct parser *p, uint32_t *rune)
 }
 
 /* One item between the brackets: a named class, or a character, or a range of them. */
-static int parse_class_item(struct parser *p, struct class *c)
+static int parse_class_item(struct parser *p, struct regex_class *c)
 {
     int named = cut_named_class(p, c);
     if (named != 0) {
@@ -359,13 +220,13 @@ static int parse_class_item(struct parser *p, struct class *c)
     if (failed != 0) {
         return failed;
     }
-    return class_add(c, low, high) ? 0 : bad(p, "class too large");
+    return regex_class_add(c, low, high) ? 0 : bad(p, "class too large");
 }
 
 /* After the '['. */
 static int parse_class(struct parser *p, struct regex_node **out)
 {
-    struct class c = {.count = 0};
+    struct regex_class c = {.count = 0};
     bool negate = skip_if(p, '^');
     bool first = true;
     while (first || !next_is(p, ']')) {
@@ -376,9 +237,9 @@ static int parse_class(struct parser *p, struct regex_node **out)
         }
     }
     skip(p, 1);
-    bool ok = (p->flags & FLAG_FOLD) == 0 || class_fold(&c);
-    class_tidy(&c);
-    if (!ok || (negate && !class_negate(&c))) {
+    bool ok = (p->flags & FLAG_FOLD) == 0 || regex_class_fold(&c);
+    regex_class_tidy(&c);
+    if (!ok || (negate && !regex_class_negate(&c))) {
         return bad(p, "class too large");
     }
     *out = class_node(p, &c);
@@ -396,11 +257,11 @@ static struct regex_node *place_node(struct parser *p, enum regex_place place)
 
 static struct regex_node *dot_node(struct parser *p)
 {
-    struct class c = {.count = 0};
+    struct regex_class c = {.count = 0};
     if ((p->flags & FLAG_DOT_ALL) == 0) {
-        (void)class_add(&c, '\n', '\n'); /* there is room */
+        (void)regex_class_add(&c, '\n', '\n'); /* there is room */
     }
-    (void)class_negate(&c); /* there is room */
+    (void)regex_class_negate(&c); /* there is room */
     return class_node(p, &c);
 }
 
@@ -433,7 +294,7 @@ static int parse_escape(struct parser *p, struct regex_node **out)
                   {'z', REGEX_TEXT_END},
                   {'b', REGEX_WORD_EDGE},
                   {'B', REGEX_NOT_WORD_EDGE}};
-    struct class c = {.count = 0};
+    struct regex_class c = {.count = 0};
     if (cut_perl_class(p, &c)) {
         *out = class_node(p, &c);
         return 0;
