@@ -118,8 +118,10 @@ def test_health_can_be_failed_and_mended(front):
     proxy, port, _ = front
     assert proxy.admin("/healthcheck/fail")[0] == 405
     assert proxy.admin("/healthcheck/fail", "POST")[0] == 200
-    assert proxy.admin("/ready")[0] == 200 or proxy.kind == "envoy"
+    assert proxy.admin("/ready")[0] == 503
     assert proxy.admin("/healthcheck/ok", "POST")[0] == 200
+    assert proxy.admin("/ready")[0] == 200
+    assert get(port, "/").status == 200
 
 
 def test_reset_counters(front):

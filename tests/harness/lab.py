@@ -30,12 +30,17 @@ class Lab:
         self._count = 0
 
     def close(self):
+        failed = []
         for end in reversed(self._ends):
-            end()
+            try:
+                end()
+            except AssertionError as error:
+                failed.append(str(error))
         self._ends.clear()
         if self._background:
             self._background.close()
         self.ports.close()
+        assert not failed, "\n".join(failed)
 
     def at_end(self, call):
         self._ends.append(call)

@@ -38,11 +38,24 @@ class Proxy(Process):
         if kind == "mesh":
             argv = [binary, "proxy", "--config-file", path, "--concurrency", concurrency,
                     "--log-level", log_level]
+            if "--drain-time-s" not in args:
+                argv += ["--drain-time-s", 0]
         else:
             argv = [binary, "-c", path, "--concurrency", concurrency, "--log-level", log_level,
                     "--disable-hot-restart", "--file-flush-interval-msec", "100"]
         super().__init__([*argv, *args], folder / f"{name}.log", cpu, env)
         self.name = name
+
+    def stop(self, deadline_s=5.0):
+        """Ends it; fails when a sanitizer or an assertion had something to say."""
+        status = super().stop(deadline_s)
+        text = self.text()
+        for word in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
+                     "WARNING: ThreadSanitizer", "assertion failed"):
+            assert word not in text, f"{self.name}: {word}\n{self.tail(60)}"
+        assert self.kind != "mesh" or status >= 0 or status in (-9, -15), (
+            f"{self.name} ended by signal {-status}\n{self.tail(60)}")
+        return status
 
     def admin(self, path, method="GET", timeout_s=10):
         """(status, body text)"""
