@@ -106,5 +106,20 @@ static inline struct sim_peer *sim_upstream(struct sim *s, unsigned n)
     return p;
 }
 
+/* One simulation a file, ended after each case whatever came of it. */
+#define SIM_FILE                      \
+    static struct sim s;              \
+    static int end_case(void **state) \
+    {                                 \
+        (void)state;                  \
+        sim_end(&s);                  \
+        return 0;                     \
+    }
+#define CASE(name) static void name(__attribute__((unused)) void **state)
+#define RUN(name) cmocka_unit_test_teardown(name, end_case)
+#define CONF(...) (__extension__(struct sim_conf){__VA_ARGS__})
+#define BEGIN(...) sim_begin(&s, &CONF(__VA_ARGS__))
+#define CONFIG(...) sim_config(&s, &CONF(__VA_ARGS__))
+
 #define GET "GET / HTTP/1.1\r\nhost: h\r\n\r\n"
 #endif

@@ -180,24 +180,6 @@ struct sim_peer *sim_net_newest(const struct sim_origin *o)
     return list_is_empty(&o->peers) ? NULL : list_item(o->peers.prev, struct sim_peer, node);
 }
 
-struct sim_origin *sim_net_origin(struct sim_net *net, const char *text)
-{
-    struct addr addr = address(text);
-    LIST_EACH(node, next, &net->origins) {
-        struct sim_origin *o = list_item(node, struct sim_origin, node);
-        if (addr_eq(&o->addr, &addr)) {
-            return o;
-        }
-    }
-    struct sim_origin *o = mem_new(struct sim_origin);
-    o->addr = addr;
-    list_init(&o->peers);
-    list_push_back(&net->origins, &o->node);
-    return o;
-}
-
-/* ---- io/dial ---- */
-
 static struct sim_origin *origin_at(struct sim_net *net, const struct addr *addr)
 {
     LIST_EACH(node, next, &net->origins) {
@@ -206,8 +188,20 @@ static struct sim_origin *origin_at(struct sim_net *net, const struct addr *addr
             return o;
         }
     }
-    return NULL;
+    struct sim_origin *o = mem_new(struct sim_origin);
+    o->addr = *addr;
+    list_init(&o->peers);
+    list_push_back(&net->origins, &o->node);
+    return o;
 }
+
+struct sim_origin *sim_net_origin(struct sim_net *net, const char *text)
+{
+    struct addr addr = address(text);
+    return origin_at(net, &addr);
+}
+
+/* ---- io/dial ---- */
 
 static struct io *join(struct dial *d)
 {
@@ -246,16 +240,14 @@ struct dial *dial_start(struct loop *loop, const struct dial_spec *spec, dial_on
     deadline_init(&d->due, on_dial_due);
     int64_t timeout_ms = spec->timeout_ms > 0 ? spec->timeout_ms : 10000;
     struct sim_origin *o = origin_at(the_net, &spec->to);
-    if (o == NULL || o->fault == SIM_REFUSE) {
+    if (o->fault == SIM_REFUSE) {
         d->code = -ECONNREFUSED;
     } else if (o->fault == SIM_BLACK_HOLE || o->delay_ms >= timeout_ms) {
         d->code = -ERR_TIMEOUT;
     }
-    if (o != NULL) {
-        d->origin = o;
-        o->dials++;
-    }
-    deadline_arm(&d->due, loop, d->code == -ERR_TIMEOUT ? timeout_ms : o != NULL ? o->delay_ms : 0);
+    d->origin = o;
+    o->dials++;
+    deadline_arm(&d->due, loop, d->code == -ERR_TIMEOUT ? timeout_ms : o->delay_ms);
     return d;
 }
 

@@ -36,7 +36,7 @@ enum sim_fault {
     SIM_BLACK_HOLE,
 };
 
-/* An address that can be dialled. */
+/* An address that is dialled; made when it first is, or before by a test that wants a fault or a reply. */
 struct sim_origin {
     struct addr addr;
     enum sim_fault fault;

@@ -24,6 +24,9 @@ static void finish(struct request *rq)
     deadline_disarm(&rq->idle);
     deadline_disarm(&rq->backoff);
     deadline_disarm(&rq->longest);
+    if (rq->outcome == OUTCOME_OK && rq->request_ended && rq->response_ended) {
+        attempt_let_go(&rq->attempt); /* a reset would take away what is still on its way */
+    }
     sending_stop(rq, HTTP_RESET_LOCAL);
     for (size_t i = ARRAY_LEN(road); i-- > 0;) {
         if (road[i]->on_done != NULL) {

@@ -144,6 +144,14 @@ enum outcome attempt_start(struct attempt *a, struct endpoint *e, enum http_prot
     return OUTCOME_OK;
 }
 
+void attempt_let_go(struct attempt *a)
+{
+    if (a->busy && a->stream != NULL) {
+        http_stream_set_events(a->stream, NULL, NULL);
+        leave(a);
+    }
+}
+
 void attempt_cancel(struct attempt *a, enum http_reset why)
 {
     if (!a->busy) {

@@ -46,6 +46,8 @@ void attempt_init(struct attempt *a, const struct attempt_events *ev, void *arg)
  * OUTCOME_OK when under way: the events tell, maybe before this returned; else why not. */
 enum outcome attempt_start(struct attempt *a, struct endpoint *e, enum http_proto proto, bool fresh,
                            bool priority_high);
+/* Both messages have ended, and nobody wants to be told when the last bytes have left. */
+void attempt_let_go(struct attempt *a);
 /* Gives it up, silently. */
 void attempt_cancel(struct attempt *a, enum http_reset why);
 #endif
