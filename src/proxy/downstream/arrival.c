@@ -19,6 +19,7 @@ static void arrival_free(void *obj)
     buf_dispose(&a->got);
     mem_free(a->hello);
     mem_free((void *)(uintptr_t)a->sni.at);
+    mem_free((void *)(uintptr_t)a->chain_name.at);
     mem_free(a);
 }
 
@@ -181,6 +182,9 @@ static void choose_chain(struct arrival *a, enum sniff_kind kind)
     if (facts.server_name.len > 0) {
         a->sni = span_from(mem_strndup(facts.server_name.at, facts.server_name.len), facts.server_name.len);
     }
+    struct span name = chain->conf->name;
+    a->chain_name = name.len > 0 ? span_from(mem_strndup(name.at, name.len), name.len) : SPAN_EMPTY;
+    a->tls = chain->conf->tls != NULL;
     mem_free(a->hello);
     a->hello = NULL;
     deadline_disarm(&a->limit);
@@ -259,6 +263,20 @@ static void on_event(void *arg, unsigned events)
         try_sniff(a, n == 0);
     } else {
         peek(a, n == 0);
+    }
+}
+
+/* ---- the configuration changes ---- */
+
+void arrival_rebind(struct arrival *a, int chain_index)
+{
+    const struct entry_chain *chain = entry_chain_at(a->entry, chain_index);
+    bool same = chain != NULL && (chain->conf->tls != NULL) == a->tls;
+    bool sniffing = a->state == ARRIVAL_SNIFFING; /* has none yet */
+    if (sniffing ? a->entry->conf == NULL : !same) {
+        arrival_close(a);
+    } else {
+        a->chain_index = chain_index;
     }
 }
 

@@ -21,7 +21,9 @@ struct arrival {
     struct deadline limit;
     struct addr original_dst;
     struct hello *hello;       /* owned while sniffing TLS */
-    int chain_index;
+    int chain_index;           /* once chosen, as the next two */
+    struct span chain_name;    /* owned copy; may be empty */
+    bool tls;                  /* the chain's */
     enum { ARRIVAL_SNIFFING, ARRIVAL_HANDSHAKING, ARRIVAL_PEEKING } state;
     struct span sni;           /* owned copy */
 };
@@ -29,4 +31,6 @@ struct arrival {
 /* Takes the stream. */
 void arrival_start_take(struct entry *e, struct io *io);
 void arrival_close(struct arrival *a);
+/* The entry has new chains: `chain_index` is where the arrival's own is now. Closes it where that is gone. */
+void arrival_rebind(struct arrival *a, int chain_index);
 #endif

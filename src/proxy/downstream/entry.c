@@ -89,14 +89,17 @@ struct entry_chain *entry_chain_at(struct entry *e, int index)
 }
 
 /* A connection's chain in the new configuration: by name, or by place where it has none. */
-static int find_again(const struct conf_listener *conf, const struct session *s)
+static int find_again(const struct conf_listener *conf, struct span name, int index)
 {
-    if (s->chain_name.len == 0) {
-        return chain_at(conf, s->chain_index) != NULL ? s->chain_index : CHAIN_NONE;
+    if (conf == NULL) {
+        return CHAIN_NONE;
+    }
+    if (name.len == 0) {
+        return chain_at(conf, index) != NULL ? index : CHAIN_NONE;
     }
     size_t count = conf->chain_count + (conf->default_chain != NULL);
     for (size_t i = 0; i < count; i++) {
-        if (span_eq(conf_at(conf, i)->name, s->chain_name)) {
+        if (span_eq(conf_at(conf, i)->name, name)) {
             return index_of(conf, i);
         }
     }
@@ -105,17 +108,28 @@ static int find_again(const struct conf_listener *conf, const struct session *s)
 
 /* ---- updates ---- */
 
-static void rebind_sessions(struct entry *e)
+static void rebind_all(struct entry *e)
 {
+    LIST_EACH (early, next_early, &e->arrivals) {
+        struct arrival *a = list_item(early, struct arrival, node);
+        arrival_rebind(a, find_again(e->conf, a->chain_name, a->chain_index));
+    }
     LIST_EACH (node, next, &e->sessions) {
         struct session *s = list_item(node, struct session, node);
-        s->chain_index = e->conf != NULL ? find_again(e->conf, s) : CHAIN_NONE;
+        s->chain_index = find_again(e->conf, s->chain_name, s->chain_index);
         s->on_rebind(s, entry_chain_at(e, s->chain_index));
     }
 }
 
+/* Its trust has changed: who proved itself to the old one goes, and who is about to begins anew. */
 static void drain_chain(struct entry *e, const struct entry_chain *c)
 {
+    LIST_EACH (early, next_early, &e->arrivals) {
+        struct arrival *a = list_item(early, struct arrival, node);
+        if (a->state != ARRIVAL_SNIFFING && entry_chain_at(e, a->chain_index) == c) {
+            arrival_close(a);
+        }
+    }
     LIST_EACH (node, next, &e->sessions) {
         struct session *s = list_item(node, struct session, node);
         if (entry_chain_at(e, s->chain_index) == c) {
@@ -215,7 +229,7 @@ void entry_update(struct entry *e, const struct conf_listener *conf)
     if (conf == NULL) {
         e->conf = NULL;
         entry_stop(e);
-        rebind_sessions(e);
+        rebind_all(e);
         return;
     }
     if (e->conf == conf) {
@@ -231,7 +245,7 @@ void entry_update(struct entry *e, const struct conf_listener *conf)
     if (e->listener_count == 0 && conf->bind && !e->ds->draining) {
         open_listeners(e);
     }
-    rebind_sessions(e);
+    rebind_all(e);
 }
 
 struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)

@@ -45,7 +45,8 @@ struct endpoint *endpoint_new(struct cluster *c, const struct conf_endpoint *con
 void endpoint_update(struct endpoint *e, const struct conf_endpoint *conf);
 void endpoint_get(struct endpoint *e);
 void endpoint_put(struct endpoint *e);
-/* The configuration no longer has it: idle connections close now, busy ones when they are done. */
+/* The configuration no longer has it: idle connections close now, busy ones when they are done; requests that wait
+ * for a connection to it are served. */
 void endpoint_remove(struct endpoint *e);
 struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol);
 #endif

@@ -127,8 +127,13 @@ static void on_room(void *arg)
     }
     settle(pc);
     feed_waiters(pc);
-    if (pc->state == CONN_READY && http_conn_room(pc->http) > 0 && is_spent(pc)) {
+    if (pc->state != CONN_READY || http_conn_room(pc->http) == 0) {
+        return;
+    }
+    if (is_spent(pc)) {
         metric_add(cluster_of(pc->pool)->stats.upstream_cx_max_requests, 1);
+        start_draining(pc);
+    } else if (pc->endpoint->removed) { /* it was made for those who waited when it was removed */
         start_draining(pc);
     }
 }
@@ -307,7 +312,7 @@ void pool_drain(struct pool *p)
     }
 }
 
-void pool_close(struct pool *p)
+static void stop_connecting(struct pool *p)
 {
     LIST_EACH (node, next, &p->connecting) {
         struct pool_conn *pc = list_item(node, struct pool_conn, node);
@@ -315,13 +320,21 @@ void pool_close(struct pool *p)
         p->connecting_count--;
         pool_conn_bury(pc);
     }
+}
+
+void pool_close(struct pool *p)
+{
     pool_drain(p);
-    fail_waiters(p, OUTCOME_NO_HEALTHY, SPAN("the endpoint was removed"));
+    if (list_is_empty(&p->waiting)) {
+        stop_connecting(p);
+    }
 }
 
 void pool_dispose(struct pool *p)
 {
-    pool_close(p);
+    pool_drain(p);
+    stop_connecting(p);
+    fail_waiters(p, OUTCOME_NO_HEALTHY, SPAN("the worker ends"));
     LIST_EACH (node, next, &p->serving) {
         http_conn_close(list_item(node, struct pool_conn, node)->http);
     }

@@ -43,7 +43,7 @@ bool pool_conn_is_reused(const struct pool_conn *pc);
 struct http_conn *pool_conn_http(struct pool_conn *pc);
 /* Idle connections close now, busy ones after their requests; new ones may be opened again. */
 void pool_drain(struct pool *p);
-/* As drain, for good: waiters fail with OUTCOME_NO_HEALTHY. */
+/* As drain, for good (the endpoint is removed): those who wait still get their connection, as in Envoy. */
 void pool_close(struct pool *p);
 /* Everything at once, at the worker's end. */
 void pool_dispose(struct pool *p);
