@@ -427,7 +427,10 @@ void sim_end(struct sim *s)
 {
     sim_net_close(s->net);
     sim_settle(s);
+    sim_net_close(s->net); /* and what was opened in place of it */
+    sim_settle(s);
     proxy_worker_stop(s->worker);
+    sim_net_close(s->net);
     sim_settle(s);
     const char *name;
     int64_t active = sim_active(s, &name);
