@@ -161,7 +161,7 @@ struct metric_series *metric_series_get(struct metric_shard *shard, struct metri
     for (size_t i = 0; i < METRIC_LABELS_MAX; i++) {
         folded[i] = SPAN(OVERFLOW_VALUE);
     }
-    metric_add(series_find_or_make(shard, shard->registry->overflow, NULL, true), 1);
+    metric_add(series_find_or_make(shard, shard->registry->overflow, folded, true), 1);
     return series_find_or_make(shard, family, folded, true);
 }
 

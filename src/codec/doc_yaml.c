@@ -404,7 +404,8 @@ int doc_parse_yaml_all(struct arena *arena, struct span text, const char *file,
 {
     struct building b = {.arena = arena, .text = text, .file = file, .err = err};
     if (text.len > DOC_BYTES_MAX) {
-        return over(&b, 1, DOC_BYTES_MAX, "bytes");
+        (void)over(&b, 1, DOC_BYTES_MAX, "bytes");
+        return -ERR_LIMIT;
     }
     b.file = file ? arena_strdup(arena, file) : NULL;
     b.documents = doc_node_new(arena, DOC_LIST, b.file, 1);
@@ -422,7 +423,7 @@ int doc_parse_yaml_all(struct arena *arena, struct span text, const char *file,
 int doc_parse_yaml(struct arena *arena, struct span text, const char *file, struct doc_node **out,
                    struct err *err)
 {
-    struct doc_node *all;
+    struct doc_node *all = NULL;
     int failed = doc_parse_yaml_all(arena, text, file, &all, err);
     if (failed != 0) {
         return failed;

@@ -74,8 +74,8 @@ static size_t utf8_put(uint32_t rune, uint8_t *to)
 /* Runes low..high of one encoded length, whose bytes may be ranged over one by one. */
 static uint16_t emit_sequence(struct compiler *c, uint32_t low, uint32_t high, uint16_t next)
 {
-    uint8_t from[4];
-    uint8_t to[4];
+    uint8_t from[4] = {0};
+    uint8_t to[4] = {0};
     size_t len = utf8_put(low, from);
     (void)utf8_put(high, to);
     for (size_t i = len; i-- > 0;) {

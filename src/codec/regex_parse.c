@@ -23,8 +23,9 @@ struct parser {
 
 static int bad(struct parser *p, const char *why)
 {
-    return err_set(p->err, -ERR_CONFIG, "regex '%.*s': %s", (int)size_min(p->pattern.len, 200),
-                   p->pattern.at, why);
+    (void)err_set(p->err, -ERR_CONFIG, "regex '%.*s': %s", (int)size_min(p->pattern.len, 200),
+                  p->pattern.at, why);
+    return -ERR_CONFIG;
 }
 
 static bool next_is(const struct parser *p, char c)
@@ -207,7 +208,7 @@ static int parse_class_item(struct parser *p, struct regex_class *c)
     if (cut_perl_class(p, c)) {
         return 0;
     }
-    uint32_t low;
+    uint32_t low = 0;
     int failed = cut_class_rune(p, &low);
     uint32_t high = low;
     if (failed == 0 && next_is(p, '-') && p->rest.len > 1 && p->rest.at[1] != ']') {
@@ -385,7 +386,7 @@ static int parse_group(struct parser *p, struct regex_node **out)
         return failed;
     }
     uint32_t group = captures ? ++p->groups : 0;
-    struct regex_node *inner;
+    struct regex_node *inner = NULL;
     p->depth++;
     failed = parse_alternatives(p, &inner);
     p->depth--;
@@ -517,7 +518,7 @@ static int parse_sequence(struct parser *p, struct regex_node **out)
     *out = node_new(p, REGEX_CAT);
     p->sequence = *out;
     while (failed == 0 && p->rest.len > 0 && !next_is(p, '|') && !next_is(p, ')')) {
-        struct regex_node *item;
+        struct regex_node *item = NULL;
         failed = parse_repeat(p, &item);
         if (failed == 0) {
             add_child(*out, item);
@@ -531,7 +532,7 @@ static int parse_alternatives(struct parser *p, struct regex_node **out)
 {
     *out = node_new(p, REGEX_ALT);
     do {
-        struct regex_node *item;
+        struct regex_node *item = NULL;
         int failed = parse_sequence(p, &item);
         if (failed != 0) {
             return failed;

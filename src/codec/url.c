@@ -55,7 +55,7 @@ static bool is_ipv6_text(struct span s)
 
 int url_split_authority(struct span text, struct span *host, uint16_t *port)
 {
-    struct span rest = text;
+    struct span rest;
     *port = 0;
     if (text.len > 0 && text.at[0] == '[') {
         ssize_t close = span_find_byte(text, ']');

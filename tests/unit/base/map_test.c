@@ -73,7 +73,7 @@ static void iterates_and_removes(void **state)
         assert_ptr_equal(s->key.at, s->value);
         seen++;
         if (seen % 2 == 0) {
-            assert_ptr_equal(map_remove(&m, s->key), names[(char (*)[8])s->key.at - names]);
+            assert_ptr_equal(map_remove(&m, s->key), names[(char(*)[8])s->key.at - names]);
         }
     }
     assert_int_equal(seen, NAMES);
