@@ -62,8 +62,11 @@ def test_service_that_resets(lab):
     app = lab.tcp_origin("reset")
     _, port = lab.tcp_front(app.port)
     for _ in range(20):
-        with Raw(port) as c:
-            assert c.all() == b""
+        try:
+            with Raw(port) as c:
+                assert c.all() == b""
+        except ConnectionError:
+            pass  # the reset may be here before connect() has returned
 
 
 def test_no_service(lab):
