@@ -296,7 +296,8 @@ $(B)/bench/tls_relay: tests/bench/floor/tls_relay.c tests/bench/floor/floor.c te
 	@echo "  bench $<"
 	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(CF_glibc) -pthread $(filter %.c,$^) $(VENDOR_glibc)/lib/libmbedtls.a -o $@
 bench: $(B)/mesh $(BENCH) $(B)/bench/tls_relay $(VENV)/.ok | $(B)/deps/bench
-	@$(VENV)/bin/python tests/bench/bench.py
+	@bad=0; $(VENV)/bin/python tests/bench/bench.py || bad=1; \
+	  $(VENV)/bin/python tests/bench/instructions.py || bad=1; exit $$bad
 
 # --- lint --------------------------------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ for set in "$@"; do
         need libnginx-mod-stream test -e /usr/lib/nginx/modules/ngx_stream_module.so
         need haproxy have /usr/sbin/haproxy
         need util-linux have setpriv
+        need valgrind have valgrind
         ;;
     lint)
         need clang-format have clang-format

@@ -47,6 +47,8 @@ class Effort:
         self.rounds = 5 if quick else 15
         self.closed_ms = (100, 250) if quick else (500, 2000)
         self.open_ms = (100, 300) if quick else (1000, 5000)
+        # 450 answers have no 99th percentile worth the name.
+        self.quantiles = ("p50",) if quick else ("p50", "p99")
 
 
 def measure(floor_bin, cpu, port, path, pids, window_ms, rate=0):
@@ -108,10 +110,15 @@ def run_round(bench, case, setups, path, effort, turn):
         s.samples["cpu_us_per_request"].append(closed["cpu_us_per_request"])
         if open_loop:
             m = measure(bench.floor_bin, bench.cpu, s.port, path, [], effort.open_ms, OPEN_LOOP_RATE)
-            for q in ("p50", "p99"):
-                # A proxy can not be faster than none; below 1 us the difference is noise.
-                s.samples[f"added_{q}_us"].append(max(1.0, m[f"{q}_us"] - direct[f"{q}_us"]))
+            for q in effort.quantiles:
+                # A proxy can not be faster than none: such a round measured something else.
+                added = m[f"{q}_us"] - direct[f"{q}_us"]
+                s.samples[f"added_{q}_us"].append(added if added > 0 else None)
         s.samples["rss_kb"].append(sum(p.rss_kb() for p in s.processes))
+
+
+def known(samples):
+    return [v for v in samples if v is not None]
 
 
 def quartiles(values):
@@ -129,16 +136,18 @@ def rows_of(case, setups):
         if s is ours:
             continue
         for metric in METRICS:
-            theirs = s.samples[metric]
+            theirs = known(s.samples[metric])
             if not theirs:
                 continue
             row = {"case": case, "peer": s.name, "metric": metric, "mesh": None,
                    "other": round(statistics.median(theirs), 3), "ratio": None, "p25": None, "p75": None,
                    "rounds": len(theirs)}
-            if ours and ours.samples[metric]:
-                low, mid, high = quartiles([a / b for a, b in zip(ours.samples[metric], theirs)])
-                row.update(mesh=round(statistics.median(ours.samples[metric]), 3), ratio=round(mid, 4),
-                           p25=round(low, 4), p75=round(high, 4))
+            both = [(a, b) for a, b in zip(ours.samples[metric], s.samples[metric])
+                    if a is not None and b is not None] if ours else []
+            if both:
+                low, mid, high = quartiles([a / b for a, b in both])
+                row.update(mesh=round(statistics.median(known(ours.samples[metric])), 3),
+                           ratio=round(mid, 4), p25=round(low, 4), p75=round(high, 4), rounds=len(both))
             rows.append(row)
     return rows
 
