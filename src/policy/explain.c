@@ -5,11 +5,8 @@
 
 #define EXPLAIN_LINE_BYTES 1024
 
-void explain_line(struct explain *ex, const char *fmt, ...)
+void explain_write(struct explain *ex, const char *fmt, ...)
 {
-    if (!ex) {
-        return;
-    }
     char line[EXPLAIN_LINE_BYTES];
     va_list args;
     va_start(args, fmt);

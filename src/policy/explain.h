@@ -11,6 +11,13 @@ struct explain {
     struct buf text; /* born by the caller with a ceiling; lines past it are dropped */
     unsigned depth;
 };
-/* Nothing when ex is NULL. */
-void explain_line(struct explain *ex, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* One line, indented by depth. */
+void explain_write(struct explain *ex, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Nothing, and nothing evaluated, when ex is NULL. */
+#define explain_line(ex, ...)               \
+    do {                                    \
+        if (UNLIKELY((ex) != NULL)) {       \
+            explain_write(ex, __VA_ARGS__); \
+        }                                   \
+    } while (0)
 #endif

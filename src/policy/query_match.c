@@ -6,12 +6,10 @@
 
 struct span query_match_path(struct span path_and_query)
 {
-    for (size_t i = 0; i < path_and_query.len; i++) {
-        if (path_and_query.at[i] == '?' || path_and_query.at[i] == '#') {
-            return span_first(path_and_query, i);
-        }
-    }
-    return path_and_query;
+    ssize_t query = span_find_byte(path_and_query, '?');
+    struct span path = query < 0 ? path_and_query : span_first(path_and_query, (size_t)query);
+    ssize_t fragment = span_find_byte(path, '#');
+    return fragment < 0 ? path : span_first(path, (size_t)fragment);
 }
 
 struct span query_match_query(struct span path_and_query)

@@ -5,7 +5,6 @@
 #include "base/buf.h"
 #include "policy/route_int.h"
 
-#define HOST_BYTES_MAX 512 /* longer authorities only meet '*' and are lower-cased in the arena */
 #define PATH_BYTES_MAX 131072 /* what a regex_rewrite may grow a path to */
 
 struct span route_table_name(const struct route_table *t)
@@ -42,16 +41,38 @@ static struct virtual_host *find_wildcard(const struct host_wildcards *w, struct
     return NULL;
 }
 
-static struct span lower(struct span s, char *room, struct arena *scratch)
+/* Some of these eight bytes is between 'A' and 'Z'. */
+static bool word_has_upper(const char *at)
 {
-    if (s.len > HOST_BYTES_MAX) {
-        return header_match_lower(scratch, s);
+    uint64_t w;
+    memcpy(&w, at, sizeof(w));
+    uint64_t seven = w & 0x7f7f7f7f7f7f7f7f;
+    uint64_t from_a = seven + 0x3f3f3f3f3f3f3f3f; /* top bit: at least 'A' */
+    uint64_t past_z = seven + 0x2525252525252525; /* top bit: above 'Z' */
+    return (from_a & ~past_z & ~w & 0x8080808080808080) != 0;
+}
+
+static bool has_upper(struct span s)
+{
+    if (s.len < 8) {
+        for (size_t i = 0; i < s.len; i++) {
+            if (s.at[i] >= 'A' && s.at[i] <= 'Z') {
+                return true;
+            }
+        }
+        return false;
     }
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.at[i];
-        room[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    for (size_t i = 0; i + 8 < s.len; i += 8) {
+        if (word_has_upper(s.at + i)) {
+            return true;
+        }
     }
-    return (struct span){room, s.len};
+    return word_has_upper(s.at + s.len - 8);
+}
+
+static struct span lower(struct span s, struct arena *scratch)
+{
+    return has_upper(s) ? header_match_lower(scratch, s) : s;
 }
 
 static const struct virtual_host *find_host(const struct route_table *t,
@@ -62,8 +83,7 @@ static const struct virtual_host *find_host(const struct route_table *t,
         explain_line(ask->explain, "the request has no authority");
         return NULL;
     }
-    char room[HOST_BYTES_MAX];
-    host = lower(t->ignore_port ? without_port(host) : host, room, ask->scratch);
+    host = lower(t->ignore_port ? without_port(host) : host, ask->scratch);
     const struct virtual_host *found = map_get(&t->exact, host);
     const char *how = "exact";
     if (!found) {

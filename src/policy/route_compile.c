@@ -36,12 +36,17 @@ static int inherit(struct route *r, const struct route_scope *scope,
                    const struct pb_route_Route *config, struct err *err)
 {
     struct arena *arena = scope->with->arena;
-    struct route_header_ops *own = arena_new(arena, struct route_header_ops);
-    int rc = route_headers_compile(own, arena, ROUTE_HEADER_LISTS(config), err);
+    struct route_header_ops own;
+    int rc = route_headers_compile(&own, arena, ROUTE_HEADER_LISTS(config), err);
     if (rc != 0) {
         return rc;
     }
-    r->headers = header_chain(scope, own);
+    r->headers = scope->host_chain;
+    if (route_headers_any(&own)) {
+        struct route_header_ops *kept = arena_new(arena, struct route_header_ops);
+        *kept = own;
+        r->headers = header_chain(scope, kept);
+    }
     r->cluster_headers_last = scope->config->most_specific_header_mutations_wins;
     struct route_override_list overrides;
     rc = route_overrides_compile(&overrides, arena,
@@ -89,7 +94,7 @@ static int require_tls(struct virtual_host *host, const struct route_scope *scop
         r->action = ROUTE_REDIRECT;
         r->redirect_status = 301;
         r->redirect_https = true;
-        r->headers = header_chain(scope, NULL);
+        r->headers = scope->host_chain;
         host->https_redirect = r;
         return 0;
     }
@@ -115,6 +120,7 @@ static int host_scope(struct route_scope *scope, struct route_override_list *tab
     struct route_header_ops *ops = arena_new(arena, struct route_header_ops);
     int rc = route_headers_compile(ops, arena, ROUTE_HEADER_LISTS(config), err);
     scope->host_headers = ops;
+    scope->host_chain = header_chain(scope, NULL);
     return rc != 0 ? rc
                    : route_overrides_compile(
                          &scope->overrides, arena,

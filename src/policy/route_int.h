@@ -132,7 +132,8 @@ struct route_scope {
     const struct pb_route_RouteConfiguration *config;
     const struct pb_route_VirtualHost *host;
     const struct route_header_ops *table_headers, *host_headers; /* NULL = none */
-    struct route_override_list overrides; /* of the host, then of the table */
+    const struct route_header_ops *const *host_chain; /* of routes without ops of their own */
+    struct route_override_list overrides;             /* of the host, then of the table */
     size_t direct_body_max;
 };
 
