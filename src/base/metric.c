@@ -71,11 +71,31 @@ struct metric_shard *metric_shard_new(struct metric_registry *r)
     return shard;
 }
 
+/* How much of it is plain ASCII, from the start. */
+static size_t ascii_len(struct span s)
+{
+    size_t len = 0;
+    for (uint64_t word; s.len - len >= sizeof(word); len += sizeof(word)) {
+        memcpy(&word, s.at + len, sizeof(word));
+        if ((word & 0x8080808080808080U) != 0) {
+            break;
+        }
+    }
+    while (len < s.len && (unsigned char)s.at[len] < 0x80) {
+        len++;
+    }
+    return len;
+}
+
 /* Copies a label value, which may come from a peer: at most METRIC_VALUE_BYTES bytes, cut between
  * characters, with '?' for each byte that is not UTF-8. Returns the bytes written. */
 static size_t value_copy(char *to, struct span value)
 {
-    size_t len = 0;
+    size_t len = ascii_len(span_first(value, METRIC_VALUE_BYTES));
+    if (len > 0) {
+        memcpy(to, value.at, len);
+    }
+    value = span_from_offset(value, len);
     while (value.len > 0) {
         size_t step = span_utf8_char(value);
         if (len + size_max(step, 1) > METRIC_VALUE_BYTES) {
