@@ -89,6 +89,12 @@ static void start_draining(struct pool_conn *pc)
     http_conn_drain(pc->http);
 }
 
+static void retire(struct pool_conn *pc)
+{
+    metric_add(cluster_of(pc->pool)->stats.upstream_cx_max_requests, 1);
+    start_draining(pc);
+}
+
 /* Puts a ready connection where its room says. */
 static void settle(struct pool_conn *pc)
 {
@@ -108,7 +114,7 @@ static void feed_waiters(struct pool_conn *pc)
     struct pool *p = pc->pool;
     while (!list_is_empty(&p->waiting) && pc->state == CONN_READY && http_conn_room(pc->http) > 0) {
         if (is_spent(pc)) {
-            start_draining(pc);
+            retire(pc);
             return;
         }
         struct pool_waiter *w = list_item(p->waiting.next, struct pool_waiter, node);
@@ -131,8 +137,7 @@ static void on_room(void *arg)
         return;
     }
     if (is_spent(pc)) {
-        metric_add(cluster_of(pc->pool)->stats.upstream_cx_max_requests, 1);
-        start_draining(pc);
+        retire(pc);
     } else if (pc->endpoint->removed) { /* it was made for those who waited when it was removed */
         start_draining(pc);
     }
