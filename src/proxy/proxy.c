@@ -22,7 +22,7 @@
 #include "tls/tls.h"
 
 #define WORKERS_MAX 256
-#define LINGER_MS 5000 /* after the drain period connections that are still busy get so long */
+#define LINGER_MS 1000 /* after the drain period connections that are still busy get so long */
 
 struct settings {
     const char *config_file, *config_text, *log_level, *service_node, *service_cluster, *admin_address_path;
@@ -206,10 +206,10 @@ static void on_snapshot(void *arg, struct snapshot *s)
     }
 }
 
-static void on_interest(void *arg, enum conf_kind kind, struct span name, bool wanted)
+static void on_interest(void *arg, enum conf_kind kind, struct span name, struct span path, bool wanted)
 {
     struct proxy *p = arg;
-    proxy_sources_want(p->sources, kind, name, wanted);
+    proxy_sources_want(p->sources, kind, name, path, wanted);
 }
 
 static const struct ingest_events ingest_events = {.on_snapshot = on_snapshot, .on_interest = on_interest};

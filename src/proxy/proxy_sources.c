@@ -16,6 +16,8 @@ struct proxy_sources {
     void (*on_moved)(void *arg);
     void *arg;
     struct xds_file *lds_file, *cds_file;
+    struct list files;               /* struct file_source: what single resources name */
+    struct loop_task open_files;     /* not from within ingest's own events */
     struct xds_client *client;       /* NULL until the control plane's address is known */
     struct tls_bind tls;
     const struct conf_cluster *reach; /* what `client` was built on; compared only */
@@ -28,6 +30,14 @@ struct proxy_sources {
         struct span name;
     } *wishes;
     size_t wish_count, wish_room;
+};
+
+/* A file that resources name as their source (path_config_source), with how many do. */
+struct file_source {
+    struct list node;
+    struct span path; /* owned */
+    unsigned users;
+    struct xds_file *file; /* NULL until it could be read */
 };
 
 static const char *const type_urls[CONF_KIND_COUNT] = {
@@ -46,6 +56,8 @@ struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *reso
     s->on_moved = on_moved;
     s->arg = arg;
     arena_init(&s->arena, 1024);
+    list_init(&s->files);
+    loop_task_init(&s->open_files, on_open_files);
     return s;
 }
 
@@ -234,8 +246,66 @@ int proxy_sources_start(struct proxy_sources *s, struct err *err)
     return code ? code : open_file(s, &s->boot->lds, XDS_LISTENER, &s->lds_file, err);
 }
 
-void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name, bool wanted)
+/* ---- files that single resources name ---- */
+
+static struct file_source *find_file(struct proxy_sources *s, struct span path)
 {
+    LIST_EACH (node, next, &s->files) {
+        struct file_source *f = list_item(node, struct file_source, node);
+        if (span_eq(f->path, path)) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+static void file_source_free(struct file_source *f)
+{
+    xds_file_free(f->file);
+    list_remove(&f->node);
+    mem_free((void *)(uintptr_t)f->path.at);
+    mem_free(f);
+}
+
+/* At the turn's end: opens what is wanted, closes what is not. A file that is not there is tried again with the
+ * next change of configuration. */
+static void on_open_files(struct loop_task *task)
+{
+    struct proxy_sources *s = container_of(task, struct proxy_sources, open_files);
+    LIST_EACH (node, next, &s->files) {
+        struct file_source *f = list_item(node, struct file_source, node);
+        if (f->users == 0) {
+            file_source_free(f);
+            continue;
+        }
+        struct xds_file_spec spec = {.path = f->path.at};
+        struct err err;
+        if (f->file == NULL && xds_file_new(&f->file, s->loop, &spec, &file_events, s, &err) != 0) {
+            f->file = NULL;
+            log_warn("xds", "file not taken path=%s why=\"%s\"", f->path.at, err.text);
+        }
+    }
+}
+
+static void want_file(struct proxy_sources *s, struct span path, bool wanted)
+{
+    struct file_source *f = find_file(s, path);
+    if (f == NULL) {
+        f = mem_new(struct file_source);
+        f->path = span_from(mem_strndup(path.at, path.len), path.len);
+        list_push_back(&s->files, &f->node);
+    }
+    f->users = wanted ? f->users + 1 : f->users - (f->users > 0);
+    loop_task_add(s->loop, &s->open_files);
+}
+
+void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name, struct span path,
+                        bool wanted)
+{
+    if (path.len > 0) {
+        want_file(s, path, wanted);
+        return;
+    }
     if (s->client != NULL) {
         if (wanted) {
             xds_client_subscribe(s->client, span_of(type_urls[kind]), name);
@@ -268,6 +338,10 @@ void proxy_sources_free(struct proxy_sources *s)
     xds_client_free(s->client);
     xds_file_free(s->lds_file);
     xds_file_free(s->cds_file);
+    loop_task_cancel(&s->open_files);
+    LIST_EACH (node, next, &s->files) {
+        file_source_free(list_item(node, struct file_source, node));
+    }
     tls_bind_dispose(&s->tls);
     mem_free(s->wishes);
     arena_dispose(&s->arena);

@@ -19,7 +19,8 @@ MUST_USE int proxy_sources_start(struct proxy_sources *s, struct err *err);
 /* A new snapshot: where the control plane is, and by what identity it is reached, may have changed. */
 void proxy_sources_snapshot(struct proxy_sources *s, const struct snapshot *snapshot);
 /* ingest's on_interest. */
-void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name, bool wanted);
+void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name, struct span path,
+                        bool wanted);
 /* The first answers for listeners and clusters are there, or none are to come. */
 bool proxy_sources_are_complete(const struct proxy_sources *s);
 /* NULL is fine. */

@@ -89,7 +89,7 @@ static void mention(struct ingest *g, const struct conf *c)
     for (size_t i = 0; i < c->mention_count; i++) {
         struct ingest_entry *e = find_or_add(g, c->mentions[i].kind, c->mentions[i].name);
         if (e->mentions++ == 0 && !e->is_static && g->events.on_interest) {
-            g->events.on_interest(g->arg, e->kind, e->name, true);
+            g->events.on_interest(g->arg, e->kind, e->name, c->mentions[i].path, true);
         }
     }
 }
@@ -106,7 +106,7 @@ static void unmention(struct ingest *g, const struct conf *c)
             continue;
         }
         if (g->events.on_interest) {
-            g->events.on_interest(g->arg, e->kind, e->name, false);
+            g->events.on_interest(g->arg, e->kind, e->name, c->mentions[i].path, false);
         }
         drop_active(g, e);
         release_if_unused(g, e);

@@ -19,8 +19,9 @@ struct ingest_events {
     /* A complete new snapshot; the receiver passes it to the workers (snapshot_get for each). Comes at most
      * once a turn. */
     void (*on_snapshot)(void *arg, struct snapshot *s);
-    /* Names now mentioned and not yet known, so that the xDS client can subscribe (RDS, EDS, SDS). */
-    void (*on_interest)(void *arg, enum conf_kind kind, struct span name, bool wanted);
+    /* Names now mentioned and not yet known, so that somebody brings them (RDS, EDS, SDS): the control plane, or
+     * the file at `path` when there is one. */
+    void (*on_interest)(void *arg, enum conf_kind kind, struct span name, struct span path, bool wanted);
 };
 
 struct ingest *ingest_new(struct loop *loop, struct resolver *resolver,

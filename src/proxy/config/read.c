@@ -61,7 +61,16 @@ static void *grow(struct arena *arena, void *list, size_t count, size_t *room, s
     return wider;
 }
 
-void read_mention(struct read *rd, enum conf_kind kind, struct span name)
+static struct span path_of(const struct pb_core_ConfigSource *source)
+{
+    if (source == NULL) {
+        return SPAN_EMPTY;
+    }
+    return source->path_config_source != NULL ? source->path_config_source->path : source->path;
+}
+
+void read_mention(struct read *rd, enum conf_kind kind, struct span name,
+                  const struct pb_core_ConfigSource *source)
 {
     for (size_t i = 0; i < rd->mention_count; i++) {
         if (rd->mentions[i].kind == kind && span_eq(rd->mentions[i].name, name)) {
@@ -70,7 +79,7 @@ void read_mention(struct read *rd, enum conf_kind kind, struct span name)
     }
     rd->mentions =
         grow(rd->arena, rd->mentions, rd->mention_count, &rd->mention_room, sizeof(*rd->mentions));
-    rd->mentions[rd->mention_count++] = (struct read_mention){kind, name};
+    rd->mentions[rd->mention_count++] = (struct read_mention){kind, name, path_of(source)};
 }
 
 void read_skip(struct read *rd, struct span what)

@@ -15,6 +15,7 @@
 struct read_mention { /* a resource that this one needs */
     enum conf_kind kind;
     struct span name;
+    struct span path; /* of the file that it comes from; empty = from the control plane */
 };
 
 struct read {
@@ -34,7 +35,9 @@ const void *read_any(struct read *rd, const struct pb_desc *desc, struct span by
 /* The name of the type in an Any; of the wrapped one for a TypedStruct. Empty for NULL. */
 struct span read_type(struct read *rd, const struct pb_protobuf_Any *any);
 bool read_is_type(struct span type, const char *name);
-void read_mention(struct read *rd, enum conf_kind kind, struct span name);
+/* `source` says where it comes from; NULL = the control plane. */
+void read_mention(struct read *rd, enum conf_kind kind, struct span name,
+                  const struct pb_core_ConfigSource *source);
 /* Something optional, or without effect here, was left out. */
 void read_skip(struct read *rd, struct span what);
 struct span read_lower(struct read *rd, struct span text);

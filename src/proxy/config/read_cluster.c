@@ -226,7 +226,7 @@ static int discovery(struct read *rd, struct conf_cluster *out,
         out->eds_name = config->eds_cluster_config->service_name.len > 0
                             ? config->eds_cluster_config->service_name
                             : config->name;
-        read_mention(rd, CONF_ENDPOINTS, out->eds_name);
+        read_mention(rd, CONF_ENDPOINTS, out->eds_name, config->eds_cluster_config->eds_config);
         return 0;
     case PB_CLUSTER_CLUSTER_DISCOVERY_TYPE_ORIGINAL_DST:
         out->discovery = CONF_ORIGINAL_DST;

@@ -63,7 +63,7 @@ static int routes(struct read *rd, struct conf_http *out,
             return err_set(err, -ERR_CONFIG, "rds: route_config_name is empty");
         }
         out->route_slot = slots_take(rd->slots, out->route_name);
-        read_mention(rd, CONF_ROUTES, out->route_name);
+        read_mention(rd, CONF_ROUTES, out->route_name, c->rds->config_source);
         return 0;
     case PB_HCM_HTTP_CONNECTION_MANAGER_ROUTE_SPECIFIER_ROUTE_CONFIG: {
         struct route_compile with = {.arena = rd->arena, .slot_of = slots_of, .arg = rd->slots};
@@ -184,6 +184,9 @@ static void headers(struct conf_http *out, const struct pb_hcm_HttpConnectionMan
     out->strip_any_host_port = c->strip_any_host_port;
     out->strip_host_dot = c->strip_trailing_host_dot;
     out->accept_http10 = c->http_protocol_options && c->http_protocol_options->accept_http_10;
+    if (c->http_protocol_options != NULL) {
+        out->http10_host = c->http_protocol_options->default_host_for_http_10;
+    }
     out->tracing = c->tracing != NULL;
     if (c->tracing) {
         double overall = percent_of(c->tracing->overall_sampling);

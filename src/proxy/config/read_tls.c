@@ -194,7 +194,7 @@ static int identity(struct read *rd, struct span *chain, struct span *key,
 
 static uint32_t secret_slot(struct read *rd, const struct pb_tls_SdsSecretConfig *config)
 {
-    read_mention(rd, CONF_SECRET, config->name);
+    read_mention(rd, CONF_SECRET, config->name, config->sds_config);
     return slots_take(rd->slots, config->name);
 }
 

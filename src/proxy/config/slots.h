@@ -7,7 +7,7 @@
 #include "base/map.h"
 #include "base/span.h"
 
-#define SLOTS_MAX 1000000 /* names in a proxy's life; then SLOT_NONE, which resolves to nothing */
+#define SLOTS_MAX 262144 /* names in a proxy's life; then SLOT_NONE, which resolves to nothing */
 
 struct slots {
     /* private */

@@ -32,6 +32,10 @@ static void strip_port(struct request *rq)
 static enum step_answer on_request(struct request *rq)
 {
     const struct conf_http *conf = rq->conf;
+    if (rq->head->authority.len == 0 && conf->http10_host.len > 0) {
+        rq->head->authority = arena_dup(rq->arena, conf->http10_host);
+        rq->traffic.authority = rq->head->authority;
+    }
     struct span host = rq->head->authority;
     if (conf->strip_host_dot && span_ends(host, SPAN("."))) {
         rq->head->authority = span_first(host, host.len - 1);

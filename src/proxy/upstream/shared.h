@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/compiler.h"
+#include "proxy/config/slots.h"
 
 struct shared_cluster {
     _Atomic uint32_t connections;
@@ -19,7 +20,7 @@ struct shared;
 struct shared *shared_new(void);
 void shared_free(struct shared *s); /* when no worker runs any more */
 /* The same for every worker that asks; never moves. NULL past SHARED_SLOTS_MAX clusters. */
-#define SHARED_SLOTS_MAX 262144
+#define SHARED_SLOTS_MAX SLOTS_MAX
 struct shared_cluster *shared_cluster_get(struct shared *s, uint32_t slot);
 
 /* Adds one unless `limit` is reached. */

@@ -31,7 +31,8 @@ static inline void bench_on_snapshot(void *arg, struct snapshot *s)
     b->snapshots++;
 }
 
-static inline void bench_on_interest(void *arg, enum conf_kind kind, struct span name, bool wanted)
+static inline void bench_on_interest(void *arg, enum conf_kind kind, struct span name,
+                                     struct span path, bool wanted)
 {
     struct bench *b = arg;
     static const char *const names[] = {"listener", "routes", "cluster", "endpoints", "secret"};
