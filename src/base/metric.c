@@ -38,6 +38,9 @@ void metric_registry_free(struct metric_registry *r)
     LIST_EACH(node, next, &r->shards) {
         struct metric_shard *shard = list_item(node, struct metric_shard, node);
         map_dispose(&shard->by_key);
+        for (size_t i = 0; i < atomic_load(&shard->series_count); i++) {
+            mem_free(shard->chunks[i / METRIC_CHUNK][i % METRIC_CHUNK]->base);
+        }
         arena_dispose(&shard->arena);
         mem_free(shard);
     }

@@ -57,6 +57,8 @@ MUST_USE int metric_write(struct metric_registry *r, enum metric_format format, 
                           struct buf *out);
 /* Main thread: one summed value (counter or gauge; count of a histogram), or 0 if there is none. */
 int64_t metric_read(struct metric_registry *r, const char *name, const struct span *label_values);
+/* Main thread: counters and histograms are read from 0 again; gauges stay. */
+void metric_reset(struct metric_registry *r);
 /* Main thread: calls `on_series` for each summed series, families in the order they were added. */
 struct metric_sample {
     const struct metric_family_spec *family;

@@ -36,9 +36,17 @@ struct metric_series {
     struct metric_family *family; /* borrowed from the registry */
     struct span key;              /* lives in the shard's arena, as all below */
     struct span *values;          /* one a label, inside `key` */
+    struct metric_base *base;     /* main thread's alone: owned; NULL = never reset */
     _Atomic uint64_t value;       /* counter; gauge in two's complement; count of a histogram */
     _Atomic double sum;
     _Atomic uint64_t buckets[];
+};
+
+/* What a series held when it was reset: taken off when it is read. */
+struct metric_base {
+    uint64_t value;
+    double sum;
+    uint64_t buckets[];
 };
 
 struct metric_shard {

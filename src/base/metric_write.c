@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "base/metric_int.h"
 
 #define SUM_BLOCK_BYTES 16384
@@ -43,18 +44,49 @@ static struct sum *sum_new(struct reading *reading, const struct metric_series *
 static void sum_add(struct sum *sum, const struct metric_series *s)
 {
     struct metric_sample *sample = &sum->sample;
-    uint64_t value = atomic_load_explicit(&s->value, memory_order_relaxed);
+    const struct metric_base *base = s->base;
+    uint64_t value =
+        atomic_load_explicit(&s->value, memory_order_relaxed) - (base ? base->value : 0);
     if (sum->buckets == NULL) {
         sample->value = (int64_t)((uint64_t)sample->value + value);
         return;
     }
     /* The count is taken from the buckets, so that the two agree while the owner is writing. */
     for (size_t i = 0; i <= s->family->spec->bucket_count; i++) {
-        uint64_t hits = atomic_load_explicit(&s->buckets[i], memory_order_relaxed);
+        uint64_t hits = atomic_load_explicit(&s->buckets[i], memory_order_relaxed) -
+                        (base ? base->buckets[i] : 0);
         sum->buckets[i] += hits;
         sample->value += (int64_t)hits;
     }
-    sample->sum += atomic_load_explicit(&s->sum, memory_order_relaxed);
+    sample->sum += atomic_load_explicit(&s->sum, memory_order_relaxed) - (base ? base->sum : 0);
+}
+
+static void reset_series(struct metric_series *s)
+{
+    const struct metric_family_spec *spec = s->family->spec;
+    size_t buckets = spec->kind == METRIC_HISTOGRAM ? spec->bucket_count + 1 : 0;
+    if (spec->kind == METRIC_GAUGE) {
+        return;
+    }
+    if (s->base == NULL) {
+        s->base = mem_alloc(sizeof(*s->base) + buckets * sizeof(uint64_t));
+    }
+    s->base->value = atomic_load_explicit(&s->value, memory_order_relaxed);
+    s->base->sum = buckets > 0 ? atomic_load_explicit(&s->sum, memory_order_relaxed) : 0;
+    for (size_t i = 0; i < buckets; i++) {
+        s->base->buckets[i] = atomic_load_explicit(&s->buckets[i], memory_order_relaxed);
+    }
+}
+
+void metric_reset(struct metric_registry *r)
+{
+    LIST_EACH(node, next, &r->shards) {
+        struct metric_shard *shard = list_item(node, struct metric_shard, node);
+        size_t count = atomic_load_explicit(&shard->series_count, memory_order_acquire);
+        for (size_t i = 0; i < count; i++) {
+            reset_series(shard->chunks[i / METRIC_CHUNK][i % METRIC_CHUNK]);
+        }
+    }
 }
 
 static void reading_take(struct reading *reading, struct metric_registry *r)
@@ -121,7 +153,8 @@ int64_t metric_read(struct metric_registry *r, const char *name, const struct sp
         for (size_t i = 0; i < count; i++) {
             const struct metric_series *s = shard->chunks[i / METRIC_CHUNK][i % METRIC_CHUNK];
             if (span_eq(s->key, key)) {
-                total += atomic_load_explicit(&s->value, memory_order_relaxed);
+                total += atomic_load_explicit(&s->value, memory_order_relaxed) -
+                         (s->base ? s->base->value : 0);
             }
         }
     }

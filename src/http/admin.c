@@ -47,6 +47,15 @@ static void on_index(void *arg, const struct http_request *rq, struct admin_answ
     }
 }
 
+static struct page *page_new(struct admin *a, const char *path, const char *help)
+{
+    struct page *p = http_server_keep(a->server, sizeof(*p));
+    *p = (struct page){.admin = a, .path = path, .help = help};
+    a->pages = mem_realloc(a->pages, (a->count + 1) * sizeof(struct page *));
+    a->pages[a->count++] = p;
+    return p;
+}
+
 struct admin *admin_new(struct http_server *s, const char *title)
 {
     struct admin *a = mem_new(struct admin);
@@ -60,11 +69,17 @@ struct admin *admin_new(struct http_server *s, const char *title)
 void admin_add(struct admin *a, const char *methods, const char *path, const char *help,
                admin_page page, void *arg)
 {
-    struct page *p = http_server_keep(a->server, sizeof(*p));
-    *p = (struct page){a, path, help, page, arg};
-    a->pages = mem_realloc(a->pages, (a->count + 1) * sizeof(struct page *));
-    a->pages[a->count++] = p;
+    struct page *p = page_new(a, path, help);
+    p->page = page;
+    p->arg = arg;
     http_server_route(a->server, methods, path, false, on_page, p);
+}
+
+void admin_add_handler(struct admin *a, const char *methods, const char *path, const char *help,
+                       http_handler handler, void *arg)
+{
+    (void)page_new(a, path, help); /* for the index only */
+    http_server_route(a->server, methods, path, false, handler, arg);
 }
 
 struct span admin_query(const struct http_request *rq, struct span name)

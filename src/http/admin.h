@@ -20,6 +20,9 @@ struct admin *admin_new(struct http_server *s, const char *title);
 /* `methods` as http_server_route ("GET"; HEAD comes with it). */
 void admin_add(struct admin *a, const char *methods, const char *path, const char *help,
                admin_page page, void *arg);
+/* As admin_add for a page that answers later: the handler owns the stream (http_handler). */
+void admin_add_handler(struct admin *a, const char *methods, const char *path, const char *help,
+                       http_handler handler, void *arg);
 /* A name in the query ("format" of "?format=json"), undecoded; NULL `at` when absent. */
 struct span admin_query(const struct http_request *rq, struct span name);
 void admin_free(struct admin *a);

@@ -11,6 +11,7 @@
 #include "http/admin.h"
 #include "proxy/proxy_certs.h"
 #include "proxy/proxy_clusters.h"
+#include "proxy/proxy_stats.h"
 #include "version.h"
 
 struct proxy_admin {
@@ -87,8 +88,10 @@ static void page_listeners(void *arg, const struct http_request *rq, struct admi
         char text[ADDR_TEXT_BYTES];
         addr_format(&l->addr, text);
         if (json) {
-            say(answer->body, "%s\n {\"name\": \"%.*s\", \"local_address\": \"%s\"}", i > 0 ? "," : "",
-                SPAN_ARG(l->conf.name), text);
+            say(answer->body,
+                "%s\n {\"name\": \"%.*s\", \"local_address\": {\"socket_address\": {\"address\": \"%s\", "
+                "\"port_value\": %u}}}",
+                i > 0 ? "," : "", SPAN_ARG(l->conf.name), ip_format(&l->addr.ip, text), l->addr.port);
         } else {
             say(answer->body, "%.*s::%s\n", SPAN_ARG(l->conf.name), text);
         }
@@ -100,49 +103,6 @@ static void page_listeners(void *arg, const struct http_request *rq, struct admi
 
 /* ---- stats ---- */
 
-struct stats_page {
-    struct buf *out;
-    struct span filter;
-    bool json, first;
-};
-
-/* Envoy's dotted names: group, label values, name: "cluster.NAME.upstream_rq_total". */
-static void put_sample(void *arg, const struct metric_sample *sample)
-{
-    struct stats_page *page = arg;
-    char name[1024];
-    const char *full = sample->family->name;
-    size_t len = 0;
-    if (strncmp(full, "envoy_", 6) == 0) {
-        const char *group_end = strchr(full + 6, '_');
-        len = (size_t)snprintf(name, sizeof(name), "%.*s.%.*s.%s", (int)(group_end - full - 6), full + 6,
-                               SPAN_ARG(sample->label_values[0]), group_end + 1);
-        if (sample->family->labels[1] != NULL) { /* upstream_rq_xx by class: upstream_rq_2xx */
-            len = (size_t)snprintf(name, sizeof(name), "%.*s.%.*s.%.*s%.*sxx", (int)(group_end - full - 6),
-                                   full + 6, SPAN_ARG(sample->label_values[0]),
-                                   (int)(strlen(group_end + 1) - 2), group_end + 1,
-                                   SPAN_ARG(sample->label_values[1]));
-        }
-    } else {
-        len = (size_t)snprintf(name, sizeof(name), "%s", full);
-        for (size_t i = 0; sample->family->labels && sample->family->labels[i] && len < sizeof(name); i++) {
-            len += (size_t)snprintf(name + len, sizeof(name) - len, ".%s.%.*s", sample->family->labels[i],
-                                    SPAN_ARG(sample->label_values[i]));
-        }
-    }
-    struct span text = span_from(name, size_min(len, sizeof(name) - 1));
-    if (page->filter.len > 0 && span_find(text, page->filter) < 0) {
-        return;
-    }
-    if (page->json) {
-        say(page->out, "%s\n  {\"name\": \"%.*s\", \"value\": %" PRId64 "}", page->first ? "" : ",",
-            SPAN_ARG(text), sample->value);
-        page->first = false;
-    } else {
-        say(page->out, "%.*s: %" PRId64 "\n", SPAN_ARG(text), sample->value);
-    }
-}
-
 static void page_stats(void *arg, const struct http_request *rq, struct admin_answer *answer)
 {
     const struct proxy_admin *a = arg;
@@ -151,16 +111,33 @@ static void page_stats(void *arg, const struct http_request *rq, struct admin_an
         answer->status = metric_write(a->view.registry, METRIC_PROMETHEUS, SPAN_EMPTY, answer->body) ? 500 : 200;
         return;
     }
-    struct stats_page page = {
-        .out = answer->body,
+    const struct proxy_stats_want want = {
         .filter = admin_query(rq, SPAN("filter")),
         .json = span_is(format, "json"),
-        .first = true,
+        .used_only = admin_query(rq, SPAN("usedonly")).at != NULL,
     };
-    answer->content_type = page.json ? JSON_TYPE : answer->content_type;
-    say(answer->body, "%s", page.json ? "{\"stats\": [" : "");
-    metric_each(a->view.registry, put_sample, &page);
-    say(answer->body, "%s", page.json ? "\n]}\n" : "");
+    answer->content_type = want.json ? JSON_TYPE : answer->content_type;
+    if (proxy_stats_write(&a->view, &want, answer->body) != 0) {
+        answer->status = 500;
+    }
+}
+
+static void page_reset(void *arg, const struct http_request *rq, struct admin_answer *answer)
+{
+    const struct proxy_admin *a = arg;
+    UNUSED(rq);
+    metric_reset(a->view.registry);
+    say(answer->body, "OK\n");
+}
+
+/* What is configured and still waits for something; empty once all is there. */
+static void page_init_dump(void *arg, const struct http_request *rq, struct admin_answer *answer)
+{
+    const struct proxy_admin *a = arg;
+    UNUSED(rq);
+    answer->content_type = JSON_TYPE;
+    say(answer->body, "{\n \"unready_targets_dumps\": [%s]\n}\n",
+        ingest_is_complete(a->view.ingest) ? "" : "{\"name\": \"init manager\", \"target_names\": [\"xds\"]}");
 }
 
 static void page_prometheus(void *arg, const struct http_request *rq, struct admin_answer *answer)
@@ -201,10 +178,11 @@ static void page_logging(void *arg, const struct http_request *rq, struct admin_
     }
     if (len > 0 && log_set_levels(spec) != 0) {
         answer->status = 400;
-        say(answer->body, "'%s' is not known; use level=error|warn|info|debug or AREA=LEVEL\n", spec);
+        say(answer->body, "'%s' is not known; use level=error|warning|info|debug or AREA=LEVEL\n", spec);
         return;
     }
-    say(answer->body, "OK\n");
+    log_info("admin", "log levels set levels=%s", len > 0 ? spec : "unchanged");
+    say(answer->body, "levels: %s\n", len > 0 ? spec : "unchanged");
 }
 
 static void page_memory(void *arg, const struct http_request *rq, struct admin_answer *answer)
@@ -266,6 +244,8 @@ static void add_pages(struct proxy_admin *a)
         {"GET", "/listeners", "names and addresses (?format=json)", page_listeners},
         {"GET", "/stats", "all numbers (?filter=TEXT, ?format=json|prometheus)", page_stats},
         {"GET", "/stats/prometheus", "all numbers, for Prometheus", page_prometheus},
+        {"POST", "/reset_counters", "counters and histograms begin at 0 again", page_reset},
+        {"GET", "/init_dump", "what start-up still waits for", page_init_dump},
         {"GET", "/certs", "certificates in use, and when they end", page_certs},
         {"POST", "/logging", "log levels (?level=debug, ?AREA=LEVEL)", page_logging},
         {"GET", "/memory", "memory in use", page_memory},
@@ -277,7 +257,7 @@ static void add_pages(struct proxy_admin *a)
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
         admin_add(a->pages, pages[i].methods, pages[i].path, pages[i].help, pages[i].page, a);
     }
-    http_server_route(a->server, "GET", "/clusters", false, on_clusters, a);
+    admin_add_handler(a->pages, "GET", "/clusters", "endpoints and their load (?format=json)", on_clusters, a);
 }
 
 int proxy_admin_new(struct proxy_admin **out, const struct listener_spec *where,

@@ -45,22 +45,6 @@ static const char *const type_urls[CONF_KIND_COUNT] = {
     [CONF_ENDPOINTS] = XDS_ENDPOINTS, [CONF_SECRET] = XDS_SECRET,
 };
 
-struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver, struct ingest *ingest,
-                                        const struct bootstrap *boot, void (*on_moved)(void *arg), void *arg)
-{
-    struct proxy_sources *s = mem_new(struct proxy_sources);
-    s->loop = loop;
-    s->resolver = resolver;
-    s->ingest = ingest;
-    s->boot = boot;
-    s->on_moved = on_moved;
-    s->arg = arg;
-    arena_init(&s->arena, 1024);
-    list_init(&s->files);
-    loop_task_init(&s->open_files, on_open_files);
-    return s;
-}
-
 /* ---- what arrives ---- */
 
 static void note_arrival(struct proxy_sources *s, struct span type_url)
@@ -322,6 +306,22 @@ void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct spa
         s->wishes = mem_realloc(s->wishes, s->wish_room * sizeof(*s->wishes));
     }
     s->wishes[s->wish_count++] = (struct wish){.kind = kind, .name = arena_dup(&s->arena, name)};
+}
+
+struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver, struct ingest *ingest,
+                                        const struct bootstrap *boot, void (*on_moved)(void *arg), void *arg)
+{
+    struct proxy_sources *s = mem_new(struct proxy_sources);
+    s->loop = loop;
+    s->resolver = resolver;
+    s->ingest = ingest;
+    s->boot = boot;
+    s->on_moved = on_moved;
+    s->arg = arg;
+    arena_init(&s->arena, 1024);
+    list_init(&s->files);
+    loop_task_init(&s->open_files, on_open_files);
+    return s;
 }
 
 bool proxy_sources_are_complete(const struct proxy_sources *s)

@@ -2,9 +2,10 @@
  * In: config/snapshot. Out: tls_ctx. Next: upstream/cluster and downstream/accept use it. */
 #include "proxy/config/tls_bind.h"
 
-#include <inttypes.h>
-
 #include "base/log.h"
+#include "tls/x509.h"
+
+#define URI_MAX 2048 /* SPIFFE-ID section 2.3 */
 
 static const struct conf_secret *secret_at(const struct snapshot *s, uint32_t slot)
 {
@@ -41,6 +42,28 @@ static struct tls_ctx *build(const struct conf_tls *conf, const struct conf_secr
     return ctx;
 }
 
+static void read_local_uri(struct tls_bind *b, struct span chain_pem)
+{
+    struct arena arena;
+    struct x509_facts *facts;
+    size_t count;
+    arena_init(&arena, 4096);
+    buf_init(&b->uri_text, URI_MAX);
+    if (chain_pem.len > 0 && x509_read(&arena, chain_pem, &facts, &count, NULL) == 0 && count > 0 &&
+        buf_append_span(&b->uri_text, facts[0].spiffe_id) == 0) {
+        b->local_uri = buf_span(&b->uri_text);
+    }
+    arena_dispose(&arena);
+}
+
+static void forget(struct tls_bind *b)
+{
+    tls_ctx_put(b->ctx);
+    b->ctx = NULL;
+    buf_dispose(&b->uri_text);
+    b->local_uri = SPAN_EMPTY;
+}
+
 bool tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const struct snapshot *s)
 {
     const struct conf_secret *identity = conf ? secret_at(s, conf->identity_slot) : NULL;
@@ -51,8 +74,7 @@ bool tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const stru
     b->conf = conf;
     b->identity = identity;
     b->trust = trust;
-    tls_ctx_put(b->ctx);
-    b->ctx = NULL;
+    forget(b);
     if (conf == NULL) {
         return true;
     }
@@ -60,12 +82,13 @@ bool tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const stru
                    (conf->trust_slot != SLOT_NONE && trust == NULL);
     if (!missing) {
         b->ctx = build(conf, identity, trust);
+        read_local_uri(b, identity ? identity->chain_pem : conf->chain_pem);
     }
     return true;
 }
 
 void tls_bind_dispose(struct tls_bind *b)
 {
-    tls_ctx_put(b->ctx);
+    forget(b);
     *b = (struct tls_bind){0};
 }

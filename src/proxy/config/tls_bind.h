@@ -3,6 +3,7 @@
 /* A worker's TLS context for one place in the configuration (a filter chain, a cluster, a transport match),
  * rebuilt when its settings or the secrets behind them change. Open connections keep the old context by
  * reference. Without its secrets a binding has no context, and its place fails closed. */
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/err.h"
 #include "proxy/config/snapshot.h"
@@ -10,7 +11,9 @@
 
 struct tls_bind {
     struct tls_ctx *ctx; /* owned reference; NULL while secrets are missing or broken */
+    struct span local_uri; /* our own SPIFFE ID here; empty without a certificate */
     /* private */
+    struct buf uri_text;
     const struct conf_tls *conf;
     const struct conf_secret *identity, *trust;
 };

@@ -5,14 +5,12 @@
 #include "base/mem.h"
 #include "proxy/downstream/arrival.h"
 #include "proxy/downstream/chain.h"
-#include "tls/x509.h"
 
 /* ---- chains ---- */
 
 static void chain_dispose(struct entry_chain *c)
 {
     tls_bind_dispose(&c->tls);
-    arena_dispose(&c->texts);
 }
 
 static const struct conf_access_log *logs_of(const struct conf_chain *conf, size_t *count)
@@ -34,35 +32,12 @@ static void bind_logs(struct entry *e, struct entry_chain *c)
     }
 }
 
-/* Our own SPIFFE ID on this chain, for the XFCC header's By=. */
-static void bind_identity(struct entry_chain *c, const struct snapshot *s)
-{
-    const struct conf_tls *tls = c->conf->tls;
-    c->local_uri = SPAN_EMPTY;
-    if (tls == NULL) {
-        return;
-    }
-    const struct conf_secret *secret =
-        tls->identity_slot < s->slots ? s->secrets[tls->identity_slot] : NULL;
-    struct x509_facts *facts;
-    size_t count;
-    arena_reset(&c->texts);
-    struct span pem = secret ? secret->chain_pem : tls->chain_pem;
-    if (pem.len > 0 && x509_read(&c->texts, pem, &facts, &count, NULL) == 0 && count > 0) {
-        c->local_uri = facts[0].spiffe_id;
-    }
-}
-
 /* Returns whether connections made under the old TLS setting must go. */
 static bool chain_update(struct entry *e, struct entry_chain *c, const struct conf_chain *conf)
 {
     bool changed = c->conf != conf;
-    const struct snapshot *s = e->ds->view->snapshot;
     c->conf = conf;
-    bool tls_changed = tls_bind_update(&c->tls, conf->tls, s);
-    if (tls_changed) {
-        bind_identity(c, s);
-    }
+    bool tls_changed = tls_bind_update(&c->tls, conf->tls, e->ds->view->snapshot);
     if (changed) {
         bind_logs(e, c);
         if (conf->http != NULL) {
@@ -160,7 +135,6 @@ static void replace_chains(struct entry *e, const struct conf_listener *conf)
     e->chains = count > 0 ? mem_zalloc(count * sizeof(*e->chains)) : NULL;
     e->chain_count = count;
     for (size_t i = 0; i < count; i++) {
-        arena_init(&e->chains[i].texts, 512);
         chain_update(e, &e->chains[i], conf_at(conf, i));
     }
 }

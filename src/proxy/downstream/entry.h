@@ -40,8 +40,6 @@ struct entry_chain {
     struct stats_http stats;              /* HTTP chains */
     struct access_log *logs[REQUEST_LOGS_MAX];
     size_t log_count;
-    struct arena texts;                   /* own identity of this chain */
-    struct span local_uri;
 };
 
 struct entry {

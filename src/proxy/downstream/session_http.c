@@ -164,7 +164,7 @@ void session_http_start_take(const struct session_start *start)
     s->base.drain = drain;
     s->base.close = close_now;
     arena_init_in(&s->texts, s->first, sizeof(s->first), 1024);
-    who_read(&s->who, start->io, start->sni, chain->local_uri, &s->texts);
+    who_read(&s->who, start->io, start->sni, chain->tls.local_uri, &s->texts);
     fill_place(s, start);
     use_chain(s, chain);
     fill_limits(&s->limits, chain->conf->http);

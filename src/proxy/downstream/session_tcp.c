@@ -62,6 +62,7 @@ static struct stats_edge *edge_of(struct session_tcp *s)
         .protocol = STATS_TCP,
         .mutual_tls = s->who.principal.len > 0,
         .peer = s->direction == CONF_INBOUND ? &s->who.labels : &nobody,
+        .self_principal = s->who.local_uri,
     };
     if (s->cluster != NULL) {
         key.service = s->cluster->service;
@@ -280,6 +281,9 @@ static bool is_allowed(struct session_tcp *s, const struct conf_chain *conf)
             continue;
         }
         struct rbac_answer answer = rbac_check(filter->rules, &traffic, &s->texts, NULL);
+        struct stats_rbac stats;
+        stats_rbac_bind(s->upstream->stats, filter->stat_prefix, &stats);
+        metric_add(answer.allowed ? stats.allowed : stats.denied, 1);
         if (!answer.allowed) {
             struct span name = answer.policy.len > 0 ? answer.policy : SPAN("none");
             s->details = span_of(
@@ -356,7 +360,7 @@ void session_tcp_start_take(const struct session_start *start)
     buf_init(&s->first, 4 * LOOP_READ_BYTES);
     int code = buf_append_span(&s->first, start->first_bytes);
     UNUSED(code); /* sniffing holds less than that */
-    who_read(&s->who, start->io, start->sni, chain->local_uri, &s->texts);
+    who_read(&s->who, start->io, start->sni, chain->tls.local_uri, &s->texts);
     s->log_count = chain->log_count;
     memcpy(s->logs, chain->logs, sizeof(s->logs));
     io_set_owner(s->io, on_early, s);

@@ -49,11 +49,12 @@ static const struct metric_family_spec istio_rows[F_ISTIO_COUNT] = {
         COUNTER_ROW(METRIC_TCP_RECEIVED, "Bytes received in requests of opaque connections.", tcp_labels),
 };
 
-static const char *const cluster_labels[] = {"cluster_name", NULL};
-static const char *const cluster_xx_labels[] = {"cluster_name", "response_code_class", NULL};
-static const char *const listener_labels[] = {"listener_address", NULL};
-static const char *const http_prefix_labels[] = {"http_conn_manager_prefix", NULL};
-static const char *const http_xx_labels[] = {"http_conn_manager_prefix", "response_code_class", NULL};
+static const char *const cluster_labels[] = {"envoy_cluster_name", NULL};
+static const char *const cluster_xx_labels[] = {"envoy_cluster_name", "envoy_response_code_class", NULL};
+static const char *const listener_labels[] = {"envoy_listener_address", NULL};
+static const char *const http_prefix_labels[] = {"envoy_http_conn_manager_prefix", NULL};
+static const char *const http_xx_labels[] = {"envoy_http_conn_manager_prefix",
+                                             "envoy_response_code_class", NULL};
 
 #define CLUSTER_COUNTER(n) COUNTER_ROW("envoy_cluster_" #n, "See Envoy's cluster statistics.", cluster_labels),
 #define GAUGE_ROW(n, h, l) {.name = n, .help = h, .kind = METRIC_GAUGE, .labels = l}
@@ -69,6 +70,9 @@ static const char *const http_xx_labels[] = {"http_conn_manager_prefix", "respon
 static const struct metric_family_spec cluster_rows[] = {STATS_CLUSTER_LIST(CLUSTER_COUNTER, CLUSTER_GAUGE)};
 static const struct metric_family_spec listener_rows[] = {
     STATS_LISTENER_LIST(LISTENER_COUNTER, LISTENER_GAUGE)};
+static const char *const rbac_labels[] = {"envoy_rbac_prefix", NULL};
+#define RBAC_COUNTER(n) COUNTER_ROW("envoy_rbac_" #n, "See Envoy's network RBAC statistics.", rbac_labels),
+static const struct metric_family_spec rbac_rows[] = {STATS_RBAC_LIST(RBAC_COUNTER)};
 static const struct metric_family_spec http_rows[] = {STATS_HTTP_LIST(HTTP_COUNTER, HTTP_GAUGE)};
 static const struct metric_family_spec cluster_xx_row =
     COUNTER_ROW("envoy_cluster_upstream_rq_xx", "Responses of upstreams by class.", cluster_xx_labels);
@@ -78,6 +82,7 @@ static const struct metric_family_spec http_xx_row =
 /* Each struct is a row of pointers in the order of its list. */
 _Static_assert(sizeof(struct stats_cluster) == (ARRAY_LEN(cluster_rows) + 6) * sizeof(void *), "cluster rows");
 _Static_assert(sizeof(struct stats_listener) == ARRAY_LEN(listener_rows) * sizeof(void *), "listener rows");
+_Static_assert(sizeof(struct stats_rbac) == ARRAY_LEN(rbac_rows) * sizeof(void *), "rbac rows");
 _Static_assert(sizeof(struct stats_http) == (ARRAY_LEN(http_rows) + 6) * sizeof(void *), "http rows");
 
 struct stats_families {
@@ -85,6 +90,7 @@ struct stats_families {
     struct metric_family *cluster[ARRAY_LEN(cluster_rows)];
     struct metric_family *listener[ARRAY_LEN(listener_rows)];
     struct metric_family *http[ARRAY_LEN(http_rows)];
+    struct metric_family *rbac[ARRAY_LEN(rbac_rows)];
     struct metric_family *cluster_xx, *http_xx;
     struct stats_workload self;
     struct arena texts;
@@ -127,6 +133,7 @@ struct stats_families *stats_families_new(struct metric_registry *r, const struc
     add_all(r, cluster_rows, ARRAY_LEN(cluster_rows), f->cluster);
     add_all(r, listener_rows, ARRAY_LEN(listener_rows), f->listener);
     add_all(r, http_rows, ARRAY_LEN(http_rows), f->http);
+    add_all(r, rbac_rows, ARRAY_LEN(rbac_rows), f->rbac);
     f->cluster_xx = metric_family_add(r, &cluster_xx_row);
     f->http_xx = metric_family_add(r, &http_xx_row);
     return f;
@@ -222,12 +229,15 @@ static void fill_labels(struct stats_edge *e, const struct stats_edge_key *key)
 {
     static const struct span protocols[] = {{"http", 4}, {"grpc", 4}, {"tcp", 3}};
     struct arena *a = &e->stats->arena;
-    const struct stats_workload *self = &e->stats->families->self;
+    struct stats_workload self = e->stats->families->self;
+    if (key->self_principal.len > 0) {
+        self.principal = arena_dup(a, key->self_principal);
+    }
     struct stats_workload peer = named(a, key->peer);
     bool source = key->reporter == STATS_SOURCE;
     e->labels[0] = source ? SPAN("source") : SPAN("destination");
-    workload_labels(&e->labels[1], source ? self : &peer, false);
-    workload_labels(&e->labels[9], source ? &peer : self, true);
+    workload_labels(&e->labels[1], source ? &self : &peer, false);
+    workload_labels(&e->labels[9], source ? &peer : &self, true);
     e->labels[14] = unknown(a, key->service.host);
     e->labels[17] = unknown(a, key->service.name);
     e->labels[18] = unknown(a, key->service.service_namespace);
@@ -243,7 +253,8 @@ static struct span key_text(const struct stats_edge_key *key, char *to, size_t r
     const struct stats_workload *w = key->peer;
     const struct span parts[] = {w->workload, w->workload_namespace, w->principal, w->app, w->version,
                                  w->canonical_service, w->canonical_revision, w->cluster,
-                                 key->service.host, key->service.name, key->service.service_namespace};
+                                 key->service.host, key->service.name, key->service.service_namespace,
+                                 key->self_principal};
     size_t len = 0;
     to[len++] = (char)('0' + key->reporter);
     to[len++] = (char)('0' + key->protocol);
@@ -411,6 +422,11 @@ void stats_cluster_bind(struct stats *s, struct span cluster, struct stats_clust
 void stats_listener_bind(struct stats *s, struct span address, struct stats_listener *out)
 {
     bind_row(s, s->families->listener, ARRAY_LEN(listener_rows), address, (struct metric_series **)out);
+}
+
+void stats_rbac_bind(struct stats *s, struct span stat_prefix, struct stats_rbac *out)
+{
+    bind_row(s, s->families->rbac, ARRAY_LEN(rbac_rows), stat_prefix, (struct metric_series **)out);
 }
 
 void stats_http_bind(struct stats *s, struct span stat_prefix, struct stats_http *out)

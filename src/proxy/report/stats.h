@@ -37,6 +37,7 @@ struct stats_edge_key {
     enum stats_protocol protocol;
     bool mutual_tls;              /* connection_security_policy: mutual_tls, none; unknown for source */
     const struct stats_workload *peer; /* the other side; ours is known */
+    struct span self_principal;   /* by which certificate we spoke; empty = as the node says */
     struct stats_service service;
 };
 
@@ -108,6 +109,12 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(rbac_shadow_denied)                                                                       \
     COUNTER(no_route)
 
+#define STATS_RBAC_LIST(COUNTER)                                                                      \
+    COUNTER(allowed)                                                                                  \
+    COUNTER(denied)                                                                                   \
+    COUNTER(shadow_allowed)                                                                           \
+    COUNTER(shadow_denied)
+
 #define STATS_FIELD(name) struct metric_series *name;
 struct stats_cluster {
     STATS_CLUSTER_LIST(STATS_FIELD, STATS_FIELD)
@@ -120,10 +127,14 @@ struct stats_http {
     STATS_HTTP_LIST(STATS_FIELD, STATS_FIELD)
     struct metric_series *downstream_rq_xx[6];
 };
+struct stats_rbac { /* of a network filter; those of HTTP are in stats_http */
+    STATS_RBAC_LIST(STATS_FIELD)
+};
 #undef STATS_FIELD
 
 /* Filled once by the owner of the cluster, listener or connection manager. */
 void stats_cluster_bind(struct stats *s, struct span cluster, struct stats_cluster *out);
 void stats_listener_bind(struct stats *s, struct span address, struct stats_listener *out);
+void stats_rbac_bind(struct stats *s, struct span stat_prefix, struct stats_rbac *out);
 void stats_http_bind(struct stats *s, struct span stat_prefix, struct stats_http *out);
 #endif

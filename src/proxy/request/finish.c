@@ -11,6 +11,7 @@ static struct stats_edge *inbound_edge(struct request *rq, enum stats_protocol p
             .protocol = protocol,
             .mutual_tls = rq->place->principal.len > 0,
             .peer = rq->place->peer_labels,
+            .self_principal = rq->place->local_uri,
         };
         if (rq->cluster != NULL) {
             key.service = rq->cluster->service;

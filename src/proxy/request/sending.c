@@ -94,6 +94,9 @@ static void on_open(void *arg)
     struct http_stream *s = rq->attempt.stream;
     rq->back.source = s;
     rq->upstream_local = rq->attempt.local;
+    if (rq->place->direction != CONF_INBOUND) { /* now it is known who answers */
+        rq->edge = endpoint_edge(rq->attempt.endpoint, rq->is_grpc ? STATS_GRPC : STATS_HTTP);
+    }
     bool whole = rq->up.ended && buf_len(&rq->up.kept) == 0 && rq->head->upgrade.len == 0;
     int code = 0;
     if (rq->count_up) {

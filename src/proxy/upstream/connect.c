@@ -68,9 +68,9 @@ static void on_handshake(void *arg, struct io *io, int code, const char *why)
 {
     struct connect *c = arg;
     struct stats_cluster *stats = &c->endpoint->cluster->stats;
-    UNUSED(io);
     if (code == 0) {
         metric_add(stats->ssl_handshake, 1);
+        endpoint_learn(c->endpoint, io_tls_peer(io)->spiffe_id);
         succeed(c);
         return;
     }

@@ -6,12 +6,19 @@
 #include "proxy/upstream/cluster.h"
 
 #define LABEL_ARENA_BYTES 256
+#define PRINCIPAL_BYTES 2048 /* SPIFFE-ID section 2.3 */
 
 static void copy_labels(struct endpoint *e, const struct conf_endpoint *conf)
 {
+    char principal[PRINCIPAL_BYTES]; /* what was learned stays */
+    struct span learned = span_first(e->labels.principal, sizeof(principal));
+    if (learned.len > 0) {
+        memcpy(principal, learned.at, learned.len);
+    }
     arena_reset(&e->arena);
     e->hostname = arena_dup(&e->arena, conf->hostname);
     e->labels = (struct stats_workload){
+        .principal = arena_dup(&e->arena, span_from(principal, learned.len)),
         .workload = arena_dup(&e->arena, conf->workload),
         .workload_namespace = arena_dup(&e->arena, conf->workload_namespace),
         .app = arena_dup(&e->arena, conf->app),
@@ -77,6 +84,14 @@ void endpoint_remove(struct endpoint *e)
     pool_close(&e->pools[HTTP_PROTO_2]);
 }
 
+void endpoint_learn(struct endpoint *e, struct span principal)
+{
+    if (!span_eq(e->labels.principal, principal)) {
+        e->labels.principal = arena_dup(&e->arena, principal);
+        memset(e->edges, 0, sizeof(e->edges));
+    }
+}
+
 struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol)
 {
     if (e->edges[protocol] == NULL) {
@@ -87,6 +102,9 @@ struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protoco
             .peer = &e->labels,
             .service = e->cluster->service,
         };
+        if (e->tls != NULL) {
+            key.self_principal = e->tls->local_uri;
+        }
         e->edges[protocol] = stats_edge_get(e->cluster->up->stats, &key);
     }
     return e->edges[protocol];

@@ -48,5 +48,7 @@ void endpoint_put(struct endpoint *e);
 /* The configuration no longer has it: idle connections close now, busy ones when they are done; requests that wait
  * for a connection to it are served. */
 void endpoint_remove(struct endpoint *e);
+/* Who answered on a connection: becomes destination_principal of its edges. */
+void endpoint_learn(struct endpoint *e, struct span principal);
 struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol);
 #endif
