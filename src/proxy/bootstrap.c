@@ -196,6 +196,7 @@ static int read_all(struct bootstrap *b, struct span text, const char *name, str
     if (pb == NULL) {
         return -ERR_CONFIG;
     }
+    b->message = pb;
     if (pb->node != NULL) {
         read_node(b, pb->node);
     }

@@ -21,8 +21,11 @@ struct bootstrap_source {
     struct span path;
 };
 
+struct pb_bootstrap_Bootstrap;
+
 struct bootstrap {
     struct arena arena;             /* owns all below */
+    const struct pb_bootstrap_Bootstrap *message;
     struct span node_id, node_cluster;
     struct span node_wire;          /* the Node message, for xDS requests */
     struct stats_workload self;     /* from the node's metadata, with Istio's keys */

@@ -10,6 +10,7 @@
 
 #include "base/instant.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/opt.h"
 #include "io/deadline.h"
@@ -47,6 +48,8 @@ struct proxy {
     unsigned worker_count, idle_count;
     uint64_t applied[WORKERS_MAX]; /* the newest snapshot each worker has taken */
     const struct snapshot *newest;
+    struct proxy_numbers numbers;
+    struct map listeners;          /* name -> struct known_listener: to count what changed */
     bool failed_health, started;
     enum proxy_state state;
     struct deadline drain;
@@ -149,6 +152,7 @@ static void on_applied(void *arg, unsigned index, uint64_t number, const struct 
     p->applied[index] = number;
     if (err->code != 0) {
         log_error("proxy", "%s", err->text);
+        p->numbers.listener_create_failures++;
         if (p->state == PROXY_INITIALIZING && number == 1) { /* what the file asks for can not be had */
             p->exit_code = 1;
             loop_stop(p->loop);
@@ -195,9 +199,44 @@ static int start_workers(struct proxy *p, struct err *err)
 
 /* ---- configuration ---- */
 
+struct known_listener {
+    char *name;
+    const struct conf_listener *conf; /* compared only */
+    uint64_t seen;                    /* number of the last snapshot that had it */
+};
+
+static void count_listeners(struct proxy *p, const struct snapshot *s)
+{
+    p->numbers.snapshots++;
+    for (size_t i = 0; i < s->listener_count; i++) {
+        const struct conf_listener *l = s->listeners[i];
+        struct known_listener *k = map_get(&p->listeners, l->conf.name);
+        if (k == NULL) {
+            k = mem_new(struct known_listener);
+            k->name = mem_strndup(l->conf.name.at, l->conf.name.len);
+            map_put(&p->listeners, span_from(k->name, l->conf.name.len), k);
+            p->numbers.listeners_added++;
+        } else if (k->conf != l) {
+            p->numbers.listeners_modified++;
+        }
+        k->conf = l;
+        k->seen = s->number;
+    }
+    for (struct map_slot *slot = NULL; (slot = map_next(&p->listeners, slot)) != NULL;) {
+        struct known_listener *k = slot->value;
+        if (k->seen != s->number) {
+            map_remove(&p->listeners, slot->key);
+            mem_free(k->name);
+            mem_free(k);
+            p->numbers.listeners_removed++;
+        }
+    }
+}
+
 static void on_snapshot(void *arg, struct snapshot *s)
 {
     struct proxy *p = arg;
+    count_listeners(p, s);
     p->newest = s;
     proxy_sources_snapshot(p->sources, s);
     for (unsigned i = 0; i < p->worker_count; i++) {
@@ -318,6 +357,7 @@ static int open_admin(struct proxy *p, struct err *err)
         .node_id = p->boot.node_id,
         .node_cluster = p->boot.node_cluster,
         .started_us = p->started_us,
+        .numbers = &p->numbers,
         .state = get_state,
         .snapshot = get_snapshot,
         .fail_health = fail_health,
@@ -374,7 +414,9 @@ static int build(struct proxy *p, struct err *err)
         return code;
     }
     p->ingest = ingest_new(p->loop, p->resolver, &ingest_events, p);
-    p->sources = proxy_sources_new(p->loop, p->resolver, p->ingest, &p->boot, on_sources_moved, p);
+    ingest_set_bootstrap(p->ingest, p->boot.message);
+    map_init(&p->listeners);
+    p->sources = proxy_sources_new(p->loop, p->resolver, p->ingest, &p->boot, &p->numbers, on_sources_moved, p);
     return apply_static(p, err);
 }
 
@@ -392,8 +434,19 @@ static int serve(struct proxy *p, struct err *err)
     return 0;
 }
 
+static void forget_listeners(struct proxy *p)
+{
+    for (struct map_slot *slot = NULL; (slot = map_next(&p->listeners, slot)) != NULL;) {
+        struct known_listener *k = slot->value;
+        mem_free(k->name);
+        mem_free(k);
+    }
+    map_dispose(&p->listeners);
+}
+
 static void take_down(struct proxy *p)
 {
+    forget_listeners(p);
     proxy_sources_free(p->sources);
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_stop(p->workers[i]);

@@ -9,6 +9,7 @@
 #include "base/metric.h"
 #include "http/http_server.h"
 #include "proxy/config/ingest.h"
+#include "proxy/proxy_numbers.h"
 #include "proxy/proxy_worker.h"
 
 enum proxy_state { PROXY_INITIALIZING, PROXY_LIVE, PROXY_DRAINING };
@@ -22,6 +23,7 @@ struct proxy_admin_view {
     unsigned worker_count;
     struct span node_id, node_cluster;
     int64_t started_us;
+    const struct proxy_numbers *numbers;
     enum proxy_state (*state)(void *arg);
     const struct snapshot *(*snapshot)(void *arg); /* the newest; NULL before the first */
     void (*fail_health)(void *arg, bool failed);

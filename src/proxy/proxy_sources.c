@@ -13,6 +13,7 @@ struct proxy_sources {
     struct resolver *resolver;
     struct ingest *ingest;
     const struct bootstrap *boot;
+    struct proxy_numbers *numbers;
     void (*on_moved)(void *arg);
     void *arg;
     struct xds_file *lds_file, *cds_file;
@@ -54,6 +55,17 @@ static void note_arrival(struct proxy_sources *s, struct span type_url)
     s->on_moved(s->arg);
 }
 
+static void count_update(struct proxy_sources *s, struct span type_url, enum proxy_update how)
+{
+    uint64_t *counts = span_is(type_url, XDS_LISTENER)  ? s->numbers->lds
+                       : span_is(type_url, XDS_CLUSTER) ? s->numbers->cds
+                                                        : NULL;
+    if (counts != NULL) {
+        counts[PROXY_UPDATE_ATTEMPT]++;
+        counts[how]++;
+    }
+}
+
 static int on_update(void *arg, const struct xds_update *u, struct err *err)
 {
     struct proxy_sources *s = arg;
@@ -70,20 +82,22 @@ static int on_update(void *arg, const struct xds_update *u, struct err *err)
     int code = ingest_apply(s->ingest, added, u->added_count, u->type_url, u->removed, u->removed_count,
                             u->full, err);
     mem_free(added);
+    count_update(s, u->type_url, code == 0 ? PROXY_UPDATE_SUCCESS : PROXY_UPDATE_REJECTED);
     if (code == 0) {
         note_arrival(s, u->type_url);
-    } else {
-        log_warn("xds", "refused type=%.*s why=\"%s\"", SPAN_ARG(xds_short_type(u->type_url)), err->text);
     }
-    return code;
+    return code; /* who called says why */
 }
 
 /* ---- files ---- */
 
+/* A file that is no list of resources at all counts as a failure of both kinds that may be in it. */
 static void on_read(void *arg, const struct err *why)
 {
-    UNUSED(arg);
+    struct proxy_sources *s = arg;
     if (why != NULL) {
+        s->numbers->lds[PROXY_UPDATE_FAILURE]++;
+        s->numbers->cds[PROXY_UPDATE_FAILURE]++;
         log_warn("xds", "file not taken, the last good state stays why=\"%s\"", why->text);
     }
 }
@@ -107,12 +121,8 @@ static int open_file(struct proxy_sources *s, const struct bootstrap_source *fro
 
 static void on_state(void *arg, bool is_connected, const struct err *why)
 {
-    UNUSED(arg);
-    if (is_connected) {
-        log_info("xds", "connected");
-    } else {
-        log_warn("xds", "disconnected, configuration stays why=\"%s\"", why ? why->text : "");
-    }
+    UNUSED(why); /* the client has logged it */
+    ((struct proxy_sources *)arg)->numbers->cp_connected = is_connected;
 }
 
 static const struct xds_client_events client_events = {.on_update = on_update, .on_state = on_state};
@@ -203,7 +213,7 @@ void proxy_sources_snapshot(struct proxy_sources *s, const struct snapshot *snap
         return;
     }
     const struct conf_endpoints *endpoints = snapshot->endpoints[c->slot];
-    bool tls_changed = tls_bind_update(&s->tls, c->tls, snapshot);
+    bool tls_changed = tls_bind_update(&s->tls, c->tls, snapshot) != TLS_BIND_SAME;
     if (s->client != NULL && !tls_changed && s->reach == c && s->reach_endpoints == endpoints) {
         return;
     }
@@ -309,13 +319,15 @@ void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct spa
 }
 
 struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver, struct ingest *ingest,
-                                        const struct bootstrap *boot, void (*on_moved)(void *arg), void *arg)
+                                        const struct bootstrap *boot, struct proxy_numbers *numbers,
+                                        void (*on_moved)(void *arg), void *arg)
 {
     struct proxy_sources *s = mem_new(struct proxy_sources);
     s->loop = loop;
     s->resolver = resolver;
     s->ingest = ingest;
     s->boot = boot;
+    s->numbers = numbers;
     s->on_moved = on_moved;
     s->arg = arg;
     arena_init(&s->arena, 1024);

@@ -7,13 +7,15 @@
 #include "base/err.h"
 #include "proxy/bootstrap.h"
 #include "proxy/config/ingest.h"
+#include "proxy/proxy_numbers.h"
 
 struct proxy_sources;
 struct resolver;
 
-/* `boot`, `ingest`, `resolver` are borrowed. `on_moved` when completeness may have changed. */
+/* `boot`, `ingest`, `resolver`, `numbers` are borrowed. `on_moved` when completeness may have changed. */
 struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver, struct ingest *ingest,
-                                        const struct bootstrap *boot, void (*on_moved)(void *arg), void *arg);
+                                        const struct bootstrap *boot, struct proxy_numbers *numbers,
+                                        void (*on_moved)(void *arg), void *arg);
 /* After the static resources were taken. -ERR_CONFIG when a file is wrong at the very start. */
 MUST_USE int proxy_sources_start(struct proxy_sources *s, struct err *err);
 /* A new snapshot: where the control plane is, and by what identity it is reached, may have changed. */

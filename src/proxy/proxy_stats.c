@@ -88,9 +88,21 @@ static void put_sample(void *arg, const struct metric_sample *sample)
     put_row(arg, span_from(name, size_min(len, sizeof(name) - 1)), sample->value);
 }
 
+static void put_updates(struct page *page, const char *prefix, const uint64_t counts[PROXY_UPDATE_COUNT])
+{
+    static const char *const names[] = {"update_attempt", "update_success", "update_rejected",
+                                        "update_failure"};
+    for (size_t i = 0; i < PROXY_UPDATE_COUNT; i++) {
+        char name[128];
+        int len = snprintf(name, sizeof(name), "%s.%s", prefix, names[i]);
+        put_row(page, span_from(name, (size_t)len), (int64_t)counts[i]);
+    }
+}
+
 static void put_server(struct page *page, const struct proxy_admin_view *view)
 {
     const struct snapshot *s = view->snapshot(view->arg);
+    const struct proxy_numbers *n = view->numbers;
     enum proxy_state state = view->state(view->arg);
     int64_t clusters = 0;
     for (size_t i = 0; s != NULL && i < s->slots; i++) {
@@ -107,10 +119,18 @@ static void put_server(struct page *page, const struct proxy_admin_view *view)
         {"server.memory_allocated", (int64_t)mem_live_bytes()},
         {"listener_manager.total_listeners_active", s != NULL ? (int64_t)s->listener_count : 0},
         {"cluster_manager.active_clusters", clusters},
+        {"listener_manager.listener_added", (int64_t)n->listeners_added},
+        {"listener_manager.listener_modified", (int64_t)n->listeners_modified},
+        {"listener_manager.listener_removed", (int64_t)n->listeners_removed},
+        {"listener_manager.listener_create_failure", (int64_t)n->listener_create_failures},
+        {"control_plane.connected_state", (int64_t)n->cp_connected},
+        {"mesh.snapshots", (int64_t)n->snapshots},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         put_row(page, span_of(rows[i].name), rows[i].value);
     }
+    put_updates(page, "listener_manager.lds", n->lds);
+    put_updates(page, "cluster_manager.cds", n->cds);
 }
 
 int proxy_stats_write(const struct proxy_admin_view *view, const struct proxy_stats_want *want, struct buf *out)

@@ -149,9 +149,11 @@ def test_denials_are_counted_as_403(lab):
     pair = lab.pair(app.port, nodes=NODES, inner_filters=[
         config.rbac_http({"none": config.policy(config.principal("spiffe://x/y"))})])
     assert get(pair.port, "/").status == 403
-    codes = [labels["response_code"] for name, labels, _ in pair.inner.prometheus()
-             if name == "istio_requests_total"]
-    assert codes == ["403"]
+    def codes():
+        return [labels["response_code"] for name, labels, _ in pair.inner.prometheus()
+                if name == "istio_requests_total"]
+    wait_until(codes, "the denial to be counted")
+    assert codes() == ["403"]
 
 
 def test_request_id_is_made_once_and_kept(lab):

@@ -28,6 +28,10 @@ struct ingest *ingest_new(struct loop *loop, struct resolver *resolver,
                           const struct ingest_events *ev, void *arg);
 void ingest_free(struct ingest *g);
 
+struct pb_bootstrap_Bootstrap;
+/* What the process began with, for /config_dump; borrowed for the ingest's life. */
+void ingest_set_bootstrap(struct ingest *g, const struct pb_bootstrap_Bootstrap *bootstrap);
+
 struct ingest_resource {
     struct span name; /* may be empty in state-of-the-world answers: then the resource's own */
     struct span

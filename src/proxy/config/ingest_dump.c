@@ -1,5 +1,6 @@
 /* Envoy's /config_dump: the table of resources in the shape of envoy.admin.v3.ConfigDump, written as JSON with
  * private keys and other sensitive fields redacted. Only people ask for it: it may allocate. */
+#include "base/instant.h"
 #include "base/mem.h"
 #include "codec/pb_json.h"
 #include "proto/admin.pb.h"
@@ -367,11 +368,31 @@ static void dump_skipped(struct dump *d)
     }
 }
 
+void ingest_set_bootstrap(struct ingest *g, const struct pb_bootstrap_Bootstrap *bootstrap)
+{
+    g->bootstrap = bootstrap;
+    g->bootstrap_us = instant_wall_us();
+}
+
+static void dump_bootstrap(struct dump *d)
+{
+    if (d->ingest->bootstrap == NULL || d->mask.len > 0) {
+        return;
+    }
+    struct pb_admin_BootstrapConfigDump all = {
+        .bootstrap = (struct pb_bootstrap_Bootstrap *)(uintptr_t)d->ingest->bootstrap, /* only read */
+        .last_updated = time_of(d, d->ingest->bootstrap_us),
+    };
+    write_any(d, &pb_admin_BootstrapConfigDump_desc, &all);
+    arena_reset(&d->arena);
+}
+
 int ingest_config_dump(struct ingest *g, struct span resource_mask, bool with_endpoints, struct buf *out)
 {
     struct dump d = {.ingest = g, .out = out, .mask = resource_mask};
     arena_init(&d.arena, TEMP_ARENA_BYTES);
     say(&d, "{\n \"configs\": [");
+    dump_bootstrap(&d);
     for (size_t i = 0; i < ARRAY_LEN(dump_kinds); i++) {
         bool wanted = dump_kinds[i].kind != CONF_ENDPOINTS || with_endpoints || resource_mask.len > 0;
         if (wanted) {

@@ -64,19 +64,59 @@ static void forget(struct tls_bind *b)
     b->local_uri = SPAN_EMPTY;
 }
 
-bool tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const struct snapshot *s)
+static bool trusts_eq(const struct tls_trust *a, size_t a_count, const struct tls_trust *b, size_t b_count)
+{
+    for (size_t i = 0; i < a_count && a_count == b_count; i++) {
+        if (!span_eq(a[i].trust_domain, b[i].trust_domain) || !span_eq(a[i].roots_pem, b[i].roots_pem)) {
+            return false;
+        }
+    }
+    return a_count == b_count;
+}
+
+static bool allowed_eq(const struct tls_san_match *a, size_t a_count, const struct tls_san_match *b,
+                       size_t b_count)
+{
+    for (size_t i = 0; i < a_count && a_count == b_count; i++) {
+        if (a[i].san != b[i].san || a[i].kind != b[i].kind || a[i].ignore_case != b[i].ignore_case ||
+            !span_eq(a[i].text, b[i].text)) {
+            return false;
+        }
+    }
+    return a_count == b_count;
+}
+
+/* Would a connection made under `a` and `old` also be made under `b` and `now`? Own identity aside. */
+static bool is_trust_eq(const struct conf_tls *a, const struct conf_secret *old, const struct conf_tls *b,
+                        const struct conf_secret *now)
+{
+    if (a == NULL || b == NULL || (old == NULL) != (now == NULL)) {
+        return false;
+    }
+    bool secrets = old == now || (trusts_eq(old->trust, old->trust_count, now->trust, now->trust_count) &&
+                                  allowed_eq(old->allowed, old->allowed_count, now->allowed, now->allowed_count));
+    return secrets && a->server == b->server && a->peer_mode == b->peer_mode &&
+           a->min_version == b->min_version && a->max_version == b->max_version && span_eq(a->sni, b->sni) &&
+           trusts_eq(a->trust, a->trust_count, b->trust, b->trust_count) &&
+           allowed_eq(a->allowed, a->allowed_count, b->allowed, b->allowed_count);
+}
+
+/* The old settings are still there to compare with: the owner retires its old view after the update. */
+enum tls_bind_change tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const struct snapshot *s)
 {
     const struct conf_secret *identity = conf ? secret_at(s, conf->identity_slot) : NULL;
     const struct conf_secret *trust = conf ? secret_at(s, conf->trust_slot) : NULL;
     if (b->conf == conf && b->identity == identity && b->trust == trust) {
-        return false;
+        return TLS_BIND_SAME;
     }
+    enum tls_bind_change change =
+        is_trust_eq(b->conf, b->trust, conf, trust) ? TLS_BIND_IDENTITY : TLS_BIND_TRUST;
     b->conf = conf;
     b->identity = identity;
     b->trust = trust;
     forget(b);
     if (conf == NULL) {
-        return true;
+        return change;
     }
     bool missing = (conf->identity_slot != SLOT_NONE && identity == NULL) ||
                    (conf->trust_slot != SLOT_NONE && trust == NULL);
@@ -84,7 +124,13 @@ bool tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const stru
         b->ctx = build(conf, identity, trust);
         read_local_uri(b, identity ? identity->chain_pem : conf->chain_pem);
     }
-    return true;
+    return change;
+}
+
+bool tls_bind_keeps(const struct tls_bind *old, const struct tls_bind *now)
+{
+    bool plain = old->conf == NULL && now->conf == NULL;
+    return plain || is_trust_eq(old->conf, old->trust, now->conf, now->trust);
 }
 
 void tls_bind_dispose(struct tls_bind *b)

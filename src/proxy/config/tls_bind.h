@@ -18,8 +18,12 @@ struct tls_bind {
     const struct conf_secret *identity, *trust;
 };
 
-/* Brings the binding up to date with the snapshot; returns true when the context changed, so that the owner
- * can drain what was built on the old one. `conf` NULL = plaintext. */
-bool tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const struct snapshot *s);
+/* What an update changed. New connections use the new context in any case; those that are open go on with the old
+ * one, unless whom we trust, whom we accept or what we ask for has changed: then the owner drains them. */
+enum tls_bind_change { TLS_BIND_SAME, TLS_BIND_IDENTITY, TLS_BIND_TRUST };
+/* Brings the binding up to date with the snapshot. `conf` NULL = plaintext. */
+enum tls_bind_change tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const struct snapshot *s);
+/* May connections made under `old` go on under `now`? Both up to date with their snapshots. */
+bool tls_bind_keeps(const struct tls_bind *old, const struct tls_bind *now);
 void tls_bind_dispose(struct tls_bind *b);
 #endif

@@ -32,19 +32,18 @@ static void bind_logs(struct entry *e, struct entry_chain *c)
     }
 }
 
-/* Returns whether connections made under the old TLS setting must go. */
-static bool chain_update(struct entry *e, struct entry_chain *c, const struct conf_chain *conf)
+static enum tls_bind_change chain_update(struct entry *e, struct entry_chain *c, const struct conf_chain *conf)
 {
     bool changed = c->conf != conf;
     c->conf = conf;
-    bool tls_changed = tls_bind_update(&c->tls, conf->tls, e->ds->view->snapshot);
+    enum tls_bind_change change = tls_bind_update(&c->tls, conf->tls, e->ds->view->snapshot);
     if (changed) {
         bind_logs(e, c);
         if (conf->http != NULL) {
             stats_http_bind(e->ds->upstream.stats, conf->http->stat_prefix, &c->stats);
         }
     }
-    return tls_changed;
+    return change;
 }
 
 static const struct conf_chain *conf_at(const struct conf_listener *conf, size_t i)
@@ -57,10 +56,15 @@ static int index_of(const struct conf_listener *conf, size_t i)
     return i < conf->chain_count ? (int)i : CHAIN_DEFAULT;
 }
 
-struct entry_chain *entry_chain_at(struct entry *e, int index)
+static struct entry_chain *chain_in(const struct entry *e, int index)
 {
     size_t i = index == CHAIN_DEFAULT ? e->chain_count - 1 : (size_t)index;
     return index == CHAIN_NONE || i >= e->chain_count ? NULL : &e->chains[i];
+}
+
+struct entry_chain *entry_chain_at(struct entry *e, int index)
+{
+    return chain_in(e, index);
 }
 
 /* A connection's chain in the new configuration: by name, or by place where it has none. */
@@ -83,7 +87,8 @@ static int find_again(const struct conf_listener *conf, struct span name, int in
 
 /* ---- updates ---- */
 
-static void rebind_all(struct entry *e)
+/* `old`: the chains before, still whole, in which the connections' places are. */
+static void rebind_all(struct entry *e, const struct entry *old)
 {
     LIST_EACH (early, next_early, &e->arrivals) {
         struct arrival *a = list_item(early, struct arrival, node);
@@ -91,8 +96,11 @@ static void rebind_all(struct entry *e)
     }
     LIST_EACH (node, next, &e->sessions) {
         struct session *s = list_item(node, struct session, node);
+        const struct entry_chain *was = chain_in(old, s->chain_index);
         s->chain_index = find_again(e->conf, s->chain_name, s->chain_index);
-        s->on_rebind(s, entry_chain_at(e, s->chain_index));
+        struct entry_chain *now = entry_chain_at(e, s->chain_index);
+        bool must_end = was != NULL && now != NULL && !tls_bind_keeps(&was->tls, &now->tls);
+        s->on_rebind(s, must_end ? NULL : now, must_end);
     }
 }
 
@@ -108,7 +116,7 @@ static void drain_chain(struct entry *e, const struct entry_chain *c)
     LIST_EACH (node, next, &e->sessions) {
         struct session *s = list_item(node, struct session, node);
         if (entry_chain_at(e, s->chain_index) == c) {
-            s->on_rebind(s, NULL);
+            s->on_rebind(s, NULL, true);
         }
     }
 }
@@ -119,18 +127,22 @@ static void refresh_chains(struct entry *e)
     for (size_t i = 0; i < e->chain_count; i++) {
         struct entry_chain *c = &e->chains[i];
         bool had = c->tls.ctx != NULL;
-        if (chain_update(e, c, c->conf) && had && c->conf->tls->trust_slot != SLOT_NONE) {
+        if (chain_update(e, c, c->conf) == TLS_BIND_TRUST && had) {
             drain_chain(e, c);
         }
     }
 }
 
-static void replace_chains(struct entry *e, const struct conf_listener *conf)
+static void dispose_chains(const struct entry *e)
 {
     for (size_t i = 0; i < e->chain_count; i++) {
         chain_dispose(&e->chains[i]);
     }
     mem_free(e->chains);
+}
+
+static void make_chains(struct entry *e, const struct conf_listener *conf)
+{
     size_t count = conf->chain_count + (conf->default_chain != NULL);
     e->chains = count > 0 ? mem_zalloc(count * sizeof(*e->chains)) : NULL;
     e->chain_count = count;
@@ -201,9 +213,10 @@ void entry_stop(struct entry *e)
 void entry_update(struct entry *e, const struct conf_listener *conf)
 {
     if (conf == NULL) {
+        const struct entry old = *e;
         e->conf = NULL;
         entry_stop(e);
-        rebind_all(e);
+        rebind_all(e, &old);
         return;
     }
     if (e->conf == conf) {
@@ -211,15 +224,17 @@ void entry_update(struct entry *e, const struct conf_listener *conf)
         return;
     }
     bool moved = has_moved(e->conf, conf);
+    const struct entry old = *e;
     e->conf = conf;
-    replace_chains(e, conf);
+    make_chains(e, conf);
     if (moved) {
         entry_stop(e);
     }
     if (e->listener_count == 0 && conf->bind && !e->ds->draining) {
         open_listeners(e);
     }
-    rebind_all(e);
+    rebind_all(e, &old);
+    dispose_chains(&old);
 }
 
 struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)
@@ -259,10 +274,7 @@ void entry_free(struct entry *e)
 {
     ASSERT(entry_is_empty(e));
     entry_stop(e);
-    for (size_t i = 0; i < e->chain_count; i++) {
-        chain_dispose(&e->chains[i]);
-    }
-    mem_free(e->chains);
+    dispose_chains(e);
     list_remove(&e->node);
     mem_free((void *)(uintptr_t)e->name.at);
     mem_free(e);

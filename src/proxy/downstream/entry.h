@@ -78,8 +78,9 @@ struct session {
     struct entry *entry;
     struct span chain_name;               /* owned copy; empty names are matched by their place */
     int chain_index;
-    /* The chain it came by is there again with the same TLS, or NULL: drain. */
-    void (*on_rebind)(struct session *s, struct entry_chain *chain);
+    /* The chain it came by, in the new configuration; NULL = gone, or its security has changed (then
+     * `must_end`: what goes on would go on under rules that do not hold any more). */
+    void (*on_rebind)(struct session *s, struct entry_chain *chain, bool must_end);
     void (*drain)(struct session *s);
     void (*close)(struct session *s);
 };

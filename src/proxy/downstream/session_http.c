@@ -5,6 +5,9 @@
 #include "proxy/downstream/who.h"
 #include "tls/io_tls.h"
 
+/* A client that ends its side has gone, as a rule, and what it asked for should stop; Envoy cancels at once. The
+ * short grace is for those that half-close after their request. */
+#define HALF_CLOSE_MS 100
 #define TEXT_BYTES 256 /* identity texts of a plain connection are few */
 
 struct session_http {
@@ -37,8 +40,9 @@ static void use_chain(struct session_http *s, struct entry_chain *chain)
     memcpy(s->place.logs, chain->logs, sizeof(s->place.logs));
 }
 
-static void on_rebind(struct session *base, struct entry_chain *chain)
+static void on_rebind(struct session *base, struct entry_chain *chain, bool must_end)
 {
+    UNUSED(must_end); /* the exchange in hand was let in under the old rules; no other comes */
     struct session_http *s = container_of(base, struct session_http, base);
     struct downstream *ds = base->entry->ds;
     if (s->last != NULL) {
@@ -109,6 +113,7 @@ static void fill_limits(struct http_limits *limits, const struct conf_http *conf
 {
     *limits = http_limits_default;
     limits->idle_ms = conf->idle_ms;
+    limits->half_close_ms = HALF_CLOSE_MS;
     if (conf->request_head_ms > 0) {
         limits->head_ms = conf->request_head_ms;
     }

@@ -185,10 +185,10 @@ static void on_age(struct deadline *d)
 }
 
 /* Opaque bytes can not be told to come again: a connection outlives its chain, unless its security changed. */
-static void on_rebind(struct session *base, struct entry_chain *chain)
+static void on_rebind(struct session *base, struct entry_chain *chain, bool must_end)
 {
-    struct session_tcp *s = container_of(base, struct session_tcp, base);
-    if (chain != NULL && (chain->conf->tls != NULL) != s->tls) {
+    UNUSED(chain);
+    if (must_end) {
         close_now(base);
     }
 }

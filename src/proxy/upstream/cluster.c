@@ -92,7 +92,7 @@ static struct tls_bind *transport_for(struct cluster *c, const struct conf_endpo
 /* Returns whether anything that connections were built on has changed. */
 static bool update_transports(struct cluster *c, const struct snapshot *s, const struct conf_cluster *conf)
 {
-    bool changed = tls_bind_update(&c->tls, conf->tls, s);
+    bool changed = tls_bind_update(&c->tls, conf->tls, s) == TLS_BIND_TRUST;
     if (c->match_count != conf->tls_match_count) {
         for (size_t i = 0; i < c->match_count; i++) {
             tls_bind_dispose(&c->match_tls[i]);
@@ -103,7 +103,7 @@ static bool update_transports(struct cluster *c, const struct snapshot *s, const
         changed = true;
     }
     for (size_t i = 0; i < c->match_count; i++) {
-        changed = tls_bind_update(&c->match_tls[i], conf->tls_matches[i].tls, s) || changed;
+        changed = tls_bind_update(&c->match_tls[i], conf->tls_matches[i].tls, s) == TLS_BIND_TRUST || changed;
     }
     return changed;
 }
