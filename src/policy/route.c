@@ -177,7 +177,7 @@ static struct span join(struct arena *arena, struct span a, struct span b, struc
     char *to = arena_bytes(arena, a.len + b.len + c.len + 1);
     size_t at = 0;
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        if (parts[i].len > 0) {
+        if (parts[i].at && parts[i].len > 0) {
             memcpy(to + at, parts[i].at, parts[i].len);
             at += parts[i].len;
         }

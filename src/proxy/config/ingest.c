@@ -369,6 +369,7 @@ static void remove_unlisted(struct ingest *g, enum conf_kind kind)
     }
 }
 
+/* One answer of the control plane, with all its parts. NOLINTNEXTLINE(readability-function-size) */
 int ingest_apply(struct ingest *g, const struct ingest_resource *added, size_t added_count,
                  struct span type_url, const struct span *removed, size_t removed_count, bool full,
                  struct err *err)
