@@ -78,7 +78,7 @@ def test_listeners(front):
 
 def test_stats_in_three_forms(front):
     proxy, _, _ = front
-    assert proxy.stat("http.http.downstream_rq_2xx") == 1
+    assert proxy.wait_stat("http.http.downstream_rq_2xx") == 1
     assert proxy.stat("cluster.app.upstream_rq_total") == 1
     assert proxy.stat("server.live") == 1
     filtered = proxy.admin("/stats?filter=cluster.app.upstream_rq_2")[1]

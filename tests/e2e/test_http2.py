@@ -45,7 +45,7 @@ def test_many_streams_on_one_connection(front):
         for t in threads:
             t.join(20)
         assert sorted(got) == sorted(f"/echo?{i}" for i in range(50))
-    assert proxy.stat("http.http.downstream_cx_http2_total") == 1
+    assert proxy.wait_stat("http.http.downstream_cx_http2_total", 1) == 1
 
 
 def test_http1_in_http2_out(lab):
@@ -56,7 +56,7 @@ def test_http1_in_http2_out(lab):
     body = b"x" * 200000
     assert request(port, "POST", "/mirror", body).body == body
     assert get(port, "/status/503").status == 503
-    assert inner.stat("http.http.downstream_cx_http2_total") == 1
+    assert inner.wait_stat("http.http.downstream_cx_http2_total", 1) == 1
 
 
 def test_http2_through_the_pair(lab):
@@ -65,7 +65,7 @@ def test_http2_through_the_pair(lab):
     with h2_client(pair.port) as c:
         assert c.get("/echo").json()["target"] == "/echo"
         assert c.post("/mirror", content=b"b" * 300000).content == b"b" * 300000
-    assert pair.inner.stat("http.inbound.downstream_cx_http2_total") == 1
+    assert pair.inner.wait_stat("http.inbound.downstream_cx_http2_total", 1) == 1
     assert get(pair.port, "/").body == b"app"
 
 

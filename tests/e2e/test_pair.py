@@ -33,7 +33,7 @@ def test_connections_between_sidecars_are_reused(lab, app):
     pair = lab.pair(app.port)
     for _ in range(30):
         assert get(pair.port, "/").status == 200
-    assert pair.outer.stat("cluster.server.upstream_cx_total") == 1
+    assert pair.outer.wait_stat("cluster.server.upstream_cx_total", 1) == 1
     assert app.connections == 1
 
 
@@ -42,7 +42,7 @@ def test_server_with_another_identity_is_refused(lab, app):
     pair = lab.pair(app.port, server=lab.trust.issue("other"), expect=[lab.trust.spiffe("server")])
     assert get(pair.port, "/").status == 503
     assert app.seen == []
-    assert pair.outer.stat("cluster.server.ssl.fail_verify_san") >= 1
+    assert pair.outer.wait_stat("cluster.server.ssl.fail_verify_san", 1) == 1
 
 
 def test_server_of_another_trust_domain_is_refused(lab, app):
@@ -109,7 +109,7 @@ def test_rbac_denies_by_identity(lab, app):
     a = get(pair.port, "/")
     assert a.status == 403 and a.body == b"RBAC: access denied"
     assert app.seen == []
-    assert pair.inner.stat("http.inbound.rbac.denied") == 1
+    assert pair.inner.wait_stat("http.inbound.rbac.denied", 1) == 1
 
 
 def test_rbac_allows_by_identity_path_and_method(lab, app):
@@ -166,7 +166,7 @@ def test_tcp_rbac_closes_without_a_byte(lab):
             pass
         assert c.all() == b""
     assert app.received == 0
-    assert pair.inner.stat("tcp.rbac.denied") == 1
+    assert pair.inner.wait_stat("tcp.rbac.denied", 1) == 1
 
 
 def test_peer_certificate_details_reach_the_service(lab, app):

@@ -72,8 +72,8 @@ def test_retried_until_it_works(lab, app, how):
     key = fresh()
     a = get(port, f"/flaky/{key}/2/{how}")
     assert a.status == 200 and a.body == b"3"
-    assert proxy.stat("cluster.app.upstream_rq_retry") == 2
-    assert proxy.stat("cluster.app.upstream_rq_retry_success") == 1
+    assert proxy.wait_stat("cluster.app.upstream_rq_retry", 2) == 2
+    assert proxy.wait_stat("cluster.app.upstream_rq_retry_success", 1) == 1
 
 
 def test_retries_are_bounded(lab, app):
@@ -159,7 +159,7 @@ def test_circuit_breaker_on_requests(lab, app):
     # One runs, one waits, the others are turned away at once.
     wait_until(lambda: len(got) >= 6, "six to be turned away")
     assert got == [503] * 6
-    assert proxy.stat("cluster.app.upstream_rq_pending_overflow") == 6
+    assert proxy.wait_stat("cluster.app.upstream_rq_pending_overflow", 6) == 6
     app.open_gate()
     for t in threads:
         t.join(20)

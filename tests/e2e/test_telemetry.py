@@ -94,6 +94,16 @@ NODES = [config.node(f"sidecar~127.0.0.1~{name}-v1-abc.shop~shop.svc.cluster.loc
          for name in ("client", "server")]
 
 
+def rows_of(proxy):
+    return [(labels, int(n)) for name, labels, n in proxy.prometheus() if name == "istio_requests_total"]
+
+
+def counted(proxy, requests):
+    """{code: count} once so many requests are counted: that comes after the answer has left."""
+    wait_until(lambda: sum(n for _, n in rows_of(proxy)) >= requests, f"{requests} requests to be counted")
+    return {labels["response_code"]: n for labels, n in rows_of(proxy)}
+
+
 @pytest.mark.mesh_only
 def test_istio_metrics_of_both_reporters(lab):
     app = lab.http_origin()
@@ -102,7 +112,8 @@ def test_istio_metrics_of_both_reporters(lab):
         assert get(pair.port, "/", host="server.shop.svc.cluster.local").status == 200
     assert get(pair.port, "/status/500", host="server.shop.svc.cluster.local").status == 500
     for proxy, reporter in ((pair.outer, "source"), (pair.inner, "destination")):
-        rows = [(labels, n) for name, labels, n in proxy.prometheus() if name == "istio_requests_total"]
+        assert counted(proxy, 4) == {"200": 3, "500": 1}
+        rows = rows_of(proxy)
         ok = [(labels, n) for labels, n in rows if labels["response_code"] == "200"]
         assert len(ok) == 1 and ok[0][1] == 3
         labels = ok[0][0]
@@ -119,7 +130,6 @@ def test_istio_metrics_of_both_reporters(lab):
         assert labels[f"{own}_canonical_service"] == name
         assert labels[f"{own}_canonical_revision"] == "v1"
         assert labels[f"{own}_app"] == name and labels[f"{own}_version"] == "v1"
-        assert [n for labels, n in rows if labels["response_code"] == "500"] == [1]
         names = {name for name, _, _ in proxy.prometheus()}
         for wanted in ("istio_request_duration_milliseconds_bucket", "istio_request_bytes_sum",
                        "istio_response_bytes_count"):
@@ -149,11 +159,7 @@ def test_denials_are_counted_as_403(lab):
     pair = lab.pair(app.port, nodes=NODES, inner_filters=[
         config.rbac_http({"none": config.policy(config.principal("spiffe://x/y"))})])
     assert get(pair.port, "/").status == 403
-    def codes():
-        return [labels["response_code"] for name, labels, _ in pair.inner.prometheus()
-                if name == "istio_requests_total"]
-    wait_until(codes, "the denial to be counted")
-    assert codes() == ["403"]
+    assert counted(pair.inner, 1) == {"403": 1}
 
 
 def test_request_id_is_made_once_and_kept(lab):
