@@ -444,7 +444,8 @@ static int start_one(struct demo_world *w, enum demo_party i, const char *const 
     if (fd == -1) {
         return err_set(err, -errno, "'%s' can not be made: %s", log, err_name(-errno));
     }
-    const struct process_spec spec = {.argv = argv, .out_fd = fd, .err_fd = fd, .net_ns_fd = -1};
+    const struct process_spec spec = {
+        .argv = argv, .out_fd = fd, .err_fd = fd, .net_ns_fd = -1, .own_group = true};
     int code = process_start(&w->parties[i].process, w->loop, &spec, on_ended, &w->parties[i], err);
     (void)close(fd);
     return code < 0 ? err_prefix(err, "%s", facts[i].name) : 0;

@@ -154,6 +154,9 @@ static enum step child_steps(const struct child *c)
 {
     const struct process_spec *spec = c->spec;
     reset_signals();
+    if (spec->own_group) {
+        (void)setpgid(0, 0); /* only refused to session leaders, which have a group of their own */
+    }
     if (spec->net_ns_fd >= 0 && setns(spec->net_ns_fd, CLONE_NEWNET) == -1) {
         return STEP_NET_NS;
     }

@@ -13,6 +13,7 @@ struct process_spec {
     int out_fd, err_fd;      /* given to the child as 1 and 2; -1 = ours */
     int net_ns_fd;           /* network namespace to enter; -1 = ours */
     uint32_t uid, gid;       /* 0 = ours */
+    bool own_group;          /* Ctrl-C at the terminal is for us alone */
 };
 /* `status` as waitpid gives it. */
 typedef void (*process_on_exit)(void *arg, struct process *p, int status);

@@ -61,7 +61,8 @@ def test_demo_check(mesh, tmp_path):
 def test_demo_tells_its_story_and_leaves_nothing(mesh_bin, lab, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    p = Process([mesh_bin, "demo", "--rps", "50"], lab.folder / "demo.log", env={"XDG_RUNTIME_DIR": str(run)})
+    p = Process(["setsid", mesh_bin, "demo", "--rps", "50"], lab.folder / "demo.log",
+                env={"XDG_RUNTIME_DIR": str(run)})
     lab.at_end(p.stop)
     p.wait_for(lambda: re.search(r"\d+ requests +\d+ ok as spiffe://", p.text()), "its first tally", 30)
     folder = run / os.listdir(run)[0]
@@ -76,7 +77,7 @@ def test_demo_tells_its_story_and_leaves_nothing(mesh_bin, lab, tmp_path):
     c.request("GET", "/upstream/hello")
     seen = json.loads(c.getresponse().read())["answer"]["headers"]["x-forwarded-client-cert"]
     assert "URI=spiffe://cluster.local/ns/default/sa/web" in seen
-    p.signal(signal.SIGINT)
+    os.killpg(p.pid, signal.SIGINT)  # as Ctrl-C at a terminal: to the whole group
     assert p.wait() == 0
     assert os.listdir(run) == []
     wait_until(lambda: not any(os.path.exists(f"/proc/{c}") for c in children), "the children to be gone")

@@ -73,6 +73,20 @@ static void test_output_environment_status(void **state)
     assert_int_equal(open_fds(), fds);
 }
 
+static void test_own_group(void **state)
+{
+    UNUSED(state);
+    char out[64];
+    struct process_spec spec = plain;
+    const char *const argv[] = {"/bin/sh", "-c", "cut -d ' ' -f 5 /proc/$$/stat", NULL};
+    (void)run(&spec, argv, out, sizeof(out));
+    assert_int_equal(strtol(out, NULL, 10), getpgrp());
+    spec.own_group = true;
+    (void)run(&spec, argv, out, sizeof(out));
+    assert_true(strtol(out, NULL, 10) > 0);
+    assert_int_not_equal(strtol(out, NULL, 10), getpgrp());
+}
+
 /* Only 0, 1 and 2 (and what ls opens) reach the child, and its signals are as in a fresh process. */
 static void test_nothing_leaks_into_the_child(void **state)
 {
@@ -274,6 +288,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_output_environment_status),
+        cmocka_unit_test(test_own_group),
         cmocka_unit_test(test_nothing_leaks_into_the_child),
         cmocka_unit_test(test_failures_to_start),
         cmocka_unit_test(test_signal_and_free),
