@@ -12,8 +12,8 @@ CASE(plain_request)
     sim_expect(c, "\r\n\r\nok");
     sim_expect_silence(c);
     sim_expect(sim_upstream(&s, 1), "GET / HTTP/1.1\r\n");
-    sim_expect_metric(&s, "envoy_cluster_upstream_rq_total", "cluster_name=a", 1);
-    sim_expect_metric(&s, "envoy_http_downstream_rq_xx", "response_code_class=2", 1);
+    sim_expect_metric(&s, "envoy_cluster_upstream_rq_total", "envoy_cluster_name=a", 1);
+    sim_expect_metric(&s, "envoy_http_downstream_rq_xx", "envoy_response_code_class=2", 1);
     sim_expect_metric(&s, "envoy_http_downstream_rq_active", NULL, 0);
     sim_expect_metric(&s, "envoy_http_downstream_cx_active", NULL, 1);
 }
@@ -102,7 +102,7 @@ CASE(no_route_no_cluster_no_endpoint)
     }
     assert_string_equal(sim_log(&s), "NC\nUH\nNR\n");
     sim_expect_metric(&s, "envoy_http_no_route", NULL, 1);
-    sim_expect_metric(&s, "envoy_cluster_upstream_cx_none_healthy", "cluster_name=a", 1);
+    sim_expect_metric(&s, "envoy_cluster_upstream_cx_none_healthy", "envoy_cluster_name=a", 1);
 }
 
 CASE(redirects_and_direct_responses)

@@ -222,8 +222,10 @@ static void on_snapshot(void *arg, struct snapshot *snapshot)
     proxy_worker_apply(s->worker, snapshot);
 }
 
-static void on_interest(void *arg, enum conf_kind kind, struct span name, bool wanted)
+static void on_interest(void *arg, enum conf_kind kind, struct span name, struct span path,
+                        bool wanted)
 {
+    UNUSED(path);
     UNUSED(arg);
     UNUSED(kind);
     UNUSED(name);

@@ -23,9 +23,11 @@ static void on_snapshot(void *arg, struct snapshot *s)
     }
 }
 
-static void on_interest(void *arg, enum conf_kind kind, struct span name, bool wanted)
+static void on_interest(void *arg, enum conf_kind kind, struct span name, struct span path,
+                        bool wanted)
 {
     (void)arg;
+    (void)path;
     (void)wanted;
     ASSERT(kind < CONF_KIND_COUNT && (name.len == 0 || name.at));
 }

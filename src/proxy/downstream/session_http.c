@@ -178,6 +178,9 @@ void session_http_start_take(const struct session_start *start)
         deadline_arm(&s->age, ds->loop, chain->conf->http->max_connection_ms);
     }
     metric_add(s->stats.downstream_cx_total, 1);
+    metric_add(start->proto == HTTP_PROTO_2 ? s->stats.downstream_cx_http2_total
+                                            : s->stats.downstream_cx_http1_total,
+               1);
     metric_gauge_add(s->stats.downstream_cx_active, 1);
     struct http_conn_spec spec = {
         .io = start->io,

@@ -96,6 +96,8 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
 #define STATS_HTTP_LIST(COUNTER, GAUGE)                                                               \
     COUNTER(downstream_cx_total)                                                                      \
     GAUGE(downstream_cx_active)                                                                       \
+    COUNTER(downstream_cx_http1_total)                                                                \
+    COUNTER(downstream_cx_http2_total)                                                                \
     COUNTER(downstream_rq_total)                                                                      \
     GAUGE(downstream_rq_active)                                                                       \
     COUNTER(downstream_rq_rx_reset)                                                                   \

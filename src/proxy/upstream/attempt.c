@@ -8,8 +8,11 @@ static void leave(struct attempt *a)
     a->busy = false;
     a->stream = NULL;
     e->active--;
-    shared_give(&c->shared->requests[a->priority_high]);
-    metric_gauge_add(c->stats.upstream_rq_active, -1);
+    if (a->counted) {
+        a->counted = false;
+        shared_give(&c->shared->requests[a->priority_high]);
+        metric_gauge_add(c->stats.upstream_rq_active, -1);
+    }
     a->endpoint = NULL;
     endpoint_put(e);
 }
@@ -82,9 +85,27 @@ static const struct http_stream_events stream_events = {
     .on_close = on_close,
 };
 
+/* As in Envoy, a request counts against max_requests from when it has a connection; before, it is pending. */
+static bool take_place(struct attempt *a)
+{
+    struct cluster *c = a->endpoint->cluster;
+    if (!shared_take(&c->shared->requests[a->priority_high], c->limits[a->priority_high].requests)) {
+        metric_add(c->stats.upstream_rq_pending_overflow, 1);
+        return false;
+    }
+    a->counted = true;
+    metric_gauge_add(c->stats.upstream_rq_active, 1);
+    return true;
+}
+
 static void on_ready(struct pool_waiter *w, struct pool_conn *pc)
 {
     struct attempt *a = container_of(w, struct attempt, waiter);
+    if (!take_place(a)) {
+        leave(a);
+        a->ev->on_fail(a->arg, OUTCOME_OVERFLOW, SPAN_EMPTY, true);
+        return;
+    }
     a->reused = pool_conn_is_reused(pc);
     a->local = http_conn_io(pool_conn_http(pc))->local;
     a->stream = pool_conn_request(pc, &stream_events, a);
@@ -118,12 +139,7 @@ void attempt_init(struct attempt *a, const struct attempt_events *ev, void *arg)
 enum outcome attempt_start(struct attempt *a, struct endpoint *e, enum http_proto proto, bool fresh,
                            bool priority_high)
 {
-    struct cluster *c = e->cluster;
     DEBUG_ASSERT(!a->busy);
-    if (!shared_take(&c->shared->requests[priority_high], c->limits[priority_high].requests)) {
-        metric_add(c->stats.upstream_rq_pending_overflow, 1);
-        return OUTCOME_OVERFLOW;
-    }
     a->busy = true;
     a->answered = false;
     a->reused = false;
@@ -131,7 +147,6 @@ enum outcome attempt_start(struct attempt *a, struct endpoint *e, enum http_prot
     a->endpoint = e;
     endpoint_get(e);
     e->active++;
-    metric_gauge_add(c->stats.upstream_rq_active, 1);
     a->pool = &e->pools[proto];
     enum outcome why;
     struct pool_conn *pc = pool_get(a->pool, &a->waiter, fresh, &why);

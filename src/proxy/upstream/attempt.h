@@ -34,6 +34,7 @@ struct attempt {
     struct pool_waiter waiter;
     struct http_stream *stream;  /* when open */
     bool busy;                   /* between start and over */
+    bool counted;                /* holds a place of the cluster's request breaker */
     bool reused;                 /* the connection had served before */
     bool answered;               /* a response head has come */
     bool priority_high;
