@@ -21,7 +21,8 @@ struct ingest_events {
     void (*on_snapshot)(void *arg, struct snapshot *s);
     /* Names now mentioned and not yet known, so that somebody brings them (RDS, EDS, SDS): the control plane, or
      * the file at `path` when there is one. */
-    void (*on_interest)(void *arg, enum conf_kind kind, struct span name, struct span path, bool wanted);
+    void (*on_interest)(void *arg, enum conf_kind kind, struct span name, struct span path,
+                        bool wanted);
 };
 
 struct ingest *ingest_new(struct loop *loop, struct resolver *resolver,

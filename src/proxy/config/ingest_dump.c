@@ -55,7 +55,8 @@ static struct pb_admin_UpdateFailureState *failure_of(struct dump *d, const stru
     if (!e->failed) {
         return NULL;
     }
-    struct pb_admin_UpdateFailureState *f = arena_new(&d->arena, struct pb_admin_UpdateFailureState);
+    struct pb_admin_UpdateFailureState *f =
+        arena_new(&d->arena, struct pb_admin_UpdateFailureState);
     f->details = span_of(e->failed->details);
     f->version_info = span_of(e->failed->version);
     f->last_update_attempt = time_of(d, e->failed->at_us);
@@ -81,8 +82,8 @@ static struct span last_version(const struct dump *d, enum conf_kind kind)
 
 /* ---- one kind each ---- */
 
-static struct pb_admin_ListenersConfigDump_DynamicListenerState *
-listener_state(struct dump *d, const struct conf *c)
+static struct pb_admin_ListenersConfigDump_DynamicListenerState *listener_state(
+    struct dump *d, const struct conf *c)
 {
     if (!c) {
         return NULL;
@@ -117,8 +118,8 @@ static void add_listener(struct dump *d, void *to, const struct ingest_entry *e)
     PB_ADD(&d->arena, &all->dynamic_listeners, l);
 }
 
-static struct pb_admin_ClustersConfigDump_DynamicCluster *
-dynamic_cluster(struct dump *d, const struct ingest_entry *e, const struct conf *c)
+static struct pb_admin_ClustersConfigDump_DynamicCluster *dynamic_cluster(
+    struct dump *d, const struct ingest_entry *e, const struct conf *c)
 {
     struct pb_admin_ClustersConfigDump_DynamicCluster *x =
         arena_new(&d->arena, struct pb_admin_ClustersConfigDump_DynamicCluster);
@@ -270,7 +271,8 @@ static void write_any(struct dump *d, const struct pb_desc *desc, const void *ms
     struct span bytes = pb_encode_in(desc, msg, &d->arena);
     const char *url = arena_printf(&d->arena, PB_URL_PREFIX "%s", desc->name);
     if (d->rc == 0) {
-        d->rc = pb_json_write(&proto_types, &pb_protobuf_Any_desc, any_of(d, url, bytes), HOW, d->out);
+        d->rc =
+            pb_json_write(&proto_types, &pb_protobuf_Any_desc, any_of(d, url, bytes), HOW, d->out);
     }
 }
 
@@ -321,8 +323,8 @@ static void dump_one(struct dump *d, const struct dump_kind *k)
 }
 
 /* What was accepted without effect, beside Envoy's list: [{"listener": "x", "skipped": ["a", "b"]}]. */
-static void write_skipped(struct dump *d, const struct conf *c, const struct span *list, size_t count,
-                          size_t *written)
+static void write_skipped(struct dump *d, const struct conf *c, const struct span *list,
+                          size_t count, size_t *written)
 {
     if (count == 0) {
         return;
@@ -380,21 +382,24 @@ static void dump_bootstrap(struct dump *d)
         return;
     }
     struct pb_admin_BootstrapConfigDump all = {
-        .bootstrap = (struct pb_bootstrap_Bootstrap *)(uintptr_t)d->ingest->bootstrap, /* only read */
+        .bootstrap =
+            (struct pb_bootstrap_Bootstrap *)(uintptr_t)d->ingest->bootstrap, /* only read */
         .last_updated = time_of(d, d->ingest->bootstrap_us),
     };
     write_any(d, &pb_admin_BootstrapConfigDump_desc, &all);
     arena_reset(&d->arena);
 }
 
-int ingest_config_dump(struct ingest *g, struct span resource_mask, bool with_endpoints, struct buf *out)
+int ingest_config_dump(struct ingest *g, struct span resource_mask, bool with_endpoints,
+                       struct buf *out)
 {
     struct dump d = {.ingest = g, .out = out, .mask = resource_mask};
     arena_init(&d.arena, TEMP_ARENA_BYTES);
     say(&d, "{\n \"configs\": [");
     dump_bootstrap(&d);
     for (size_t i = 0; i < ARRAY_LEN(dump_kinds); i++) {
-        bool wanted = dump_kinds[i].kind != CONF_ENDPOINTS || with_endpoints || resource_mask.len > 0;
+        bool wanted =
+            dump_kinds[i].kind != CONF_ENDPOINTS || with_endpoints || resource_mask.len > 0;
         if (wanted) {
             dump_one(&d, &dump_kinds[i]);
         }

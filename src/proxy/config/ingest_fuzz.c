@@ -3,6 +3,7 @@
 #include "base/instant.h"
 #include "proxy/config/ingest_int.h"
 #include "proxy/config/resource.h"
+#include "tls/tls.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -65,6 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
+    struct err ready;
+    ASSERT(tls_init(&ready) == 0); /* once; later calls do nothing */
     enum conf_kind kind = (enum conf_kind)(data[0] % CONF_KIND_COUNT);
     instant_fake_start(1000000000, 1700000000000000);
     struct loop *loop = loop_new(true);

@@ -43,8 +43,8 @@ struct ingest_entry {
 };
 
 struct ingest {
-    struct loop *loop;         /* borrowed */
-    struct resolver *resolver; /* borrowed */
+    struct loop *loop;                              /* borrowed */
+    struct resolver *resolver;                      /* borrowed */
     const struct pb_bootstrap_Bootstrap *bootstrap; /* borrowed; NULL = none */
     int64_t bootstrap_us;
     struct ingest_events events;

@@ -84,6 +84,32 @@ static int allowed_names(struct read *rd, const struct tls_san_match **out, size
     return rc != 0 ? err_prefix(err, "match_typed_subject_alt_names") : 0;
 }
 
+/* ---- trial: what TLS itself says of the PEM, so that a broken one never takes a good one's place ---- */
+
+static int try_spec(const struct tls_ctx_spec *spec, struct err *err)
+{
+    struct tls_ctx *ctx = NULL;
+    if (tls_ctx_new(&ctx, spec, err) != 0) {
+        return -ERR_CONFIG;
+    }
+    tls_ctx_put(ctx);
+    return 0;
+}
+
+static int try_identity(struct span chain, struct span key, struct err *err)
+{
+    struct tls_ctx_spec spec = {
+        .server = true, .chain_pem = chain, .key_pem = key, .peer_mode = TLS_PEER_NONE};
+    return try_spec(&spec, err);
+}
+
+static int try_trust(const struct tls_trust *trust, size_t count, struct err *err)
+{
+    struct tls_ctx_spec spec = {
+        .trust = trust, .trust_count = count, .peer_mode = TLS_PEER_REQUIRED};
+    return try_spec(&spec, err);
+}
+
 /* ---- trust ---- */
 
 static int refuse_validation(const struct pb_tls_CertificateValidationContext *config,
@@ -140,7 +166,8 @@ static int spiffe_bundles(struct read *rd, const struct tls_trust **out, size_t 
     }
     *out = list;
     *count = c->trust_domains.count;
-    return *count > 0 ? 0 : err_set(err, -ERR_CONFIG, "trust_domains is empty");
+    return *count > 0 ? try_trust(list, *count, err)
+                      : err_set(err, -ERR_CONFIG, "trust_domains is empty");
 }
 
 static int trust_of(struct read *rd, const struct tls_trust **out, size_t *count,
@@ -158,12 +185,10 @@ static int trust_of(struct read *rd, const struct tls_trust **out, size_t *count
     }
     struct tls_trust *one = arena_new(rd->arena, struct tls_trust);
     rc = read_source(rd, &one->roots_pem, config->trusted_ca, err);
-    if (rc != 0) {
-        return err_prefix(err, "trusted_ca");
-    }
+    rc = rc != 0 ? rc : try_trust(one, 1, err);
     *out = one;
     *count = 1;
-    return 0;
+    return rc != 0 ? err_prefix(err, "trusted_ca") : 0;
 }
 
 /* ---- own certificate ---- */
@@ -189,7 +214,7 @@ static int identity(struct read *rd, struct span *chain, struct span *key,
         return err_prefix(err, "certificate_chain");
     }
     rc = read_source(rd, key, config->private_key, err);
-    return rc != 0 ? err_prefix(err, "private_key") : 0;
+    return rc != 0 ? err_prefix(err, "private_key") : try_identity(*chain, *key, err);
 }
 
 static uint32_t secret_slot(struct read *rd, const struct pb_tls_SdsSecretConfig *config)

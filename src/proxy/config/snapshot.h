@@ -133,7 +133,7 @@ struct conf_http { /* HttpConnectionManager */
     } escaped_slashes;
     bool strip_host_port, strip_any_host_port;
     bool accept_http10;
-    struct span http10_host; /* default_host_for_http_10; empty = none */
+    struct span http10_host;     /* default_host_for_http_10; empty = none */
     bool websocket, connect;     /* upgrade_configs */
     bool suppress_envoy_headers; /* Router: no x-envoy-* of our own towards either side */
     bool skip_xff;               /* skip_xff_append */

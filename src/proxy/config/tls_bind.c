@@ -64,10 +64,12 @@ static void forget(struct tls_bind *b)
     b->local_uri = SPAN_EMPTY;
 }
 
-static bool trusts_eq(const struct tls_trust *a, size_t a_count, const struct tls_trust *b, size_t b_count)
+static bool trusts_eq(const struct tls_trust *a, size_t a_count, const struct tls_trust *b,
+                      size_t b_count)
 {
     for (size_t i = 0; i < a_count && a_count == b_count; i++) {
-        if (!span_eq(a[i].trust_domain, b[i].trust_domain) || !span_eq(a[i].roots_pem, b[i].roots_pem)) {
+        if (!span_eq(a[i].trust_domain, b[i].trust_domain) ||
+            !span_eq(a[i].roots_pem, b[i].roots_pem)) {
             return false;
         }
     }
@@ -78,8 +80,8 @@ static bool allowed_eq(const struct tls_san_match *a, size_t a_count, const stru
                        size_t b_count)
 {
     for (size_t i = 0; i < a_count && a_count == b_count; i++) {
-        if (a[i].san != b[i].san || a[i].kind != b[i].kind || a[i].ignore_case != b[i].ignore_case ||
-            !span_eq(a[i].text, b[i].text)) {
+        if (a[i].san != b[i].san || a[i].kind != b[i].kind ||
+            a[i].ignore_case != b[i].ignore_case || !span_eq(a[i].text, b[i].text)) {
             return false;
         }
     }
@@ -87,22 +89,25 @@ static bool allowed_eq(const struct tls_san_match *a, size_t a_count, const stru
 }
 
 /* Would a connection made under `a` and `old` also be made under `b` and `now`? Own identity aside. */
-static bool is_trust_eq(const struct conf_tls *a, const struct conf_secret *old, const struct conf_tls *b,
-                        const struct conf_secret *now)
+static bool is_trust_eq(const struct conf_tls *a, const struct conf_secret *old,
+                        const struct conf_tls *b, const struct conf_secret *now)
 {
     if (a == NULL || b == NULL || (old == NULL) != (now == NULL)) {
         return false;
     }
-    bool secrets = old == now || (trusts_eq(old->trust, old->trust_count, now->trust, now->trust_count) &&
-                                  allowed_eq(old->allowed, old->allowed_count, now->allowed, now->allowed_count));
+    bool secrets = old == now ||
+                   (trusts_eq(old->trust, old->trust_count, now->trust, now->trust_count) &&
+                    allowed_eq(old->allowed, old->allowed_count, now->allowed, now->allowed_count));
     return secrets && a->server == b->server && a->peer_mode == b->peer_mode &&
-           a->min_version == b->min_version && a->max_version == b->max_version && span_eq(a->sni, b->sni) &&
+           a->min_version == b->min_version && a->max_version == b->max_version &&
+           span_eq(a->sni, b->sni) &&
            trusts_eq(a->trust, a->trust_count, b->trust, b->trust_count) &&
            allowed_eq(a->allowed, a->allowed_count, b->allowed, b->allowed_count);
 }
 
 /* The old settings are still there to compare with: the owner retires its old view after the update. */
-enum tls_bind_change tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const struct snapshot *s)
+enum tls_bind_change tls_bind_update(struct tls_bind *b, const struct conf_tls *conf,
+                                     const struct snapshot *s)
 {
     const struct conf_secret *identity = conf ? secret_at(s, conf->identity_slot) : NULL;
     const struct conf_secret *trust = conf ? secret_at(s, conf->trust_slot) : NULL;

@@ -10,7 +10,7 @@
 #include "tls/tls_ctx.h"
 
 struct tls_bind {
-    struct tls_ctx *ctx; /* owned reference; NULL while secrets are missing or broken */
+    struct tls_ctx *ctx;   /* owned reference; NULL while secrets are missing or broken */
     struct span local_uri; /* our own SPIFFE ID here; empty without a certificate */
     /* private */
     struct buf uri_text;
@@ -22,7 +22,8 @@ struct tls_bind {
  * one, unless whom we trust, whom we accept or what we ask for has changed: then the owner drains them. */
 enum tls_bind_change { TLS_BIND_SAME, TLS_BIND_IDENTITY, TLS_BIND_TRUST };
 /* Brings the binding up to date with the snapshot. `conf` NULL = plaintext. */
-enum tls_bind_change tls_bind_update(struct tls_bind *b, const struct conf_tls *conf, const struct snapshot *s);
+enum tls_bind_change tls_bind_update(struct tls_bind *b, const struct conf_tls *conf,
+                                     const struct snapshot *s);
 /* May connections made under `old` go on under `now`? Both up to date with their snapshots. */
 bool tls_bind_keeps(const struct tls_bind *old, const struct tls_bind *now);
 void tls_bind_dispose(struct tls_bind *b);

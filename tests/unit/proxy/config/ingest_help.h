@@ -10,6 +10,9 @@
 #include "proto/protobuf.pb.h"
 #include "proto/types.pb.h"
 #include "proxy/config/ingest.h"
+#include "tls/issue.h"
+#include "tls/keypair.h"
+#include "tls/tls.h"
 
 struct bench {
     struct loop *loop;
@@ -17,6 +20,7 @@ struct bench {
     struct arena arena;
     struct snapshot *snapshot; /* the newest; held */
     unsigned snapshots;
+    const char *pem[2];  /* certificate, key */
     char interest[4096]; /* "+routes:a -secret:b " */
 };
 
@@ -34,11 +38,62 @@ static inline void bench_on_snapshot(void *arg, struct snapshot *s)
 static inline void bench_on_interest(void *arg, enum conf_kind kind, struct span name,
                                      struct span path, bool wanted)
 {
+    UNUSED(path);
     struct bench *b = arg;
     static const char *const names[] = {"listener", "routes", "cluster", "endpoints", "secret"};
     size_t len = strlen(b->interest);
     (void)snprintf(b->interest + len, sizeof(b->interest) - len, "%c%s:%.*s ", wanted ? '+' : '-',
                    names[kind], SPAN_ARG(name));
+}
+
+/* A self-signed certificate and its key, as YAML texts: what CHAIN, ROOTS and PRIVATE-KEY stand for below. */
+static inline void bench_make_pem(struct bench *b)
+{
+    struct keypair *key = NULL;
+    struct err err = {0};
+    struct issue_spec spec = {.spiffe_id = SPAN("spiffe://td/ns/a/sa/b"),
+                              .common_name = SPAN("root"),
+                              .not_before_s = 1600000000,
+                              .not_after_s = 1800000000,
+                              .ca = true};
+    struct buf pem[2];
+    assert_int_equal(tls_init(&err), 0);
+    assert_int_equal(keypair_generate(&key, KEYPAIR_P256, &err), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        buf_init(&pem[i], 8192);
+        assert_int_equal(i ? keypair_write(key, &pem[i]) : issue_root(key, &spec, &pem[i], &err),
+                         0);
+        char *to = arena_alloc(&b->arena, 2 * buf_len(&pem[i]) + 3);
+        b->pem[i] = to;
+        *to++ = '"';
+        for (size_t k = 0; k < buf_len(&pem[i]); k++) {
+            char c = buf_span(&pem[i]).at[k];
+            *to++ = c == '\n' ? '\\' : c;
+            if (c == '\n') {
+                *to++ = 'n';
+            }
+        }
+        *to++ = '"';
+        *to = '\0';
+        buf_dispose(&pem[i]);
+    }
+    keypair_free(key);
+}
+
+/* The text with its placeholders filled in. */
+static inline const char *bench_fill(struct bench *b, const char *yaml)
+{
+    static const struct {
+        const char *word;
+        unsigned pem;
+    } words[] = {{"CHAIN", 0}, {"ROOTS", 0}, {"PRIVATE-KEY", 1}};
+    for (unsigned i = 0; i < ARRAY_LEN(words); i++) {
+        for (const char *at; (at = strstr(yaml, words[i].word)) != NULL;) {
+            yaml = arena_printf(&b->arena, "%.*s%s%s", (int)(at - yaml), yaml, b->pem[words[i].pem],
+                                at + strlen(words[i].word));
+        }
+    }
+    return yaml;
 }
 
 static inline void bench_begin(struct bench *b)
@@ -47,6 +102,7 @@ static inline void bench_begin(struct bench *b)
     instant_fake_start(1000000000, 1700000000000000);
     b->loop = loop_new(true);
     arena_init(&b->arena, 65536);
+    bench_make_pem(b);
     struct ingest_events events = {bench_on_snapshot, bench_on_interest};
     b->ingest = ingest_new(b->loop, NULL, &events, b);
 }
@@ -77,7 +133,7 @@ static inline struct ingest_resource *bench_read(struct bench *b, const char *ya
 {
     struct err err = {0};
     struct doc_node *doc = NULL;
-    if (doc_parse_yaml(&b->arena, span_of(yaml), "t.yaml", &doc, &err) != 0) {
+    if (doc_parse_yaml(&b->arena, span_of(bench_fill(b, yaml)), "t.yaml", &doc, &err) != 0) {
         print_error("%s\n", err.text);
         fail();
     }

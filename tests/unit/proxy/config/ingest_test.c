@@ -246,6 +246,20 @@ static const char secrets[] =
     " {inline_string: PRIVATE-KEY}}}, {" TYPE SECRET
     ", name: ROOTCA, validation_context: {trusted_ca: {inline_string: ROOTS}}}]";
 
+/* What CHAIN stands for, as bytes. */
+static const char *pem_of(unsigned which)
+{
+    char *text = arena_strdup(&b.arena, b.pem[which] + 1);
+    char *to = text;
+    for (const char *from = text; *from != '"'; from++) {
+        bool is_end = from[0] == '\\' && from[1] == 'n';
+        *to++ = is_end ? '\n' : *from;
+        from += is_end;
+    }
+    *to = '\0';
+    return text;
+}
+
 static void takes_secrets_by_name(void **state)
 {
     (void)state;
@@ -259,8 +273,8 @@ static void takes_secrets_by_name(void **state)
     assert_int_equal(tls->peer_mode, TLS_PEER_REQUIRED);
     assert_int_equal(tls->allowed_count, 1);
     assert_span(tls->allowed[0].text, "spiffe://td/ns/a/sa/b");
-    assert_span(b.snapshot->secrets[tls->identity_slot]->chain_pem, "CHAIN");
-    assert_span(b.snapshot->secrets[tls->trust_slot]->trust[0].roots_pem, "ROOTS");
+    assert_span(b.snapshot->secrets[tls->identity_slot]->chain_pem, pem_of(0));
+    assert_span(b.snapshot->secrets[tls->trust_slot]->trust[0].roots_pem, pem_of(0));
 }
 
 static void needs_no_interest_in_static_secrets(void **state)
@@ -275,6 +289,43 @@ static void needs_no_interest_in_static_secrets(void **state)
     bench_apply(&b, sds_cluster, "2");
     bench_settle(&b);
     assert_non_null(bench_cluster(&b, "c"));
+}
+
+static void keeps_the_old_secret_when_the_new_is_broken(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *why;
+    } cases[] = {
+        {"[{" TYPE SECRET
+         ", name: default, tls_certificate: {certificate_chain: {inline_string: CHAIN},"
+         " private_key: {inline_string: nonsense}}}]",
+         "secret 'default': tls_certificate: "},
+        {"[{" TYPE SECRET
+         ", name: default, tls_certificate: {certificate_chain: {inline_string: nonsense},"
+         " private_key: {inline_string: PRIVATE-KEY}}}]",
+         "secret 'default': tls_certificate: "},
+        {"[{" TYPE SECRET
+         ", name: ROOTCA, validation_context: {trusted_ca: {inline_string: nonsense}}}]",
+         "secret 'ROOTCA': validation_context: trusted_ca: "},
+    };
+    bench_apply(&b, sds_cluster, "1");
+    bench_apply(&b, secrets, "1");
+    bench_settle(&b);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = {0};
+        assert_int_equal(bench_try(&b, cases[i].config, "2", false, &err), -ERR_CONFIG);
+        assert_non_null(strstr(err.text, cases[i].why));
+        assert_null(strstr(err.text, "nonsense"));
+    }
+    bench_settle(&b);
+    assert_int_equal(b.snapshots, 1);
+    /* A key that is not the certificate's. */
+    const char *key = b.pem[1];
+    bench_make_pem(&b);
+    b.pem[1] = key;
+    struct err err = {0};
+    assert_int_equal(bench_try(&b, secrets, "3", false, &err), -ERR_CONFIG);
 }
 
 /* ---- memory ---- */
@@ -397,8 +448,8 @@ static void dumps_as_envoy_does(void **state)
     assert_has(text, "\"dynamic_route_configs\"");
     assert_has(text, "type.googleapis.com/envoy.admin.v3.SecretsConfigDump");
     assert_has(text, "[redacted]");
-    assert_null(strstr(text, "PRIVATE-KEY"));
-    assert_null(strstr(text, "UFJJVkFURS1LRVk")); /* its base64 */
+    assert_null(strstr(text, "PRIVATE KEY"));
+    assert_null(strstr(text, "UFJJVkFURS")); /* "PRIVATE" in base64 */
     assert_null(strstr(text, "EndpointsConfigDump"));
     assert_has(dump("", true), "\"dynamic_endpoint_configs\"");
     text = dump("dynamic_active_clusters", false);
@@ -443,6 +494,7 @@ int main(void)
         T(refuses_all_or_nothing),
         T(takes_secrets_by_name),
         T(needs_no_interest_in_static_secrets),
+        T(keeps_the_old_secret_when_the_new_is_broken),
         T(stays_flat_over_many_pushes),
         T(frees_a_snapshot_with_its_last_holder),
         T(dumps_as_envoy_does),
