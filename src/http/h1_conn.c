@@ -27,6 +27,7 @@ static void conn_gone(struct h1_conn *c, enum http_reset why, bool abort)
         return;
     }
     c->gone = true;
+    c->base.is_gone = true;
     if (c->open) {
         c->open = false;
         http_stream_tell_close(&c->stream, why);

@@ -175,6 +175,7 @@ static void conn_gone(struct h2_conn *c, enum http_reset why, bool abort)
         return;
     }
     c->gone = true;
+    c->base.is_gone = true;
     deadline_disarm(&c->deadline);
     loop_task_cancel(&c->task);
     close_streams(&c->closed, why);

@@ -83,6 +83,11 @@ uint64_t http_conn_served(const struct http_conn *c)
     return c->served;
 }
 
+bool http_conn_is_gone(const struct http_conn *c)
+{
+    return c->is_gone;
+}
+
 const char *http_conn_why(const struct http_conn *c)
 {
     return c->why;

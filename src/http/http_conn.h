@@ -113,6 +113,8 @@ unsigned http_conn_room(const struct http_conn *c);
 unsigned http_conn_streams(const struct http_conn *c);
 /* Requests that this connection has carried before. */
 uint64_t http_conn_served(const struct http_conn *c);
+/* It has ended: in on_close this tells the connection's end from a stream's own. */
+bool http_conn_is_gone(const struct http_conn *c);
 /* Which rule the peer broke, in static text, or NULL. */
 const char *http_conn_why(const struct http_conn *c);
 /* Client: opens a stream; send the head next. NULL when there is no room. */

@@ -28,6 +28,7 @@ struct http_conn {
     const char *why; /* the rule that the peer broke */
     uint64_t served; /* exchanges begun before the present ones */
     bool server;
+    bool is_gone; /* streams are having their on_close, then on_gone comes */
     enum http_proto proto;
 };
 

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "proxy/request/steps.h"
 
+#define RESET_BEFORE "upstream_reset_before_response_started"
+
 static void start(struct request *rq, bool fresh);
 
 /* ---- time ---- */
@@ -58,6 +60,12 @@ static void attempt_lost(struct request *rq, enum outcome why, struct span failu
             schedule(rq, delay_ms);
             return;
         }
+    }
+    struct span details = outcome_row(why)->details;
+    if (rq->head_down && span_starts(details, SPAN(RESET_BEFORE))) { /* Envoy words it so */
+        details = span_from_offset(details, sizeof(RESET_BEFORE) - 1);
+        rq->details = span_of(
+            arena_printf(rq->arena, "upstream_reset_after_response_started%.*s", SPAN_ARG(details)));
     }
     request_fail(rq, why);
 }

@@ -20,7 +20,6 @@ static void leave(struct attempt *a)
 static void on_head(void *arg, struct head *head, bool end)
 {
     struct attempt *a = arg;
-    a->answered = a->answered || head->status >= 200 || head->status == 101;
     a->ev->on_head(a->arg, head, end);
 }
 
@@ -42,29 +41,26 @@ static void on_drained(void *arg)
     a->ev->on_drained(a->arg);
 }
 
-static enum outcome outcome_of(enum http_reset why, bool answered)
+static enum outcome outcome_of(enum http_reset why, bool conn_gone)
 {
     switch (why) {
     case HTTP_RESET_PROTO:
     case HTTP_RESET_LIMIT:
         return OUTCOME_UPSTREAM_PROTO;
     case HTTP_RESET_REFUSED:
-        return OUTCOME_UPSTREAM_RESET;
     case HTTP_RESET_NONE:
     case HTTP_RESET_PEER:
     case HTTP_RESET_TIMEOUT:
     case HTTP_RESET_LOCAL:
         break;
     }
-    return answered ? OUTCOME_UPSTREAM_RESET : OUTCOME_UPSTREAM_CLOSED;
+    return conn_gone ? OUTCOME_UPSTREAM_CLOSED : OUTCOME_UPSTREAM_RESET;
 }
 
 static void on_close(void *arg, enum http_reset why)
 {
     struct attempt *a = arg;
-    bool answered = a->answered;
-    bool replayable = why == HTTP_RESET_REFUSED ||
-                      (why == HTTP_RESET_PEER && !answered && a->reused);
+    bool conn_gone = http_conn_is_gone(http_stream_conn(a->stream));
     if (why != HTTP_RESET_NONE) {
         metric_add(a->endpoint->cluster->stats.upstream_rq_rx_reset, 1);
         a->endpoint->rq_error++;
@@ -73,7 +69,8 @@ static void on_close(void *arg, enum http_reset why)
     if (why == HTTP_RESET_NONE) {
         a->ev->on_end(a->arg);
     } else {
-        a->ev->on_fail(a->arg, outcome_of(why, answered), span_of(http_reset_name(why)), replayable);
+        a->ev->on_fail(a->arg, outcome_of(why, conn_gone), span_of(http_reset_name(why)),
+                       why == HTTP_RESET_REFUSED);
     }
 }
 
@@ -141,7 +138,6 @@ enum outcome attempt_start(struct attempt *a, struct endpoint *e, enum http_prot
 {
     DEBUG_ASSERT(!a->busy);
     a->busy = true;
-    a->answered = false;
     a->reused = false;
     a->priority_high = priority_high;
     a->endpoint = e;

@@ -21,8 +21,8 @@ struct attempt_events {
     void (*on_drained)(void *arg);
     /* Both directions ended in order; the attempt is over. */
     void (*on_end)(void *arg);
-    /* It failed; over. `replayable`: nothing can have been processed by the upstream (never sent, refused, or
-     * a reused connection that was closed without an answer). */
+    /* It failed; over. `replayable`: the upstream can not have processed it (never sent, refused, or an idle
+     * connection that was closed before a byte of an answer). */
     void (*on_fail)(void *arg, enum outcome why, struct span failure, bool replayable);
 };
 
@@ -36,7 +36,6 @@ struct attempt {
     bool busy;                   /* between start and over */
     bool counted;                /* holds a place of the cluster's request breaker */
     bool reused;                 /* the connection had served before */
-    bool answered;               /* a response head has come */
     bool priority_high;
     int64_t opened_ns;           /* when the head was sent */
     struct addr local;           /* our end of the connection, for the access log */
