@@ -4,6 +4,7 @@
 #include "unit/cm.h"
 
 #include "base/mem.h"
+#include "sim/h2_text.h"
 #include "sim/world.h"
 #include "unit/http/frames.h"
 
@@ -105,6 +106,28 @@ static inline struct sim_peer *sim_upstream(struct sim *s, unsigned n)
     assert_non_null(p);
     return p;
 }
+
+/* `text` is in the frames that the peer got (h2_text.h). */
+#define sim_expect_frames(s, p, text) \
+    sim_expect_frames_at((s), (p), (text), true, __FILE__, __LINE__)
+#define sim_expect_no_frames(s, p, text) \
+    sim_expect_frames_at((s), (p), (text), false, __FILE__, __LINE__)
+static inline void sim_expect_frames_at(struct sim *s, const struct sim_peer *p, const char *text,
+                                        bool want, const char *file, int line)
+{
+    const char *have = h2_text(&s->texts, buf_span(&p->got));
+    if ((strstr(have, text) != NULL) != want) {
+        print_error("%s:%d: %s '%s' in\n%s\n", file, line, want ? "want" : "do not want", text,
+                    have);
+        fail();
+    }
+}
+
+/* An upstream that speaks HTTP/2. */
+#define SIM_HTTP2                                                                                 \
+    "typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: " \
+    "{'@type': type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "      \
+    "explicit_http_config: {http2_protocol_options: {}}}}"
 
 /* One simulation a file, ended after each case whatever came of it. */
 #define SIM_FILE                      \

@@ -213,6 +213,25 @@ CASE(a_stale_connection_is_replaced_once)
     }
 }
 
+CASE(an_answer_that_broke_off_is_no_stale_connection)
+{
+    static const char *const begun[] = {"HTTP/1.1 2", "HTTP/1.1 103 x\r\n\r\n"};
+    for (size_t i = 0; i < ARRAY_LEN(begun); i++) {
+        if (i > 0) {
+            sim_end(&s);
+        }
+        BEGIN();
+        struct sim_peer *c = sim_ask(&s, GET);
+        sim_send(&s, sim_upstream(&s, 1), SIM_OK);
+        sim_send(&s, c, POST);
+        sim_send(&s, sim_upstream(&s, 1), begun[i]);
+        sim_peer_close(sim_upstream(&s, 1));
+        sim_settle(&s);
+        sim_expect(c, "HTTP/1.1 503");
+        assert_int_equal(sim_origin(&s, 1)->accepted, 1);
+    }
+}
+
 CASE(a_connection_that_closed_while_idle_is_not_used)
 {
     BEGIN();
@@ -294,7 +313,7 @@ CASE(nothing_is_retried_once_the_answer_began)
     sim_expect(c, "\r\n\r\nabc");
     sim_expect_reset(c); /* it must not take that for the whole */
     assert_int_equal(sim_origin(&s, 1)->accepted, 1);
-    assert_string_equal(sim_log(&s), "200 UR\n");
+    assert_string_equal(sim_log(&s), "200 UC\n");
 }
 
 CASE(a_client_that_leaves_stops_the_retries)
@@ -347,6 +366,7 @@ int main(void)
         RUN(a_close_without_an_answer_gets_503),
         RUN(back_off_grows_and_is_bounded),
         RUN(a_stale_connection_is_replaced_once),
+        RUN(an_answer_that_broke_off_is_no_stale_connection),
         RUN(a_connection_that_closed_while_idle_is_not_used),
         RUN(a_body_is_sent_again_unless_it_is_long),
         RUN(a_body_that_is_under_way_is_sent_again),
