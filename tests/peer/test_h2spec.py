@@ -10,7 +10,7 @@ from tools import go_tool
 def test_h2spec_strict(lab):
     tool = go_tool("h2spec")
     app = lab.http_origin()
-    _, port = lab.http_front(app.port)
+    _, port = lab.http_front(app.port, hcm={"codec_type": "HTTP2"})
     report = lab.folder / "h2spec.xml"
     done = subprocess.run([tool, "-S", "-p", str(port), "-j", str(report)], capture_output=True, text=True,
                           timeout=280, check=False)

@@ -84,10 +84,13 @@ static void add_by_slot(const struct ingest *g, struct snapshot *s, enum conf_ki
 {
     for (struct map_slot *m = NULL; (m = map_next(&g->entries[kind], m));) {
         struct ingest_entry *e = m->value;
-        if (!e->active || e->slot == SLOT_NONE) {
+        if (!e->active) {
             continue;
         }
-        hold(s, e->active);
+        hold(s, e->active); /* endpoints, too: they have no slot of their own, clusters point to them */
+        if (e->slot == SLOT_NONE) {
+            continue;
+        }
         if (kind == CONF_CLUSTER) {
             s->clusters[e->slot] = container_of(e->active, struct conf_cluster, conf);
             s->endpoints[e->slot] = endpoints_of(g, s, e);
