@@ -35,9 +35,11 @@ static void message_bad(struct h1_conn *c, const struct h1_bad *bad)
         h1_conn_end(c, why, true);
         return;
     }
-    if (bad->status != 0) {
-        h1_send_refusal(c, bad->status);
+    if (bad->status == 0) { /* no answer to wait for */
+        h1_conn_end(c, why, false);
+        return;
     }
+    h1_send_refusal(c, bad->status);
     c->end_why = why;
     c->lingering = true;
 }
@@ -293,7 +295,7 @@ bool h1_recv_stash(struct h1_conn *c)
     if (buf_len(&c->in) == 0) {
         buf_release(&c->in);
     }
-    return rest.len < before;
+    return rest.len < before || c->ending;
 }
 
 static void take_bytes(struct h1_conn *c, struct span bytes)
