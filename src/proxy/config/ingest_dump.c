@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "codec/pb_json.h"
 #include "proto/admin.pb.h"
+#include "proto/cluster.pb.h"
+#include "proto/endpoint.pb.h"
 #include "proto/hcm.pb.h"
 #include "proto/listener.pb.h"
 #include "proto/types.pb.h"
@@ -256,6 +258,29 @@ static void add_inline_routes(struct dump *d, struct pb_admin_RoutesConfigDump *
     mem_free(list);
 }
 
+/* What clusters have inline: Envoy shows it as static. */
+static void add_inline_endpoints(struct dump *d, struct pb_admin_EndpointsConfigDump *all)
+{
+    size_t count;
+    struct ingest_entry **list = ingest_snapshot_sorted(d->ingest, CONF_CLUSTER, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct conf *c = list[i]->active;
+        const struct pb_cluster_Cluster *cluster =
+            c ? pb_decode(&pb_cluster_Cluster_desc, &d->arena, c->resource, NULL) : NULL;
+        if (!cluster || !cluster->load_assignment) {
+            continue;
+        }
+        struct pb_admin_EndpointsConfigDump_StaticEndpointConfig *s =
+            arena_new(&d->arena, struct pb_admin_EndpointsConfigDump_StaticEndpointConfig);
+        s->endpoint_config = any_of(d, resource_type_url(CONF_ENDPOINTS),
+                                    pb_encode_in(&pb_endpoint_ClusterLoadAssignment_desc,
+                                                 cluster->load_assignment, &d->arena));
+        s->last_updated = time_of(d, c->updated_us);
+        PB_ADD(&d->arena, &all->static_endpoint_configs, s);
+    }
+    mem_free(list);
+}
+
 /* ---- writing ---- */
 
 static void say(struct dump *d, const char *text)
@@ -317,6 +342,8 @@ static void dump_one(struct dump *d, const struct dump_kind *k)
     mem_free(list);
     if (k->kind == CONF_ROUTES) {
         add_inline_routes(d, all);
+    } else if (k->kind == CONF_ENDPOINTS) {
+        add_inline_endpoints(d, all);
     }
     write_kind(d, k->desc, all);
     arena_reset(&d->arena);

@@ -270,13 +270,36 @@ static int chain(struct read *rd, struct conf_chain *out,
     return rc != 0 ? rc : read_filters(rd, out, config, err);
 }
 
+/* Two chains with one match: which of them would take a connection is not said. */
+static int refuse_twins(struct read *rd, const struct pb_listener_Listener *config, struct err *err)
+{
+    uint64_t *hashes = arena_array(rd->temp, config->filter_chains.count, sizeof(*hashes));
+    for (uint32_t i = 0; i < config->filter_chains.count; i++) {
+        static const struct pb_listener_FilterChainMatch none;
+        const struct pb_listener_FilterChainMatch *m =
+            config->filter_chains.at[i]->filter_chain_match;
+        hashes[i] = pb_hash(&pb_listener_FilterChainMatch_desc, m ? m : &none);
+        for (uint32_t k = 0; k < i; k++) {
+            if (hashes[k] == hashes[i]) {
+                return err_set(err, -ERR_CONFIG,
+                               "filter chain %u has the same filter_chain_match as %u", i, k);
+            }
+        }
+    }
+    return 0;
+}
+
 static int chains(struct read *rd, struct conf_listener *out,
                   const struct pb_listener_Listener *config, struct err *err)
 {
+    int rc = refuse_twins(rd, config, err);
+    if (rc != 0) {
+        return rc;
+    }
     struct conf_chain *list = arena_array(rd->arena, config->filter_chains.count, sizeof(*list));
     for (uint32_t i = 0; i < config->filter_chains.count; i++) {
         const struct pb_listener_FilterChain *c = config->filter_chains.at[i];
-        int rc = chain(rd, &list[i], c, err);
+        rc = chain(rd, &list[i], c, err);
         if (rc != 0) {
             return c->name.len > 0 ? err_prefix(err, "filter chain %u '%.*s'", i, SPAN_ARG(c->name))
                                    : err_prefix(err, "filter chain %u", i);
@@ -286,7 +309,7 @@ static int chains(struct read *rd, struct conf_listener *out,
     out->chain_count = config->filter_chains.count;
     if (config->default_filter_chain) {
         struct conf_chain *last = arena_new(rd->arena, struct conf_chain);
-        int rc = chain(rd, last, config->default_filter_chain, err);
+        rc = chain(rd, last, config->default_filter_chain, err);
         out->default_chain = last;
         return rc != 0 ? err_prefix(err, "default filter chain") : 0;
     }

@@ -452,6 +452,10 @@ static void dumps_as_envoy_does(void **state)
     assert_null(strstr(text, "UFJJVkFURS")); /* "PRIVATE" in base64 */
     assert_null(strstr(text, "EndpointsConfigDump"));
     assert_has(dump("", true), "\"dynamic_endpoint_configs\"");
+    assert_null(strstr(dump("", true), "\"static_endpoint_configs\""));
+    bench_apply(&b, static_cluster, "9");
+    bench_settle(&b);
+    assert_has(dump("", true), "\"static_endpoint_configs\"");
     text = dump("dynamic_active_clusters", false);
     assert_has(text, "type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster");
     assert_null(strstr(text, "Listener"));

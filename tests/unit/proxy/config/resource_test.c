@@ -226,6 +226,8 @@ static void refuses_listeners_by_name(void **state)
         {L(AT("1")), "there is no filter chain"},
         {L(AT("1") ", api_listener: {}"), "'api_listener' is not supported"},
         {L(AT("1") ", internal_listener: {}"), "'internal_listener' is not supported"},
+        {L(AT("1") ", filter_chains: [" TCP_CHAIN("a") ", " TCP_CHAIN("b") "]"),
+         "filter chain 1 has the same filter_chain_match as 0"},
         {LC("filters: []"),
          "filter chain 0: filters: the last must be http_connection_manager or tcp_proxy"},
         {LC("name: nn, filters: []"), "filter chain 0 'nn': filters"},
