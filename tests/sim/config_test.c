@@ -91,6 +91,18 @@ CASE(an_endpoint_goes_while_a_request_connects_to_it)
     sim_expect_metric(&s, "envoy_cluster_upstream_cx_active", NULL, 0);
 }
 
+CASE(nobody_connects_to_an_endpoint_that_is_gone_for_nothing)
+{
+    BEGIN(.endpoints = "1");
+    sim_origin(&s, 1)->fault = SIM_BLACK_HOLE;
+    struct sim_peer *c = sim_ask(&s, GET);
+    CONFIG(.endpoints = "2");
+    sim_expect_metric(&s, "envoy_cluster_upstream_cx_active", NULL, 1);
+    sim_peer_abort(c);
+    sim_settle(&s);
+    sim_expect_metric(&s, "envoy_cluster_upstream_cx_active", NULL, 0);
+}
+
 CASE(a_cluster_goes_while_it_serves)
 {
     BEGIN(.log = "%RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER%");
@@ -234,6 +246,7 @@ int main(void)
         RUN(an_endpoint_goes_while_it_serves),
         RUN(idle_connections_of_an_endpoint_go_with_it),
         RUN(an_endpoint_goes_while_a_request_connects_to_it),
+        RUN(nobody_connects_to_an_endpoint_that_is_gone_for_nothing),
         RUN(a_cluster_goes_while_it_serves),
         RUN(a_listener_goes_and_its_connections_drain),
         RUN(a_silent_connection_survives_an_update),

@@ -280,10 +280,23 @@ struct pool_conn *pool_get(struct pool *p, struct pool_waiter *w, bool fresh, en
     return NULL;
 }
 
+static void stop_connecting(struct pool *p)
+{
+    LIST_EACH (node, next, &p->connecting) {
+        struct pool_conn *pc = list_item(node, struct pool_conn, node);
+        connect_cancel(pc->connect);
+        p->connecting_count--;
+        pool_conn_bury(pc);
+    }
+}
+
 void pool_cancel(struct pool *p, struct pool_waiter *w)
 {
     if (list_is_linked(&w->node)) {
         waiter_unlink(p, w);
+    }
+    if (p->endpoint->removed && list_is_empty(&p->waiting)) {
+        stop_connecting(p);
     }
 }
 
@@ -314,16 +327,6 @@ void pool_drain(struct pool *p)
         if (pc->state == CONN_READY) {
             start_draining(pc);
         }
-    }
-}
-
-static void stop_connecting(struct pool *p)
-{
-    LIST_EACH (node, next, &p->connecting) {
-        struct pool_conn *pc = list_item(node, struct pool_conn, node);
-        connect_cancel(pc->connect);
-        p->connecting_count--;
-        pool_conn_bury(pc);
     }
 }
 
