@@ -234,17 +234,26 @@ endef
 $(foreach f,asan tsan,$(eval $(call tests,$(f))))
 programs = $(patsubst %.c,$(B)/$(1)/%,$(2))
 
+# The one fuzz target that plays a simulation.
+SIM_FUZZ := proxy/proxy_worker_fuzz
+define sim_fuzz
+$(B)/$(1)/src/$(SIM_FUZZ).o: CF_ALL += -Itests
+$(B)/$(2)/$(SIM_FUZZ): $(B)/$(1)/libsim.a $(B)/$(1)/libhelpers.a
+endef
+$(eval $(call sim_fuzz,asan,asan/replay))
+$(eval $(call sim_fuzz,fuzz,fuzz/run))
+
 # Corpus replay: a fuzz target with a main that feeds it files. T_fuzz.c of src/A replays tests/corpus/A/T/.
 REPLAY := $(FUZZ_SRC:src/%.c=$(B)/asan/replay/%)
 $(B)/asan/replay/%: $(B)/asan/src/%.o $(B)/asan/tests/replay.o $(B)/asan/libmesh.a
 	@mkdir -p $(@D)
 	@echo "  link $@"
-	@$(CC) $(LD_asan) -pthread $(filter %.o,$^) $(call libs,asan) -lm -o $@
+	@$(CC) $(LD_asan) -pthread $(filter %.o %/libsim.a %/libhelpers.a,$^) $(call libs,asan) -lm -o $@
 FUZZERS := $(FUZZ_SRC:src/%.c=$(B)/fuzz/run/%)
 $(B)/fuzz/run/%: $(B)/fuzz/src/%.o $(B)/fuzz/libmesh.a
 	@mkdir -p $(@D)
 	@echo "  link $@"
-	@$(FUZZCC) $(LD_fuzz) -fsanitize=fuzzer -pthread $(filter %.o,$^) $(call libs,fuzz) -lm -o $@
+	@$(FUZZCC) $(LD_fuzz) -fsanitize=fuzzer -pthread $(filter %.o %/libsim.a %/libhelpers.a,$^) $(call libs,fuzz) -lm -o $@
 
 VENV := $(B)/venv
 $(VENV)/.ok: tests/requirements.txt | $(B)/deps/test
