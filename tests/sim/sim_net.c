@@ -217,6 +217,9 @@ static struct io *join(struct dial *d)
     p->origin = o;
     p->remote = near->local;
     o->accepted++;
+    if (o->on_accept != NULL) {
+        o->on_accept(p);
+    }
     return near;
 }
 

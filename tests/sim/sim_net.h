@@ -25,7 +25,7 @@ struct sim_peer {
     struct buf got;            /* all that has arrived */
     size_t at;                 /* of `got`: what a test has looked at */
     size_t answered;           /* of `got`: requests that an origin has replied to */
-    bool slow;                 /* does not read */
+    bool slow;                 /* does not read, as while TLS shakes hands */
     bool ended;                /* the proxy has ended its direction ... */
     int code;                  /* ... with this */
 };
@@ -40,11 +40,12 @@ enum sim_fault {
 struct sim_origin {
     struct addr addr;
     enum sim_fault fault;
-    int64_t delay_ms;  /* of the connection */
-    size_t room;       /* of the next connections; 0 = SIM_ROOM */
-    struct list peers; /* newest last */
-    unsigned dials;    /* also those that failed */
-    unsigned accepted; /* connections */
+    int64_t delay_ms;                      /* of the connection */
+    size_t room;                           /* of the next connections; 0 = SIM_ROOM */
+    struct list peers;                     /* newest last */
+    void (*on_accept)(struct sim_peer *p); /* may put TLS above its stream; or NULL */
+    unsigned dials;                        /* also those that failed */
+    unsigned accepted;                     /* connections */
     const char *reply; /* sent for each complete HTTP/1 request; NULL = the test answers */
     unsigned requests; /* complete ones that got `reply` */
     struct list node;

@@ -39,6 +39,7 @@ struct sim {
     unsigned most_views;
     unsigned applied;     /* snapshots that it has taken */
     struct err apply_err; /* of the last: a listener that could not be opened */
+    bool keeps_memory;    /* a library's first use is in this one: memory is not compared */
     bool idle;            /* draining, and nobody is left */
     /* private */
     struct ingest *ingest;
