@@ -1,5 +1,5 @@
 /* Accepting sockets.
- * In: connections.  Out: the owner's on_accept, with a stream.  Next: proxy/downstream/accept.c,
+ * In: connections.  Out: the owner's on_accept, with a stream.  Next: proxy/downstream/entry.c,
  * http/http_server.c. */
 #include "io/listener.h"
 

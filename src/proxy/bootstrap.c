@@ -24,7 +24,8 @@ static struct span metadata_text(const struct pb_protobuf_Struct *s, const char 
     return SPAN_EMPTY;
 }
 
-static const struct pb_protobuf_Struct *metadata_struct(const struct pb_protobuf_Struct *s, const char *key)
+static const struct pb_protobuf_Struct *metadata_struct(const struct pb_protobuf_Struct *s,
+                                                        const char *key)
 {
     for (uint32_t i = 0; s != NULL && i < s->fields.count; i++) {
         const struct pb_protobuf_Struct_FieldsEntry *f = s->fields.at[i];
@@ -56,16 +57,18 @@ static void read_node(struct bootstrap *b, const struct pb_core_Node *node)
         .principal = metadata_text(m, "PRINCIPAL"),
         .app = app,
         .version = version,
-        .canonical_service = first_of(metadata_text(labels, "service.istio.io/canonical-name"), app),
-        .canonical_revision = first_of(metadata_text(labels, "service.istio.io/canonical-revision"), version),
+        .canonical_service =
+            first_of(metadata_text(labels, "service.istio.io/canonical-name"), app),
+        .canonical_revision =
+            first_of(metadata_text(labels, "service.istio.io/canonical-revision"), version),
         .cluster = metadata_text(m, "CLUSTER_ID"),
     };
 }
 
 /* ---- where configuration comes from ---- */
 
-static int read_source(struct bootstrap_source *to, const struct pb_core_ConfigSource *from, const char *field,
-                       struct err *err)
+static int read_source(struct bootstrap_source *to, const struct pb_core_ConfigSource *from,
+                       const char *field, struct err *err)
 {
     if (from == NULL) {
         return 0;
@@ -75,13 +78,15 @@ static int read_source(struct bootstrap_source *to, const struct pb_core_ConfigS
         *to = (struct bootstrap_source){.origin = BOOTSTRAP_FILE, .path = from->path};
         return 0;
     case PB_CORE_CONFIG_SOURCE_CONFIG_SOURCE_SPECIFIER_PATH_CONFIG_SOURCE:
-        *to = (struct bootstrap_source){.origin = BOOTSTRAP_FILE, .path = from->path_config_source->path};
+        *to = (struct bootstrap_source){.origin = BOOTSTRAP_FILE,
+                                        .path = from->path_config_source->path};
         return 0;
     case PB_CORE_CONFIG_SOURCE_CONFIG_SOURCE_SPECIFIER_ADS:
         to->origin = BOOTSTRAP_ADS;
         return 0;
     default:
-        return err_set(err, -ERR_CONFIG, "dynamic_resources.%s: use ads or path_config_source", field);
+        return err_set(err, -ERR_CONFIG, "dynamic_resources.%s: use ads or path_config_source",
+                       field);
     }
 }
 
@@ -92,11 +97,13 @@ static int read_ads(struct bootstrap *b, const struct pb_core_ApiConfigSource *a
     }
     b->ads_delta = ads->api_type == PB_CORE_API_CONFIG_SOURCE_API_TYPE_DELTA_GRPC;
     if (!b->ads_delta && ads->api_type != PB_CORE_API_CONFIG_SOURCE_API_TYPE_GRPC) {
-        return err_set(err, -ERR_CONFIG, "dynamic_resources.ads_config.api_type: use GRPC or DELTA_GRPC");
+        return err_set(err, -ERR_CONFIG,
+                       "dynamic_resources.ads_config.api_type: use GRPC or DELTA_GRPC");
     }
     if (ads->grpc_services.count == 0 || ads->grpc_services.at[0]->envoy_grpc == NULL) {
-        return err_set(err, -ERR_CONFIG,
-                       "dynamic_resources.ads_config.grpc_services: needs one with envoy_grpc.cluster_name");
+        return err_set(
+            err, -ERR_CONFIG,
+            "dynamic_resources.ads_config.grpc_services: needs one with envoy_grpc.cluster_name");
     }
     b->has_ads = true;
     b->ads_cluster = ads->grpc_services.at[0]->envoy_grpc->cluster_name;
@@ -104,8 +111,8 @@ static int read_ads(struct bootstrap *b, const struct pb_core_ApiConfigSource *a
     return 0;
 }
 
-static int read_dynamic(struct bootstrap *b, const struct pb_bootstrap_Bootstrap_DynamicResources *d,
-                        struct err *err)
+static int read_dynamic(struct bootstrap *b,
+                        const struct pb_bootstrap_Bootstrap_DynamicResources *d, struct err *err)
 {
     if (d == NULL) {
         return 0;
@@ -113,8 +120,10 @@ static int read_dynamic(struct bootstrap *b, const struct pb_bootstrap_Bootstrap
     int code = read_source(&b->lds, d->lds_config, "lds_config", err);
     code = code ? code : read_source(&b->cds, d->cds_config, "cds_config", err);
     code = code ? code : read_ads(b, d->ads_config, err);
-    if (code == 0 && !b->has_ads && (b->lds.origin == BOOTSTRAP_ADS || b->cds.origin == BOOTSTRAP_ADS)) {
-        return err_set(err, -ERR_CONFIG, "dynamic_resources: 'ads' is asked for but there is no ads_config");
+    if (code == 0 && !b->has_ads &&
+        (b->lds.origin == BOOTSTRAP_ADS || b->cds.origin == BOOTSTRAP_ADS)) {
+        return err_set(err, -ERR_CONFIG,
+                       "dynamic_resources: 'ads' is asked for but there is no ads_config");
     }
     return code;
 }
@@ -145,8 +154,8 @@ static int read_admin(struct bootstrap *b, const struct pb_bootstrap_Admin *admi
 
 /* ---- static resources ---- */
 
-static struct ingest_resource as_resource(struct arena *a, const struct pb_desc *desc, const char *url,
-                                          struct span name, const void *msg)
+static struct ingest_resource as_resource(struct arena *a, const struct pb_desc *desc,
+                                          const char *url, struct span name, const void *msg)
 {
     return (struct ingest_resource){
         .name = name,
@@ -163,8 +172,9 @@ static void read_static(struct bootstrap *b, const struct pb_bootstrap_Bootstrap
     struct arena *a = &b->arena;
     b->clusters = arena_array(a, s->clusters.count + 1, sizeof(*b->clusters));
     for (uint32_t i = 0; i < s->clusters.count; i++) {
-        b->clusters[b->cluster_count++] = as_resource(a, &pb_cluster_Cluster_desc, PB_CLUSTER_CLUSTER_URL,
-                                                      s->clusters.at[i]->name, s->clusters.at[i]);
+        b->clusters[b->cluster_count++] =
+            as_resource(a, &pb_cluster_Cluster_desc, PB_CLUSTER_CLUSTER_URL,
+                        s->clusters.at[i]->name, s->clusters.at[i]);
     }
     b->secrets = arena_array(a, s->secrets.count + 1, sizeof(*b->secrets));
     for (uint32_t i = 0; i < s->secrets.count; i++) {

@@ -24,17 +24,17 @@ struct bootstrap_source {
 struct pb_bootstrap_Bootstrap;
 
 struct bootstrap {
-    struct arena arena;             /* owns all below */
+    struct arena arena; /* owns all below */
     const struct pb_bootstrap_Bootstrap *message;
     struct span node_id, node_cluster;
-    struct span node_wire;          /* the Node message, for xDS requests */
-    struct stats_workload self;     /* from the node's metadata, with Istio's keys */
+    struct span node_wire;      /* the Node message, for xDS requests */
+    struct stats_workload self; /* from the node's metadata, with Istio's keys */
     bool has_admin;
     struct addr admin;
     struct bootstrap_source lds, cds;
     bool has_ads, ads_delta;
-    struct span ads_cluster;        /* the static cluster that reaches the control plane */
-    struct span ads_authority;      /* EnvoyGrpc.authority; may be empty */
+    struct span ads_cluster;   /* the static cluster that reaches the control plane */
+    struct span ads_authority; /* EnvoyGrpc.authority; may be empty */
     /* Static resources; clusters first, then secrets, then listeners. */
     struct ingest_resource *clusters, *secrets, *listeners;
     size_t cluster_count, secret_count, listener_count;
@@ -43,6 +43,7 @@ struct bootstrap {
 /* -ERR_CONFIG with file:line and what is wrong; -errno when the file can not be read. */
 MUST_USE int bootstrap_load(struct bootstrap *b, const char *path, struct err *err);
 /* The same from text; `name` is for messages. YAML, of which JSON is a part. */
-MUST_USE int bootstrap_read(struct bootstrap *b, struct span text, const char *name, struct err *err);
+MUST_USE int bootstrap_read(struct bootstrap *b, struct span text, const char *name,
+                            struct err *err);
 void bootstrap_dispose(struct bootstrap *b);
 #endif

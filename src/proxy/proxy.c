@@ -26,7 +26,8 @@
 #define LINGER_MS 1000 /* after the drain period connections that are still busy get so long */
 
 struct settings {
-    const char *config_file, *config_text, *log_level, *service_node, *service_cluster, *admin_address_path;
+    const char *config_file, *config_text, *log_level, *service_node, *service_cluster,
+        *admin_address_path;
     int log_format, mode;
     int64_t concurrency, drain_s;
 };
@@ -49,7 +50,7 @@ struct proxy {
     uint64_t applied[WORKERS_MAX]; /* the newest snapshot each worker has taken */
     const struct snapshot *newest;
     struct proxy_numbers numbers;
-    struct map listeners;          /* name -> struct known_listener: to count what changed */
+    struct map listeners; /* name -> struct known_listener: to count what changed */
     bool failed_health, started;
     enum proxy_state state;
     struct deadline drain;
@@ -65,25 +66,66 @@ static const char *const modes[] = {"serve", "validate", NULL};
 
 #define AT(field) offsetof(struct settings, field)
 static const struct opt rows[] = {
-    {.name = "config-file", .letter = 'c', .type = OPT_TEXT, .offset = AT(config_file), .arg = "FILE",
+    {.name = "config-file",
+     .letter = 'c',
+     .type = OPT_TEXT,
+     .offset = AT(config_file),
+     .arg = "FILE",
      .help = "bootstrap: node, admin, static_resources, dynamic_resources (YAML or JSON)"},
-    {.name = "config-yaml", .type = OPT_TEXT, .offset = AT(config_text), .arg = "TEXT",
+    {.name = "config-yaml",
+     .type = OPT_TEXT,
+     .offset = AT(config_text),
+     .arg = "TEXT",
      .help = "the same as text"},
-    {.name = "mode", .type = OPT_CHOICE, .offset = AT(mode), .choices = modes, .fallback = "serve",
+    {.name = "mode",
+     .type = OPT_CHOICE,
+     .offset = AT(mode),
+     .choices = modes,
+     .fallback = "serve",
      .help = "serve, or validate the configuration and exit"},
-    {.name = "concurrency", .type = OPT_INT, .offset = AT(concurrency), .arg = "N", .fallback = "0", .min = 0,
-     .max = WORKERS_MAX, .help = "workers; 0 = CPUs of the cgroup's quota"},
-    {.name = "drain-time-s", .type = OPT_INT, .offset = AT(drain_s), .arg = "S", .fallback = "5", .min = 0,
-     .max = 86400, .help = "after SIGTERM: accept and answer on for so long"},
-    {.name = "log-level", .letter = 'l', .type = OPT_TEXT, .offset = AT(log_level), .arg = "LEVEL",
-     .fallback = "info", .help = "error, warn, info, debug; or by area: info,xds:debug"},
-    {.name = "log-format", .type = OPT_CHOICE, .offset = AT(log_format), .choices = log_formats,
-     .fallback = "text", .help = "text or json"},
-    {.name = "service-node", .type = OPT_TEXT, .offset = AT(service_node), .arg = "ID",
+    {.name = "concurrency",
+     .type = OPT_INT,
+     .offset = AT(concurrency),
+     .arg = "N",
+     .fallback = "0",
+     .min = 0,
+     .max = WORKERS_MAX,
+     .help = "workers; 0 = CPUs of the cgroup's quota"},
+    {.name = "drain-time-s",
+     .type = OPT_INT,
+     .offset = AT(drain_s),
+     .arg = "S",
+     .fallback = "5",
+     .min = 0,
+     .max = 86400,
+     .help = "after SIGTERM: accept and answer on for so long"},
+    {.name = "log-level",
+     .letter = 'l',
+     .type = OPT_TEXT,
+     .offset = AT(log_level),
+     .arg = "LEVEL",
+     .fallback = "info",
+     .help = "error, warn, info, debug; or by area: info,xds:debug"},
+    {.name = "log-format",
+     .type = OPT_CHOICE,
+     .offset = AT(log_format),
+     .choices = log_formats,
+     .fallback = "text",
+     .help = "text or json"},
+    {.name = "service-node",
+     .type = OPT_TEXT,
+     .offset = AT(service_node),
+     .arg = "ID",
      .help = "node id, in place of the bootstrap's"},
-    {.name = "service-cluster", .type = OPT_TEXT, .offset = AT(service_cluster), .arg = "NAME",
+    {.name = "service-cluster",
+     .type = OPT_TEXT,
+     .offset = AT(service_cluster),
+     .arg = "NAME",
      .help = "node cluster, in place of the bootstrap's"},
-    {.name = "admin-address-path", .type = OPT_TEXT, .offset = AT(admin_address_path), .arg = "FILE",
+    {.name = "admin-address-path",
+     .type = OPT_TEXT,
+     .offset = AT(admin_address_path),
+     .arg = "FILE",
      .help = "write the admin page's address there once it is open"},
     {.name = NULL},
 };
@@ -113,8 +155,8 @@ static bool is_applied_everywhere(const struct proxy *p)
 /* Ready once, ready until drained: a later change of configuration does not take a proxy out of service. */
 static void look_whether_live(struct proxy *p)
 {
-    if (p->state != PROXY_INITIALIZING || !is_applied_everywhere(p) || !ingest_is_complete(p->ingest) ||
-        !proxy_sources_are_complete(p->sources)) {
+    if (p->state != PROXY_INITIALIZING || !is_applied_everywhere(p) ||
+        !ingest_is_complete(p->ingest) || !proxy_sources_are_complete(p->sources)) {
         return;
     }
     p->state = PROXY_LIVE;
@@ -153,7 +195,8 @@ static void on_applied(void *arg, unsigned index, uint64_t number, const struct 
     if (err->code != 0) {
         log_error("proxy", "%s", err->text);
         p->numbers.listener_create_failures++;
-        if (p->state == PROXY_INITIALIZING && number == 1) { /* what the file asks for can not be had */
+        if (p->state == PROXY_INITIALIZING &&
+            number == 1) { /* what the file asks for can not be had */
             p->exit_code = 1;
             loop_stop(p->loop);
             return;
@@ -245,13 +288,15 @@ static void on_snapshot(void *arg, struct snapshot *s)
     }
 }
 
-static void on_interest(void *arg, enum conf_kind kind, struct span name, struct span path, bool wanted)
+static void on_interest(void *arg, enum conf_kind kind, struct span name, struct span path,
+                        bool wanted)
 {
     struct proxy *p = arg;
     proxy_sources_want(p->sources, kind, name, path, wanted);
 }
 
-static const struct ingest_events ingest_events = {.on_snapshot = on_snapshot, .on_interest = on_interest};
+static const struct ingest_events ingest_events = {.on_snapshot = on_snapshot,
+                                                   .on_interest = on_interest};
 
 static void on_sources_moved(void *arg)
 {
@@ -273,8 +318,8 @@ static int apply_static(struct proxy *p, struct err *err)
         if (lists[i].count == 0) {
             continue;
         }
-        int code = ingest_apply(p->ingest, lists[i].items, lists[i].count, lists[i].items[0].type_url, NULL, 0,
-                                false, err);
+        int code = ingest_apply(p->ingest, lists[i].items, lists[i].count,
+                                lists[i].items[0].type_url, NULL, 0, false, err);
         if (code != 0) {
             return code;
         }
@@ -374,7 +419,8 @@ static int open_admin(struct proxy *p, struct err *err)
     log_info("proxy", "admin address=%s", text);
     FILE *f = p->set.admin_address_path ? fopen(p->set.admin_address_path, "we") : NULL;
     if (p->set.admin_address_path != NULL && (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)) {
-        return err_set(err, -errno, "'%s' can not be written: %s", p->set.admin_address_path, err_name(-errno));
+        return err_set(err, -errno, "'%s' can not be written: %s", p->set.admin_address_path,
+                       err_name(-errno));
     }
     return 0;
 }
@@ -416,7 +462,8 @@ static int build(struct proxy *p, struct err *err)
     p->ingest = ingest_new(p->loop, p->resolver, &ingest_events, p);
     ingest_set_bootstrap(p->ingest, p->boot.message);
     map_init(&p->listeners);
-    p->sources = proxy_sources_new(p->loop, p->resolver, p->ingest, &p->boot, &p->numbers, on_sources_moved, p);
+    p->sources = proxy_sources_new(p->loop, p->resolver, p->ingest, &p->boot, &p->numbers,
+                                   on_sources_moved, p);
     return apply_static(p, err);
 }
 
@@ -428,8 +475,9 @@ static int serve(struct proxy *p, struct err *err)
     if (code != 0) {
         return code;
     }
-    log_info("proxy", "started node=%.*s workers=%u listeners=%zu clusters=%zu", SPAN_ARG(p->boot.node_id),
-             p->worker_count, p->boot.listener_count, p->boot.cluster_count);
+    log_info("proxy", "started node=%.*s workers=%u listeners=%zu clusters=%zu",
+             SPAN_ARG(p->boot.node_id), p->worker_count, p->boot.listener_count,
+             p->boot.cluster_count);
     loop_run(p->loop);
     return 0;
 }
@@ -468,8 +516,8 @@ static int run(struct proxy *p, struct err *err)
 {
     int code = build(p, err);
     if (code == 0 && p->set.mode == 1) {
-        printf("configuration is valid: %zu listeners, %zu clusters, %zu secrets\n", p->boot.listener_count,
-               p->boot.cluster_count, p->boot.secret_count);
+        printf("configuration is valid: %zu listeners, %zu clusters, %zu secrets\n",
+               p->boot.listener_count, p->boot.cluster_count, p->boot.secret_count);
     } else if (code == 0) {
         code = serve(p, err);
     }
@@ -497,7 +545,8 @@ int proxy_main(int argc, char **argv)
     if (code == 0) {
         log_set_json(p->set.log_format == 1);
         code = log_set_levels(p->set.log_level);
-        code = code ? err_set(&err, -ERR_CONFIG, "--log-level '%s' is not known; use error, warn, info or debug",
+        code = code ? err_set(&err, -ERR_CONFIG,
+                              "--log-level '%s' is not known; use error, warn, info or debug",
                               p->set.log_level)
                     : instant_init();
         code = code ? code : tls_init(&err);

@@ -61,8 +61,8 @@ static void page_server_info(void *arg, const struct http_request *rq, struct ad
         " \"uptime_current_epoch\": \"%" PRId64 "s\",\n \"uptime_all_epochs\": \"%" PRId64 "s\",\n"
         " \"node\": {\"id\": \"%.*s\", \"cluster\": \"%.*s\", \"user_agent_name\": \"mesh\"},\n"
         " \"command_line_options\": {\"concurrency\": %u}\n}\n",
-        MESH_VERSION, state_name(a->view.state(a->view.arg)), uptime_s, uptime_s, SPAN_ARG(a->view.node_id),
-        SPAN_ARG(a->view.node_cluster), a->view.worker_count);
+        MESH_VERSION, state_name(a->view.state(a->view.arg)), uptime_s, uptime_s,
+        SPAN_ARG(a->view.node_id), SPAN_ARG(a->view.node_cluster), a->view.worker_count);
 }
 
 static void page_config_dump(void *arg, const struct http_request *rq, struct admin_answer *answer)
@@ -91,7 +91,8 @@ static void page_listeners(void *arg, const struct http_request *rq, struct admi
             say(answer->body,
                 "%s\n {\"name\": \"%.*s\", \"local_address\": {\"socket_address\": {\"address\": \"%s\", "
                 "\"port_value\": %u}}}",
-                i > 0 ? "," : "", SPAN_ARG(l->conf.name), ip_format(&l->addr.ip, text), l->addr.port);
+                i > 0 ? "," : "", SPAN_ARG(l->conf.name), ip_format(&l->addr.ip, text),
+                l->addr.port);
         } else {
             say(answer->body, "%.*s::%s\n", SPAN_ARG(l->conf.name), text);
         }
@@ -108,7 +109,8 @@ static void page_stats(void *arg, const struct http_request *rq, struct admin_an
     const struct proxy_admin *a = arg;
     struct span format = admin_query(rq, SPAN("format"));
     if (span_is(format, "prometheus")) {
-        answer->status = metric_write(a->view.registry, METRIC_PROMETHEUS, SPAN_EMPTY, answer->body) ? 500 : 200;
+        answer->status =
+            metric_write(a->view.registry, METRIC_PROMETHEUS, SPAN_EMPTY, answer->body) ? 500 : 200;
         return;
     }
     const struct proxy_stats_want want = {
@@ -137,13 +139,16 @@ static void page_init_dump(void *arg, const struct http_request *rq, struct admi
     UNUSED(rq);
     answer->content_type = JSON_TYPE;
     say(answer->body, "{\n \"unready_targets_dumps\": [%s]\n}\n",
-        ingest_is_complete(a->view.ingest) ? "" : "{\"name\": \"init manager\", \"target_names\": [\"xds\"]}");
+        ingest_is_complete(a->view.ingest)
+            ? ""
+            : "{\"name\": \"init manager\", \"target_names\": [\"xds\"]}");
 }
 
 static void page_prometheus(void *arg, const struct http_request *rq, struct admin_answer *answer)
 {
     const struct proxy_admin *a = arg;
-    bool open = span_find(head_get(rq->head, SPAN("accept")), SPAN("application/openmetrics-text")) >= 0;
+    bool open =
+        span_find(head_get(rq->head, SPAN("accept")), SPAN("application/openmetrics-text")) >= 0;
     answer->content_type = open ? SPAN("application/openmetrics-text; version=1.0.0; charset=utf-8")
                                 : SPAN("text/plain; version=0.0.4; charset=utf-8");
     enum metric_format format = open ? METRIC_OPENMETRICS : METRIC_PROMETHEUS;
@@ -178,7 +183,8 @@ static void page_logging(void *arg, const struct http_request *rq, struct admin_
     }
     if (len > 0 && log_set_levels(spec) != 0) {
         answer->status = 400;
-        say(answer->body, "'%s' is not known; use level=error|warning|info|debug or AREA=LEVEL\n", spec);
+        say(answer->body, "'%s' is not known; use level=error|warning|info|debug or AREA=LEVEL\n",
+            spec);
         return;
     }
     log_info("admin", "log levels set levels=%s", len > 0 ? spec : "unchanged");
@@ -189,17 +195,20 @@ static void page_memory(void *arg, const struct http_request *rq, struct admin_a
 {
     UNUSED(arg);
     UNUSED(rq);
-    long pages = 0;
+    uint64_t pages = 0;
+    char text[128];
     FILE *f = fopen("/proc/self/statm", "re");
     if (f != NULL) {
-        if (fscanf(f, "%*s %ld", &pages) != 1) {
+        struct span rest = span_from(text, fread(text, 1, sizeof(text), f));
+        (void)fclose(f); /* only read */
+        (void)span_cut(&rest, ' ');
+        if (!span_to_u64(span_cut(&rest, ' '), &pages)) { /* the second number: resident pages */
             pages = 0;
         }
-        (void)fclose(f); /* only read */
     }
     answer->content_type = JSON_TYPE;
-    say(answer->body, "{\n \"allocated\": \"%zu\",\n \"physical\": \"%ld\"\n}\n", mem_live_bytes(),
-        pages * sysconf(_SC_PAGESIZE));
+    say(answer->body, "{\n \"allocated\": \"%zu\",\n \"physical\": \"%" PRIu64 "\"\n}\n",
+        mem_live_bytes(), pages * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 static void page_fail(void *arg, const struct http_request *rq, struct admin_answer *answer)
@@ -240,7 +249,8 @@ static void add_pages(struct proxy_admin *a)
     } pages[] = {
         {"GET", "/ready", "200 and LIVE when it serves, 503 otherwise", page_ready},
         {"GET", "/server_info", "version, state, node", page_server_info},
-        {"GET", "/config_dump", "all configuration, as xDS (?resource=, ?include_eds)", page_config_dump},
+        {"GET", "/config_dump", "all configuration, as xDS (?resource=, ?include_eds)",
+         page_config_dump},
         {"GET", "/listeners", "names and addresses (?format=json)", page_listeners},
         {"GET", "/stats", "all numbers (?filter=TEXT, ?format=json|prometheus)", page_stats},
         {"GET", "/stats/prometheus", "all numbers, for Prometheus", page_prometheus},
@@ -251,13 +261,15 @@ static void add_pages(struct proxy_admin *a)
         {"GET", "/memory", "memory in use", page_memory},
         {"POST", "/healthcheck/fail", "answer /ready with 503", page_fail},
         {"POST", "/healthcheck/ok", "take that back", page_fail},
-        {"POST", "/drain_listeners", "stop accepting, end connections after their requests", page_drain},
+        {"POST", "/drain_listeners", "stop accepting, end connections after their requests",
+         page_drain},
         {"POST", "/quitquitquit", "drain and end", page_quit},
     };
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
         admin_add(a->pages, pages[i].methods, pages[i].path, pages[i].help, pages[i].page, a);
     }
-    admin_add_handler(a->pages, "GET", "/clusters", "endpoints and their load (?format=json)", on_clusters, a);
+    admin_add_handler(a->pages, "GET", "/clusters", "endpoints and their load (?format=json)",
+                      on_clusters, a);
 }
 
 int proxy_admin_new(struct proxy_admin **out, const struct listener_spec *where,

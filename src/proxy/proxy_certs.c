@@ -13,13 +13,14 @@ static int write_one(const struct x509_facts *f, bool first, struct buf *out)
     date_format_rfc3339(f->not_before_s * 1000000, 0, from);
     date_format_rfc3339(f->not_after_s * 1000000, 0, to);
     int64_t days = (f->not_after_s - instant_wall_s()) / 86400;
-    int code = buf_printf(out, "%s\n   {\"serial_number\": \"%.*s\", \"subject_alt_names\": [", first ? "" : ",",
-                          SPAN_ARG(f->serial_hex));
+    int code = buf_printf(out, "%s\n   {\"serial_number\": \"%.*s\", \"subject_alt_names\": [",
+                          first ? "" : ",", SPAN_ARG(f->serial_hex));
     for (size_t i = 0; i < f->uri_count && code == 0; i++) {
         code = buf_printf(out, "%s{\"uri\": \"%.*s\"}", i > 0 ? ", " : "", SPAN_ARG(f->uris[i]));
     }
     for (size_t i = 0; i < f->dns_count && code == 0; i++) {
-        code = buf_printf(out, "%s{\"dns\": \"%.*s\"}", i + f->uri_count > 0 ? ", " : "", SPAN_ARG(f->dns[i]));
+        code = buf_printf(out, "%s{\"dns\": \"%.*s\"}", i + f->uri_count > 0 ? ", " : "",
+                          SPAN_ARG(f->dns[i]));
     }
     return code ? code
                 : buf_printf(out,
@@ -46,12 +47,13 @@ static int write_list(const char *name, struct span pem, struct buf *out)
 }
 
 /* One entry with the certificates of one place; empty texts are empty lists. */
-static int write_entry(struct span chain, const struct tls_trust *trust, size_t trust_count, bool *first,
-                       struct buf *out)
+static int write_entry(struct span chain, const struct tls_trust *trust, size_t trust_count,
+                       bool *first, struct buf *out)
 {
     int code = buf_printf(out, "%s\n  {", *first ? "" : ",");
     *first = false;
-    code = code ? code : write_list("ca_cert", trust_count > 0 ? trust[0].roots_pem : SPAN_EMPTY, out);
+    code =
+        code ? code : write_list("ca_cert", trust_count > 0 ? trust[0].roots_pem : SPAN_EMPTY, out);
     code = code ? code : buf_append_span(out, SPAN(", "));
     code = code ? code : write_list("cert_chain", chain, out);
     return code ? code : buf_append_span(out, SPAN("}"));

@@ -8,8 +8,9 @@
 #define PAGE_MAX (64u << 20)
 
 struct question {
-    const struct proxy_admin_view *view; /* borrowed: outlives the answer, which comes before workers stop */
-    struct http_stream *stream;          /* NULL when the client has gone; the one who comes last frees */
+    const struct proxy_admin_view
+        *view;                  /* borrowed: outlives the answer, which comes before workers stop */
+    struct http_stream *stream; /* NULL when the client has gone; the one who comes last frees */
     bool json;
     unsigned left;
     struct proxy_endpoint_state *states; /* owned; summed by slot and address */
@@ -37,7 +38,8 @@ static void add(struct question *q, const struct proxy_endpoint_state *s)
     q->states[q->count++] = *s;
 }
 
-static int write_text(const struct conf_cluster *c, const struct proxy_endpoint_state *s, struct buf *out)
+static int write_text(const struct conf_cluster *c, const struct proxy_endpoint_state *s,
+                      struct buf *out)
 {
     const struct span n = c->conf.name;
     char a[ADDR_TEXT_BYTES];
@@ -46,13 +48,15 @@ static int write_text(const struct conf_cluster *c, const struct proxy_endpoint_
         const char *name;
         uint64_t value;
     } rows[] = {
-        {"cx_active", s->cx_active}, {"cx_connect_fail", s->cx_connect_fail}, {"cx_total", s->cx_total},
-        {"rq_active", s->rq_active}, {"rq_error", s->rq_error},               {"rq_total", s->rq_total},
+        {"cx_active", s->cx_active}, {"cx_connect_fail", s->cx_connect_fail},
+        {"cx_total", s->cx_total},   {"rq_active", s->rq_active},
+        {"rq_error", s->rq_error},   {"rq_total", s->rq_total},
         {"weight", s->weight},       {"priority", s->priority},
     };
     int code = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows) && code == 0; i++) {
-        code = buf_printf(out, "%.*s::%s::%s::%" PRIu64 "\n", SPAN_ARG(n), a, rows[i].name, rows[i].value);
+        code = buf_printf(out, "%.*s::%s::%s::%" PRIu64 "\n", SPAN_ARG(n), a, rows[i].name,
+                          rows[i].value);
     }
     return code ? code
                 : buf_printf(out, "%.*s::%s::health_flags::%s\n", SPAN_ARG(n), a,
@@ -69,8 +73,9 @@ static int write_limits(const struct conf_cluster *c, struct buf *out)
         code = buf_printf(out,
                           "%.*s::%s::max_connections::%u\n%.*s::%s::max_pending_requests::%u\n"
                           "%.*s::%s::max_requests::%u\n%.*s::%s::max_retries::%u\n",
-                          SPAN_ARG(n), priorities[i], l->connections, SPAN_ARG(n), priorities[i], l->pending,
-                          SPAN_ARG(n), priorities[i], l->requests, SPAN_ARG(n), priorities[i], l->retries);
+                          SPAN_ARG(n), priorities[i], l->connections, SPAN_ARG(n), priorities[i],
+                          l->pending, SPAN_ARG(n), priorities[i], l->requests, SPAN_ARG(n),
+                          priorities[i], l->retries);
     }
     return code;
 }
@@ -82,26 +87,30 @@ static int write_json(const struct proxy_endpoint_state *s, bool first, struct b
         out,
         "%s\n   {\"address\": {\"socket_address\": {\"address\": \"%s\", \"port_value\": %u}},\n"
         "    \"stats\": [{\"name\": \"cx_connect_fail\", \"value\": \"%" PRIu64
-        "\"}, {\"name\": \"cx_total\", \"value\": \"%" PRIu64 "\"}, {\"name\": \"rq_error\", \"value\": \"%" PRIu64
+        "\"}, {\"name\": \"cx_total\", \"value\": \"%" PRIu64
+        "\"}, {\"name\": \"rq_error\", \"value\": \"%" PRIu64
         "\"}, {\"name\": \"rq_total\", \"value\": \"%" PRIu64
         "\"}, {\"type\": \"GAUGE\", \"name\": \"cx_active\", \"value\": \"%u\"}, {\"type\": \"GAUGE\", "
         "\"name\": \"rq_active\", \"value\": \"%u\"}],\n"
         "    \"health_status\": {\"eds_health_status\": \"%s\"}, \"weight\": %u, \"priority\": %u}",
-        first ? "" : ",", ip_format(&s->addr.ip, a), s->addr.port, s->cx_connect_fail, s->cx_total, s->rq_error,
-        s->rq_total, s->cx_active, s->rq_active, s->usable ? "HEALTHY" : "UNHEALTHY", s->weight, s->priority);
+        first ? "" : ",", ip_format(&s->addr.ip, a), s->addr.port, s->cx_connect_fail, s->cx_total,
+        s->rq_error, s->rq_total, s->cx_active, s->rq_active, s->usable ? "HEALTHY" : "UNHEALTHY",
+        s->weight, s->priority);
 }
 
-static int write_cluster(const struct question *q, const struct conf_cluster *c, bool first, struct buf *out)
+static int write_cluster(const struct question *q, const struct conf_cluster *c, bool first,
+                         struct buf *out)
 {
-    int code = q->json ? buf_printf(out, "%s\n {\"name\": \"%.*s\", \"host_statuses\": [", first ? "" : ",",
-                                    SPAN_ARG(c->conf.name))
+    int code = q->json ? buf_printf(out, "%s\n {\"name\": \"%.*s\", \"host_statuses\": [",
+                                    first ? "" : ",", SPAN_ARG(c->conf.name))
                        : write_limits(c, out);
     bool first_host = true;
     for (size_t i = 0; i < q->count && code == 0; i++) {
         if (q->states[i].slot != c->slot) {
             continue;
         }
-        code = q->json ? write_json(&q->states[i], first_host, out) : write_text(c, &q->states[i], out);
+        code = q->json ? write_json(&q->states[i], first_host, out)
+                       : write_text(c, &q->states[i], out);
         first_host = false;
     }
     return code || !q->json ? code : buf_append_span(out, SPAN("]}"));
@@ -170,7 +179,8 @@ static void on_data(void *arg, struct span data, bool end)
 
 static const struct http_stream_events events = {.on_data = on_data, .on_close = on_close};
 
-void proxy_clusters_answer(const struct proxy_admin_view *view, struct http_stream *stream, bool json)
+void proxy_clusters_answer(const struct proxy_admin_view *view, struct http_stream *stream,
+                           bool json)
 {
     struct question *q = mem_new(struct question);
     q->view = view;

@@ -4,5 +4,6 @@
 #include "proxy/proxy_admin.h"
 
 /* Answers the stream when all workers have; nothing if the client leaves before. */
-void proxy_clusters_answer(const struct proxy_admin_view *view, struct http_stream *stream, bool json);
+void proxy_clusters_answer(const struct proxy_admin_view *view, struct http_stream *stream,
+                           bool json);
 #endif

@@ -17,9 +17,9 @@ struct proxy_sources {
     void (*on_moved)(void *arg);
     void *arg;
     struct xds_file *lds_file, *cds_file;
-    struct list files;               /* struct file_source: what single resources name */
-    struct loop_task open_files;     /* not from within ingest's own events */
-    struct xds_client *client;       /* NULL until the control plane's address is known */
+    struct list files;           /* struct file_source: what single resources name */
+    struct loop_task open_files; /* not from within ingest's own events */
+    struct xds_client *client;   /* NULL until the control plane's address is known */
     struct tls_bind tls;
     const struct conf_cluster *reach; /* what `client` was built on; compared only */
     const struct conf_endpoints *reach_endpoints;
@@ -42,7 +42,7 @@ struct file_source {
 };
 
 static const char *const type_urls[CONF_KIND_COUNT] = {
-    [CONF_LISTENER] = XDS_LISTENER, [CONF_ROUTES] = XDS_ROUTES,       [CONF_CLUSTER] = XDS_CLUSTER,
+    [CONF_LISTENER] = XDS_LISTENER,   [CONF_ROUTES] = XDS_ROUTES, [CONF_CLUSTER] = XDS_CLUSTER,
     [CONF_ENDPOINTS] = XDS_ENDPOINTS, [CONF_SECRET] = XDS_SECRET,
 };
 
@@ -79,8 +79,8 @@ static int on_update(void *arg, const struct xds_update *u, struct err *err)
             .value = r->value,
         };
     }
-    int code = ingest_apply(s->ingest, added, u->added_count, u->type_url, u->removed, u->removed_count,
-                            u->full, err);
+    int code = ingest_apply(s->ingest, added, u->added_count, u->type_url, u->removed,
+                            u->removed_count, u->full, err);
     mem_free(added);
     count_update(s, u->type_url, code == 0 ? PROXY_UPDATE_SUCCESS : PROXY_UPDATE_REJECTED);
     if (code == 0) {
@@ -104,8 +104,8 @@ static void on_read(void *arg, const struct err *why)
 
 static const struct xds_file_events file_events = {.on_update = on_update, .on_read = on_read};
 
-static int open_file(struct proxy_sources *s, const struct bootstrap_source *from, const char *type_url,
-                     struct xds_file **to, struct err *err)
+static int open_file(struct proxy_sources *s, const struct bootstrap_source *from,
+                     const char *type_url, struct xds_file **to, struct err *err)
 {
     if (from->origin != BOOTSTRAP_FILE) {
         return 0;
@@ -125,11 +125,13 @@ static void on_state(void *arg, bool is_connected, const struct err *why)
     ((struct proxy_sources *)arg)->numbers->cp_connected = is_connected;
 }
 
-static const struct xds_client_events client_events = {.on_update = on_update, .on_state = on_state};
+static const struct xds_client_events client_events = {.on_update = on_update,
+                                                       .on_state = on_state};
 
 /* The first endpoint of the static cluster that reaches the control plane; false while it is not known. */
-static bool fill_http(struct proxy_sources *s, const struct conf_cluster *c, const struct conf_endpoints *e,
-                      struct http_client_spec *http, char *text, size_t room)
+static bool fill_http(struct proxy_sources *s, const struct conf_cluster *c,
+                      const struct conf_endpoints *e, struct http_client_spec *http, char *text,
+                      size_t room)
 {
     if (e == NULL || e->count == 0) {
         return false;
@@ -244,7 +246,7 @@ int proxy_sources_start(struct proxy_sources *s, struct err *err)
 
 static struct file_source *find_file(struct proxy_sources *s, struct span path)
 {
-    LIST_EACH (node, next, &s->files) {
+    LIST_EACH(node, next, &s->files) {
         struct file_source *f = list_item(node, struct file_source, node);
         if (span_eq(f->path, path)) {
             return f;
@@ -266,7 +268,7 @@ static void file_source_free(struct file_source *f)
 static void on_open_files(struct loop_task *task)
 {
     struct proxy_sources *s = container_of(task, struct proxy_sources, open_files);
-    LIST_EACH (node, next, &s->files) {
+    LIST_EACH(node, next, &s->files) {
         struct file_source *f = list_item(node, struct file_source, node);
         if (f->users == 0) {
             file_source_free(f);
@@ -293,8 +295,8 @@ static void want_file(struct proxy_sources *s, struct span path, bool wanted)
     loop_task_add(s->loop, &s->open_files);
 }
 
-void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name, struct span path,
-                        bool wanted)
+void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name,
+                        struct span path, bool wanted)
 {
     if (path.len > 0) {
         want_file(s, path, wanted);
@@ -318,9 +320,10 @@ void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct spa
     s->wishes[s->wish_count++] = (struct wish){.kind = kind, .name = arena_dup(&s->arena, name)};
 }
 
-struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver, struct ingest *ingest,
-                                        const struct bootstrap *boot, struct proxy_numbers *numbers,
-                                        void (*on_moved)(void *arg), void *arg)
+struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver,
+                                        struct ingest *ingest, const struct bootstrap *boot,
+                                        struct proxy_numbers *numbers, void (*on_moved)(void *arg),
+                                        void *arg)
 {
     struct proxy_sources *s = mem_new(struct proxy_sources);
     s->loop = loop;
@@ -351,7 +354,7 @@ void proxy_sources_free(struct proxy_sources *s)
     xds_file_free(s->lds_file);
     xds_file_free(s->cds_file);
     loop_task_cancel(&s->open_files);
-    LIST_EACH (node, next, &s->files) {
+    LIST_EACH(node, next, &s->files) {
         file_source_free(list_item(node, struct file_source, node));
     }
     tls_bind_dispose(&s->tls);

@@ -13,16 +13,17 @@ struct proxy_sources;
 struct resolver;
 
 /* `boot`, `ingest`, `resolver`, `numbers` are borrowed. `on_moved` when completeness may have changed. */
-struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver, struct ingest *ingest,
-                                        const struct bootstrap *boot, struct proxy_numbers *numbers,
-                                        void (*on_moved)(void *arg), void *arg);
+struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver,
+                                        struct ingest *ingest, const struct bootstrap *boot,
+                                        struct proxy_numbers *numbers, void (*on_moved)(void *arg),
+                                        void *arg);
 /* After the static resources were taken. -ERR_CONFIG when a file is wrong at the very start. */
 MUST_USE int proxy_sources_start(struct proxy_sources *s, struct err *err);
 /* A new snapshot: where the control plane is, and by what identity it is reached, may have changed. */
 void proxy_sources_snapshot(struct proxy_sources *s, const struct snapshot *snapshot);
 /* ingest's on_interest. */
-void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name, struct span path,
-                        bool wanted);
+void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name,
+                        struct span path, bool wanted);
 /* The first answers for listeners and clusters are there, or none are to come. */
 bool proxy_sources_are_complete(const struct proxy_sources *s);
 /* NULL is fine. */

@@ -63,9 +63,10 @@ static size_t dotted(const struct metric_sample *sample, char *to)
     if (strncmp(group, "rbac_", 5) == 0) {
         return (size_t)snprintf(to, NAME_MAX_BYTES, "%.*srbac.%s", SPAN_ARG(label), leaf);
     }
-    return (size_t)snprintf(to, NAME_MAX_BYTES, "%.*s.%.*s.%.*s%s%.*s%.*s%s", (int)(group_end - group), group,
-                            SPAN_ARG(label), SPAN_ARG(branch), branch.len > 0 ? "." : "", leaf_len, leaf,
-                            SPAN_ARG(klass), klass.len > 0 ? "xx" : "");
+    return (size_t)snprintf(to, NAME_MAX_BYTES, "%.*s.%.*s.%.*s%s%.*s%.*s%s",
+                            (int)(group_end - group), group, SPAN_ARG(label), SPAN_ARG(branch),
+                            branch.len > 0 ? "." : "", leaf_len, leaf, SPAN_ARG(klass),
+                            klass.len > 0 ? "xx" : "");
 }
 
 /* Istio's own, as its Envoy names them: every label and its value. */
@@ -88,7 +89,8 @@ static void put_sample(void *arg, const struct metric_sample *sample)
     put_row(arg, span_from(name, size_min(len, sizeof(name) - 1)), sample->value);
 }
 
-static void put_updates(struct page *page, const char *prefix, const uint64_t counts[PROXY_UPDATE_COUNT])
+static void put_updates(struct page *page, const char *prefix,
+                        const uint64_t counts[PROXY_UPDATE_COUNT])
 {
     static const char *const names[] = {"update_attempt", "update_success", "update_rejected",
                                         "update_failure"};
@@ -113,7 +115,9 @@ static void put_server(struct page *page, const struct proxy_admin_view *view)
         int64_t value;
     } rows[] = {
         {"server.live", state == PROXY_LIVE},
-        {"server.state", state == PROXY_LIVE ? 0 : state == PROXY_DRAINING ? 1 : 2},
+        {"server.state", state == PROXY_LIVE       ? 0
+                         : state == PROXY_DRAINING ? 1
+                                                   : 2},
         {"server.uptime", (instant_wall_us() - view->started_us) / 1000000},
         {"server.concurrency", view->worker_count},
         {"server.memory_allocated", (int64_t)mem_live_bytes()},
@@ -133,7 +137,8 @@ static void put_server(struct page *page, const struct proxy_admin_view *view)
     put_updates(page, "cluster_manager.cds", n->cds);
 }
 
-int proxy_stats_write(const struct proxy_admin_view *view, const struct proxy_stats_want *want, struct buf *out)
+int proxy_stats_write(const struct proxy_admin_view *view, const struct proxy_stats_want *want,
+                      struct buf *out)
 {
     struct page page = {.want = want, .out = out, .first = true};
     page.code = want->json ? buf_append_span(out, SPAN("{\"stats\": [")) : 0;

@@ -11,6 +11,6 @@ struct proxy_stats_want {
 };
 
 /* 0 or -ERR_LIMIT. */
-MUST_USE int proxy_stats_write(const struct proxy_admin_view *view, const struct proxy_stats_want *want,
-                               struct buf *out);
+MUST_USE int proxy_stats_write(const struct proxy_admin_view *view,
+                               const struct proxy_stats_want *want, struct buf *out);
 #endif

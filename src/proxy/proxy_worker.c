@@ -15,8 +15,8 @@ struct proxy_worker {
     struct downstream ds;
     struct cluster **clusters; /* by slot; owned references */
     size_t cluster_slots;
-    struct err listen_err;     /* of the update in hand */
-    struct deadline watch;     /* draining: is anybody left? */
+    struct err listen_err; /* of the update in hand */
+    struct deadline watch; /* draining: is anybody left? */
 };
 
 /* ---- mail to the main thread ---- */
@@ -50,7 +50,8 @@ static void on_idle_arrive(struct mail *mail, void *owner)
     mem_free(m);
 }
 
-static struct report_mail *report_new(struct proxy_worker *w, void (*on_arrive)(struct mail *, void *))
+static struct report_mail *report_new(struct proxy_worker *w,
+                                      void (*on_arrive)(struct mail *, void *))
 {
     struct report_mail *m = mem_new(struct report_mail);
     m->mail.on_arrive = on_arrive;
@@ -86,7 +87,8 @@ static void grow_slots(struct proxy_worker *w, size_t slots)
         return;
     }
     w->clusters = mem_realloc(w->clusters, slots * sizeof(struct cluster *));
-    memset(w->clusters + w->cluster_slots, 0, (slots - w->cluster_slots) * sizeof(struct cluster *));
+    memset(w->clusters + w->cluster_slots, 0,
+           (slots - w->cluster_slots) * sizeof(struct cluster *));
     w->cluster_slots = slots;
 }
 
@@ -114,7 +116,7 @@ static void update_clusters(struct proxy_worker *w, const struct snapshot *s)
 
 static struct entry *entry_named(struct proxy_worker *w, struct span name)
 {
-    LIST_EACH (node, next, &w->ds.entries) {
+    LIST_EACH(node, next, &w->ds.entries) {
         struct entry *e = list_item(node, struct entry, node);
         if (span_eq(e->name, name)) {
             return e;
@@ -136,7 +138,7 @@ static const struct conf_listener *listener_named(const struct snapshot *s, stru
 /* Removed listeners first, so that their addresses are free for new ones. */
 static void update_entries(struct proxy_worker *w, const struct snapshot *s)
 {
-    LIST_EACH (node, next, &w->ds.entries) {
+    LIST_EACH(node, next, &w->ds.entries) {
         struct entry *e = list_item(node, struct entry, node);
         if (listener_named(s, e->name) == NULL) {
             entry_update(e, NULL);
@@ -211,7 +213,7 @@ static void on_watch(struct deadline *d)
 {
     struct proxy_worker *w = container_of(d, struct proxy_worker, watch);
     bool empty = w->ds.session_count == 0;
-    LIST_EACH (node, next, &w->ds.entries) {
+    LIST_EACH(node, next, &w->ds.entries) {
         empty = empty && entry_is_empty(list_item(node, struct entry, node));
     }
     if (empty) {
@@ -227,7 +229,7 @@ static void on_drain(struct mail *mail, void *owner)
     struct word_mail *m = container_of(mail, struct word_mail, mail);
     w->ds.draining = true;
     if (m->stop_accepting) {
-        LIST_EACH (node, next, &w->ds.entries) {
+        LIST_EACH(node, next, &w->ds.entries) {
             struct entry *e = list_item(node, struct entry, node);
             entry_stop(e);
             entry_drain(e);
@@ -252,7 +254,8 @@ void proxy_worker_apply(struct proxy_worker *w, struct snapshot *s)
     mailbox_post_take(worker_mailbox(w->worker), &m->mail);
 }
 
-static void post_word(struct proxy_worker *w, void (*on_arrive)(struct mail *, void *), bool stop_accepting)
+static void post_word(struct proxy_worker *w, void (*on_arrive)(struct mail *, void *),
+                      bool stop_accepting)
 {
     struct word_mail *m = mem_new(struct word_mail);
     m->mail.on_arrive = on_arrive;
@@ -329,7 +332,8 @@ static void on_ask(struct mail *mail, void *owner)
 }
 
 void proxy_worker_ask_endpoints(struct proxy_worker *w,
-                                void (*on_answer)(void *arg, const struct proxy_endpoint_state *states,
+                                void (*on_answer)(void *arg,
+                                                  const struct proxy_endpoint_state *states,
                                                   size_t count),
                                 void *arg)
 {
@@ -395,13 +399,13 @@ static void on_stop(struct worker *worker, void *arg)
     struct proxy_worker *w = arg;
     UNUSED(worker);
     deadline_disarm(&w->watch);
-    LIST_EACH (node, next, &w->ds.entries) {
+    LIST_EACH(node, next, &w->ds.entries) {
         struct entry *e = list_item(node, struct entry, node);
         entry_stop(e);
         entry_close(e);
     }
     loop_turn(w->loop, false); /* closed connections tell in this turn, and are buried */
-    LIST_EACH (left, next_left, &w->ds.entries) {
+    LIST_EACH(left, next_left, &w->ds.entries) {
         entry_free(list_item(left, struct entry, node));
     }
     drop_clusters(w);
@@ -415,7 +419,8 @@ static void on_stop(struct worker *worker, void *arg)
 
 static const struct worker_ops ops = {.on_start = on_start, .on_stop = on_stop};
 
-int proxy_worker_start(struct proxy_worker **out, const struct proxy_worker_spec *spec, struct err *err)
+int proxy_worker_start(struct proxy_worker **out, const struct proxy_worker_spec *spec,
+                       struct err *err)
 {
     struct proxy_worker *w = mem_new(struct proxy_worker);
     w->spec = *spec;

@@ -47,7 +47,8 @@ struct proxy_endpoint_state {
 };
 /* Asks; `on_answer` comes on the main thread with an array that is borrowed for the call. */
 void proxy_worker_ask_endpoints(struct proxy_worker *w,
-                                void (*on_answer)(void *arg, const struct proxy_endpoint_state *states,
+                                void (*on_answer)(void *arg,
+                                                  const struct proxy_endpoint_state *states,
                                                   size_t count),
                                 void *arg);
 /* Joins the thread; connections are closed. */

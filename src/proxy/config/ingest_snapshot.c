@@ -87,7 +87,9 @@ static void add_by_slot(const struct ingest *g, struct snapshot *s, enum conf_ki
         if (!e->active) {
             continue;
         }
-        hold(s, e->active); /* endpoints, too: they have no slot of their own, clusters point to them */
+        hold(
+            s,
+            e->active); /* endpoints, too: they have no slot of their own, clusters point to them */
         if (e->slot == SLOT_NONE) {
             continue;
         }

@@ -6,6 +6,7 @@
 #include "proto/hcm.pb.h"
 #include "proxy/config/read_access_log.h"
 #include "proxy/config/read_hcm_filters.h"
+#include "proxy/config/read_routes.h"
 
 #define IDLE_MS 3600000       /* HttpProtocolOptions.idle_timeout */
 #define STREAM_IDLE_MS 300000 /* stream_idle_timeout */
@@ -66,9 +67,8 @@ static int routes(struct read *rd, struct conf_http *out,
         read_mention(rd, CONF_ROUTES, out->route_name, c->rds->config_source);
         return 0;
     case PB_HCM_HTTP_CONNECTION_MANAGER_ROUTE_SPECIFIER_ROUTE_CONFIG: {
-        struct route_compile with = {.arena = rd->arena, .slot_of = slots_of, .arg = rd->slots};
         struct route_table *table = NULL;
-        int rc = route_table_compile(&table, &with, c->route_config, err);
+        int rc = read_routes(rd, &table, c->route_config, err);
         out->routes = table;
         out->route_name = c->route_config->name;
         return rc != 0 ? err_prefix(err, "route_config '%.*s'", SPAN_ARG(c->route_config->name))

@@ -3,7 +3,6 @@
 
 #include "policy/pb_value.h"
 #include "proto/listener.pb.h"
-#include "proto/proxy_protocol.pb.h"
 #include "proxy/config/known_filters.h"
 #include "proxy/config/read_access_log.h"
 #include "proxy/config/read_filters.h"
@@ -83,23 +82,6 @@ static int ranges_of(struct read *rd, const struct conf_ports **out, size_t *cou
     return 0;
 }
 
-static int proxy_protocol(struct read *rd, struct span bytes, struct err *err)
-{
-    const struct pb_proxy_protocol_ProxyProtocol *c =
-        read_any(rd, &pb_proxy_protocol_ProxyProtocol_desc, bytes, err);
-    if (!c) {
-        return -ERR_CONFIG;
-    }
-    if (c->rules.count > 0) {
-        return err_set(err, -ERR_CONFIG, "'rules' is not supported");
-    }
-    if (c->allow_requests_without_proxy_protocol) {
-        return err_set(err, -ERR_CONFIG,
-                       "'allow_requests_without_proxy_protocol' is not supported");
-    }
-    return 0;
-}
-
 static int listener_filter(struct read *rd, struct conf_listener *out,
                            const struct pb_listener_ListenerFilter *f, struct err *err)
 {
@@ -125,8 +107,7 @@ static int listener_filter(struct read *rd, struct conf_listener *out,
         return 0;
     }
     if (span_is(type, FILTERS "proxy_protocol.v3.ProxyProtocol")) {
-        out->proxy_protocol = true;
-        return proxy_protocol(rd, f->typed_config->value, err);
+        return err_set(err, -ERR_CONFIG, "the PROXY protocol is not supported");
     }
     if (known_filters_builtin(KNOWN_LISTENER, type, f->name, f->typed_config)) {
         return 0;

@@ -12,6 +12,7 @@
 #include "proxy/config/read_cluster.h"
 #include "proxy/config/read_endpoints.h"
 #include "proxy/config/read_listener.h"
+#include "proxy/config/read_routes.h"
 #include "proxy/config/read_tls.h"
 
 static int listener(struct read *rd, struct conf *c, const void *msg, struct err *err)
@@ -36,8 +37,7 @@ static int secret(struct read *rd, struct conf *c, const void *msg, struct err *
 
 static int routes(struct read *rd, struct conf *c, const void *msg, struct err *err)
 {
-    struct route_compile with = {.arena = rd->arena, .slot_of = slots_of, .arg = rd->slots};
-    return route_table_compile(&container_of(c, struct conf_routes, conf)->table, &with, msg, err);
+    return read_routes(rd, &container_of(c, struct conf_routes, conf)->table, msg, err);
 }
 
 static const struct kind {

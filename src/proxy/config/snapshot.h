@@ -202,7 +202,7 @@ struct conf_listener {
     bool use_original_dst;
     const struct addr *more_addrs; /* additional_addresses */
     size_t more_addr_count;
-    bool original_dst_filter, tls_inspector, http_inspector, proxy_protocol; /* listener filters */
+    bool original_dst_filter, tls_inspector, http_inspector; /* listener filters */
     /* ListenerFilter.filter_disabled: destination ports where that sniffing must not wait for bytes (the
      * server speaks first). */
     const struct conf_ports *tls_inspector_off, *http_inspector_off;

@@ -1,5 +1,5 @@
 /* From configured TLS and secrets to a worker's own context: see tls_bind.h.
- * In: config/snapshot. Out: tls_ctx. Next: upstream/cluster and downstream/accept use it. */
+ * In: config/snapshot. Out: tls_ctx. Next: upstream/cluster and downstream/entry use it. */
 #include "proxy/config/tls_bind.h"
 
 #include "base/log.h"

@@ -146,7 +146,8 @@ static void start_tls(struct arrival *a, struct entry_chain *chain)
 
 /* ---- the chain ---- */
 
-static void fill_facts(const struct arrival *a, enum sniff_kind kind, struct chain_facts *f, struct span *found)
+static void fill_facts(const struct arrival *a, enum sniff_kind kind, struct chain_facts *f,
+                       struct span *found)
 {
     *f = (struct chain_facts){
         .destination_ip = a->original_dst.ip,
@@ -180,7 +181,8 @@ static void choose_chain(struct arrival *a, enum sniff_kind kind)
         return;
     }
     if (facts.server_name.len > 0) {
-        a->sni = span_from(mem_strndup(facts.server_name.at, facts.server_name.len), facts.server_name.len);
+        a->sni = span_from(mem_strndup(facts.server_name.at, facts.server_name.len),
+                           facts.server_name.len);
     }
     struct span name = chain->conf->name;
     a->chain_name = name.len > 0 ? span_from(mem_strndup(name.at, name.len), name.len) : SPAN_EMPTY;
@@ -215,7 +217,8 @@ static struct sniff_want want_of(const struct arrival *a)
     uint16_t port = a->original_dst.port;
     return (struct sniff_want){
         .tls = l->tls_inspector && !is_off(l->tls_inspector_off, l->tls_inspector_off_count, port),
-        .http = l->http_inspector && !is_off(l->http_inspector_off, l->http_inspector_off_count, port),
+        .http =
+            l->http_inspector && !is_off(l->http_inspector_off, l->http_inspector_off_count, port),
     };
 }
 
@@ -237,7 +240,8 @@ static void on_limit(struct deadline *d)
 {
     struct arrival *a = container_of(d, struct arrival, limit);
     metric_add(a->entry->stats.downstream_pre_cx_timeout, 1);
-    if (a->state == ARRIVAL_SNIFFING && a->entry->conf && a->entry->conf->continue_on_sniff_timeout) {
+    if (a->state == ARRIVAL_SNIFFING && a->entry->conf &&
+        a->entry->conf->continue_on_sniff_timeout) {
         try_sniff(a, true);
     } else {
         arrival_close(a);

@@ -15,17 +15,17 @@ struct entry;
 
 struct arrival {
     struct list node;
-    struct entry *entry;       /* borrowed: an entry closes its arrivals before it goes */
-    struct io *io;             /* owned until handed on */
-    struct buf got;            /* bytes read while sniffing */
+    struct entry *entry; /* borrowed: an entry closes its arrivals before it goes */
+    struct io *io;       /* owned until handed on */
+    struct buf got;      /* bytes read while sniffing */
     struct deadline limit;
     struct addr original_dst;
-    struct hello *hello;       /* owned while sniffing TLS */
-    int chain_index;           /* once chosen, as the next two */
-    struct span chain_name;    /* owned copy; may be empty */
-    bool tls;                  /* the chain's */
+    struct hello *hello;    /* owned while sniffing TLS */
+    int chain_index;        /* once chosen, as the next two */
+    struct span chain_name; /* owned copy; may be empty */
+    bool tls;               /* the chain's */
     enum { ARRIVAL_SNIFFING, ARRIVAL_HANDSHAKING, ARRIVAL_PEEKING } state;
-    struct span sni;           /* owned copy */
+    struct span sni; /* owned copy */
 };
 
 /* Takes the stream. */

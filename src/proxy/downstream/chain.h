@@ -10,9 +10,9 @@
 struct chain_facts {
     struct ip destination_ip;
     uint16_t destination_port;
-    struct span server_name;       /* lower case; empty = none */
+    struct span server_name; /* lower case; empty = none */
     bool tls;
-    const struct span *alpn;       /* offered, or "http/1.1" / "h2c" found by sniffing */
+    const struct span *alpn; /* offered, or "http/1.1" / "h2c" found by sniffing */
     size_t alpn_count;
     struct ip source_ip;
     uint16_t source_port;

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "proxy/downstream/arrival.h"
 #include "proxy/downstream/chain.h"
+#include "proxy/downstream/session.h"
 
 /* ---- chains ---- */
 
@@ -32,7 +33,8 @@ static void bind_logs(struct entry *e, struct entry_chain *c)
     }
 }
 
-static enum tls_bind_change chain_update(struct entry *e, struct entry_chain *c, const struct conf_chain *conf)
+static enum tls_bind_change chain_update(struct entry *e, struct entry_chain *c,
+                                         const struct conf_chain *conf)
 {
     bool changed = c->conf != conf;
     c->conf = conf;
@@ -90,11 +92,11 @@ static int find_again(const struct conf_listener *conf, struct span name, int in
 /* `old`: the chains before, still whole, in which the connections' places are. */
 static void rebind_all(struct entry *e, const struct entry *old)
 {
-    LIST_EACH (early, next_early, &e->arrivals) {
+    LIST_EACH(early, next_early, &e->arrivals) {
         struct arrival *a = list_item(early, struct arrival, node);
         arrival_rebind(a, find_again(e->conf, a->chain_name, a->chain_index));
     }
-    LIST_EACH (node, next, &e->sessions) {
+    LIST_EACH(node, next, &e->sessions) {
         struct session *s = list_item(node, struct session, node);
         const struct entry_chain *was = chain_in(old, s->chain_index);
         s->chain_index = find_again(e->conf, s->chain_name, s->chain_index);
@@ -107,13 +109,13 @@ static void rebind_all(struct entry *e, const struct entry *old)
 /* Its trust has changed: who proved itself to the old one goes, and who is about to begins anew. */
 static void drain_chain(struct entry *e, const struct entry_chain *c)
 {
-    LIST_EACH (early, next_early, &e->arrivals) {
+    LIST_EACH(early, next_early, &e->arrivals) {
         struct arrival *a = list_item(early, struct arrival, node);
         if (a->state != ARRIVAL_SNIFFING && entry_chain_at(e, a->chain_index) == c) {
             arrival_close(a);
         }
     }
-    LIST_EACH (node, next, &e->sessions) {
+    LIST_EACH(node, next, &e->sessions) {
         struct session *s = list_item(node, struct session, node);
         if (entry_chain_at(e, s->chain_index) == c) {
             s->on_rebind(s, NULL, true);
@@ -241,7 +243,8 @@ struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)
 {
     struct entry *e = mem_new(struct entry);
     e->ds = ds;
-    e->name = (struct span){mem_strndup(conf->conf.name.at, conf->conf.name.len), conf->conf.name.len};
+    e->name =
+        (struct span){mem_strndup(conf->conf.name.at, conf->conf.name.len), conf->conf.name.len};
     list_init(&e->arrivals);
     list_init(&e->sessions);
     char text[ADDR_TEXT_BYTES];
@@ -253,7 +256,7 @@ struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)
 
 void entry_drain(struct entry *e)
 {
-    LIST_EACH (node, next, &e->sessions) {
+    LIST_EACH(node, next, &e->sessions) {
         struct session *s = list_item(node, struct session, node);
         s->drain(s);
     }
@@ -261,10 +264,10 @@ void entry_drain(struct entry *e)
 
 void entry_close(struct entry *e)
 {
-    LIST_EACH (node, next, &e->arrivals) {
+    LIST_EACH(node, next, &e->arrivals) {
         arrival_close(list_item(node, struct arrival, node));
     }
-    LIST_EACH (busy, next_busy, &e->sessions) {
+    LIST_EACH(busy, next_busy, &e->sessions) {
         struct session *s = list_item(busy, struct session, node);
         s->close(s);
     }
@@ -288,7 +291,7 @@ bool entry_is_empty(const struct entry *e)
 struct entry *entry_find(struct downstream *ds, const struct addr *dst)
 {
     struct entry *any = NULL;
-    LIST_EACH (node, next, &ds->entries) {
+    LIST_EACH(node, next, &ds->entries) {
         struct entry *e = list_item(node, struct entry, node);
         if (e->conf == NULL || e->conf->addr.kind != ADDR_IP || e->conf->addr.port != dst->port) {
             continue;
@@ -301,27 +304,4 @@ struct entry *entry_find(struct downstream *ds, const struct addr *dst)
         }
     }
     return any;
-}
-
-/* ---- sessions ---- */
-
-void session_init(struct session *s, struct entry *e, int chain_index)
-{
-    s->entry = e;
-    s->chain_index = chain_index;
-    struct span name = entry_chain_at(e, chain_index)->conf->name;
-    s->chain_name = name.len > 0 ? span_from(mem_strndup(name.at, name.len), name.len) : SPAN_EMPTY;
-    list_init(&s->node);
-    list_push_back(&e->sessions, &s->node);
-    e->ds->session_count++;
-    metric_gauge_add(e->stats.downstream_cx_active, 1);
-}
-
-void session_dispose(struct session *s)
-{
-    list_remove(&s->node);
-    s->entry->ds->session_count--;
-    metric_gauge_add(s->entry->stats.downstream_cx_active, -1);
-    metric_add(s->entry->stats.downstream_cx_destroy, 1);
-    mem_free((void *)(uintptr_t)s->chain_name.at);
 }

@@ -21,35 +21,36 @@ struct downstream {
     struct upstream upstream;
     struct access_logs *logs;
     struct today today;
-    struct view *view;                    /* current; never NULL once configured */
-    struct view *before;                  /* during an update: the one it replaces, or NULL */
+    struct view *view;   /* current; never NULL once configured */
+    struct view *before; /* during an update: the one it replaces, or NULL */
     struct list entries;
     struct cluster *(*cluster_at)(void *arg, uint32_t slot);
     struct cluster *(*cluster_named)(void *arg, struct span name);
     void *arg;
     bool draining;
     unsigned session_count;
-    bool reuse_port;                      /* several workers share the address */
+    bool reuse_port; /* several workers share the address */
     /* A listener could not be opened: for /listeners and readiness. */
     void (*on_listen_fail)(void *arg, struct span name, const struct err *err);
 };
 
 struct entry_chain {
-    const struct conf_chain *conf;        /* in the current snapshot */
+    const struct conf_chain *conf; /* in the current snapshot */
     struct tls_bind tls;
-    struct stats_http stats;              /* HTTP chains */
+    struct stats_http stats; /* HTTP chains */
     struct access_log *logs[REQUEST_LOGS_MAX];
     size_t log_count;
 };
 
 struct entry {
-    struct downstream *ds;                /* borrowed */
+    struct downstream *ds; /* borrowed */
     struct list node;
-    struct span name;                     /* owned copy */
-    const struct conf_listener *conf;     /* in the current snapshot; NULL = removed, draining */
-    struct listener **listeners;          /* owned: address, then additional_addresses; NULL where it failed */
-    size_t listener_count;                /* 0 when bind_to_port is off */
-    struct entry_chain *chains;           /* owned: conf's chains in order, then the default chain */
+    struct span name;                 /* owned copy */
+    const struct conf_listener *conf; /* in the current snapshot; NULL = removed, draining */
+    struct listener *
+        *listeners;        /* owned: address, then additional_addresses; NULL where it failed */
+    size_t listener_count; /* 0 when bind_to_port is off */
+    struct entry_chain *chains; /* owned: conf's chains in order, then the default chain */
     size_t chain_count;
     struct stats_listener stats;
     struct list arrivals, sessions;
@@ -71,19 +72,4 @@ void entry_stop(struct entry *e);
 struct entry *entry_find(struct downstream *ds, const struct addr *dst);
 /* By chain_find's index; NULL for none. */
 struct entry_chain *entry_chain_at(struct entry *e, int index);
-
-/* Head of every session, for the entry's list. */
-struct session {
-    struct list node;
-    struct entry *entry;
-    struct span chain_name;               /* owned copy; empty names are matched by their place */
-    int chain_index;
-    /* The chain it came by, in the new configuration; NULL = gone, or its security has changed (then
-     * `must_end`: what goes on would go on under rules that do not hold any more). */
-    void (*on_rebind)(struct session *s, struct entry_chain *chain, bool must_end);
-    void (*drain)(struct session *s);
-    void (*close)(struct session *s);
-};
-void session_init(struct session *s, struct entry *e, int chain_index);
-void session_dispose(struct session *s);
 #endif

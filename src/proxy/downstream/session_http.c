@@ -13,16 +13,16 @@
 struct session_http {
     struct session base;
     struct http_conn *conn;
-    const struct conf_http *http;  /* of the current snapshot, or of `last` */
-    struct view *last;             /* held once the chain has gone, for what still comes while draining */
+    const struct conf_http *http; /* of the current snapshot, or of `last` */
+    struct view *last; /* held once the chain has gone, for what still comes while draining */
     struct http_limits limits;
     struct request_place place;
     struct request_edges edges;
-    struct stats_http stats;       /* copied: outlives the chain */
+    struct stats_http stats; /* copied: outlives the chain */
     struct who who;
     struct arena texts;
-    struct deadline age;           /* max_connection_duration */
-    char first[TEXT_BYTES];        /* of `texts` */
+    struct deadline age;    /* max_connection_duration */
+    char first[TEXT_BYTES]; /* of `texts` */
 };
 
 static void session_free(void *obj)
@@ -76,7 +76,7 @@ static void on_open(void *arg, struct http_stream *stream, const struct http_str
     struct downstream *ds = s->base.entry->ds;
     *ev = &request_events;
     *stream_arg = request_new(&s->place, stream, s->http, s->last ? s->last : ds->view);
-    if (ds->draining) {
+    if (ds->draining || (s->place.tls && io_tls_is_worn(http_conn_io(s->conn)))) {
         http_conn_drain(s->conn);
     }
 }
@@ -102,7 +102,8 @@ static void on_gone(void *arg, enum http_reset why)
     loop_bury(s->place.loop, session_free, s);
 }
 
-static const struct http_conn_events conn_events = {.on_open = on_open, .on_bad = on_bad, .on_gone = on_gone};
+static const struct http_conn_events conn_events = {
+    .on_open = on_open, .on_bad = on_bad, .on_gone = on_gone};
 
 static void on_age(struct deadline *d)
 {

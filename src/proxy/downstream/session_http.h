@@ -4,6 +4,7 @@
  * is current when it begins. In: downstream/arrival. Next: request/request. */
 #include "http/http_conn.h"
 #include "proxy/downstream/entry.h"
+#include "proxy/downstream/session.h"
 
 /* What arrival hands to either kind of session. */
 struct session_start {
@@ -12,8 +13,8 @@ struct session_start {
     struct io *io;           /* taken */
     struct span first_bytes; /* copied if needed */
     struct addr original_dst;
-    struct span sni;         /* copied */
-    enum http_proto proto;   /* HTTP sessions */
+    struct span sni;       /* copied */
+    enum http_proto proto; /* HTTP sessions */
 };
 
 void session_http_start_take(const struct session_start *start);

@@ -17,14 +17,14 @@ struct session_tcp {
     struct session base;
     struct loop *loop;
     struct upstream *upstream;
-    struct io *io;                  /* owned while CONNECTING */
-    struct buf first;               /* bytes read before there was an upstream */
-    struct cluster *cluster;        /* a reference is held */
-    struct endpoint *endpoint;      /* a reference is held while in use */
-    struct connect *connect;        /* CONNECTING */
-    struct relay *relay;            /* RELAYING */
+    struct io *io;             /* owned while CONNECTING */
+    struct buf first;          /* bytes read before there was an upstream */
+    struct cluster *cluster;   /* a reference is held */
+    struct endpoint *endpoint; /* a reference is held while in use */
+    struct connect *connect;   /* CONNECTING */
+    struct relay *relay;       /* RELAYING */
     struct deadline report;
-    struct deadline age;            /* max_downstream_connection_duration */
+    struct deadline age; /* max_downstream_connection_duration */
     uint64_t told_sent, told_received;
     uint32_t attempts_left, attempts;
     int64_t idle_ms, start_us, start_ns;
@@ -238,7 +238,8 @@ static void on_connect_fail(void *arg, enum outcome why, struct span failure)
     }
 }
 
-static const struct connect_events connect_events = {.on_done = on_connected, .on_fail = on_connect_fail};
+static const struct connect_events connect_events = {.on_done = on_connected,
+                                                     .on_fail = on_connect_fail};
 
 static void try_next(struct session_tcp *s)
 {

@@ -11,10 +11,10 @@
 #define SNIFF_BYTES_MAX 65536
 
 enum sniff_kind {
-    SNIFF_MORE,   /* not yet known */
+    SNIFF_MORE, /* not yet known */
     SNIFF_TLS,
-    SNIFF_HTTP2,  /* the client connection preface (RFC 9113 section 3.4) */
-    SNIFF_HTTP1,  /* a method, a target, "HTTP/1." */
+    SNIFF_HTTP2, /* the client connection preface (RFC 9113 section 3.4) */
+    SNIFF_HTTP1, /* a method, a target, "HTTP/1." */
     SNIFF_OPAQUE,
 };
 

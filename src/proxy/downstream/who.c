@@ -32,7 +32,8 @@ static void read_peer(struct who *w, const struct tls_peer *peer, struct arena *
     }
 }
 
-void who_read(struct who *w, struct io *io, struct span sni, struct span local_uri, struct arena *arena)
+void who_read(struct who *w, struct io *io, struct span sni, struct span local_uri,
+              struct arena *arena)
 {
     *w = (struct who){0};
     w->sni = arena_dup(arena, sni);

@@ -7,10 +7,11 @@
 #include "proxy/report/stats.h"
 
 struct who {
-    struct span principal;                                   /* URI SAN, else DNS SAN, else subject */
+    struct span principal; /* URI SAN, else DNS SAN, else subject */
     struct span uri, dns, subject, sha256_hex, sni, local_uri;
-    struct stats_workload labels;                            /* what metrics know of the peer */
+    struct stats_workload labels; /* what metrics know of the peer */
 };
 /* Texts go into `arena`. */
-void who_read(struct who *w, struct io *io, struct span sni, struct span local_uri, struct arena *arena);
+void who_read(struct who *w, struct io *io, struct span sni, struct span local_uri,
+              struct arena *arena);
 #endif

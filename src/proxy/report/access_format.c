@@ -22,11 +22,11 @@ struct part;
 typedef bool (*part_write)(const struct part *p, const struct access_entry *e, struct buf *out);
 
 struct part {
-    part_write write; /* NULL: `text` as it is */
-    struct span text; /* literal; or the operator's argument, lower case for header names */
+    part_write write;  /* NULL: `text` as it is */
+    struct span text;  /* literal; or the operator's argument, lower case for header names */
     struct span other; /* REQ(X?Y): Y */
-    size_t most;      /* :Z, 0 = all */
-    bool number;      /* in JSON without quotes */
+    size_t most;       /* :Z, 0 = all */
+    bool number;       /* in JSON without quotes */
 };
 
 struct field {
@@ -65,11 +65,11 @@ static bool put_ip(struct buf *out, const struct ip *ip)
     return put_text(out, span_of(ip_format(ip, text)));
 }
 
-#define VALUE(name, expression)                                                                          \
-    static bool name(const struct part *p, const struct access_entry *e, struct buf *out)                \
-    {                                                                                                    \
-        UNUSED(p);                                                                                       \
-        return expression;                                                                               \
+#define VALUE(name, expression)                                                           \
+    static bool name(const struct part *p, const struct access_entry *e, struct buf *out) \
+    {                                                                                     \
+        UNUSED(p);                                                                        \
+        return expression;                                                                \
     }
 
 VALUE(v_bytes_received, put_number(out, (int64_t)e->bytes_received))
@@ -95,7 +95,8 @@ VALUE(v_local_ip, put_ip(out, &e->downstream_local.ip))
 VALUE(v_local_port, put_number(out, e->downstream_local.port))
 VALUE(v_upstream, put_addr(out, &e->upstream_remote))
 VALUE(v_upstream_ip, put_ip(out, &e->upstream_remote.ip))
-VALUE(v_upstream_port, put_number(out, e->upstream_remote.kind == ADDR_NONE ? -1 : e->upstream_remote.port))
+VALUE(v_upstream_port,
+      put_number(out, e->upstream_remote.kind == ADDR_NONE ? -1 : e->upstream_remote.port))
 VALUE(v_upstream_local, put_addr(out, &e->upstream_local))
 
 static bool v_nothing(const struct part *p, const struct access_entry *e, struct buf *out)
@@ -313,7 +314,8 @@ static size_t count_parts(struct span format)
     for (size_t i = 0; i < format.len; i++) {
         marks += format.at[i] == '%';
     }
-    return marks + 1; /* each pair makes an operator and a literal before it; one literal more at the end */
+    return marks +
+           1; /* each pair makes an operator and a literal before it; one literal more at the end */
 }
 
 static int compile_field(struct field *f, struct arena *a, struct span format, struct err *err)
@@ -347,8 +349,8 @@ static int compile_field(struct field *f, struct arena *a, struct span format, s
     return 0;
 }
 
-int access_format_compile(struct access_format **out, struct arena *arena, const struct conf_access_log *conf,
-                          struct err *err)
+int access_format_compile(struct access_format **out, struct arena *arena,
+                          const struct conf_access_log *conf, struct err *err)
 {
     struct access_format *f = arena_new(arena, struct access_format);
     f->json = conf->json;
@@ -358,7 +360,8 @@ int access_format_compile(struct access_format **out, struct arena *arena, const
     struct span text = conf->format.len > 0 ? conf->format : span_of(default_format.at);
     for (size_t i = 0; i < f->count; i++) {
         f->fields[i].name = conf->json ? arena_dup(arena, conf->json_fields[i].name) : SPAN_EMPTY;
-        int code = compile_field(&f->fields[i], arena, conf->json ? conf->json_fields[i].value : text, err);
+        int code = compile_field(&f->fields[i], arena,
+                                 conf->json ? conf->json_fields[i].value : text, err);
         if (code != 0) {
             return code;
         }
@@ -376,7 +379,8 @@ static void put(struct buf *out, struct span s)
     UNUSED(code);
 }
 
-static void write_text(const struct field *f, const struct access_entry *e, bool omit, struct buf *out)
+static void write_text(const struct field *f, const struct access_entry *e, bool omit,
+                       struct buf *out)
 {
     for (size_t i = 0; i < f->count; i++) {
         const struct part *p = &f->parts[i];
@@ -392,7 +396,7 @@ static void write_text(const struct field *f, const struct access_entry *e, bool
 static void put_json_text(struct buf *out, struct span s)
 {
     put(out, SPAN("\""));
-    for (size_t i = 0; i < s.len; i++) {
+    for (size_t i = 0; s.at != NULL && i < s.len; i++) {
         char c = s.at[i];
         if (c == '"' || c == '\\') {
             const char pair[] = {'\\', c};
@@ -412,7 +416,8 @@ static bool is_empty(const struct field *f, const struct access_entry *e)
 {
     struct buf value;
     buf_init(&value, 8192);
-    bool empty = f->count == 1 && f->parts[0].write != NULL && f->parts[0].write(&f->parts[0], e, &value);
+    bool empty =
+        f->count == 1 && f->parts[0].write != NULL && f->parts[0].write(&f->parts[0], e, &value);
     buf_dispose(&value);
     return empty;
 }
@@ -437,7 +442,8 @@ static void write_json_value(const struct field *f, const struct access_entry *e
     buf_dispose(&value);
 }
 
-void access_format_write(const struct access_format *f, const struct access_entry *e, struct buf *out)
+void access_format_write(const struct access_format *f, const struct access_entry *e,
+                         struct buf *out)
 {
     if (!f->json) {
         write_text(&f->fields[0], e, f->omit_empty, out);

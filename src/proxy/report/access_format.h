@@ -15,24 +15,25 @@
 
 /* Everything an operator may ask for, about a finished request or connection. Spans are borrowed. */
 struct access_entry {
-    int64_t start_us;                 /* wall time */
-    int64_t duration_us;              /* whole exchange */
-    int64_t request_us, response_us;  /* until the request was whole; until the response began; -1 = never */
-    int64_t upstream_us;              /* time to the upstream's first byte: x-envoy-upstream-service-time; -1 */
-    const struct traffic *traffic;    /* as it arrived */
-    const struct head *request;       /* NULL for opaque connections */
-    const struct head *response;      /* NULL when there was none */
-    const struct head *trailers;      /* NULL when there were none */
-    struct span protocol;             /* "HTTP/1.1", "HTTP/2", empty */
+    int64_t start_us;    /* wall time */
+    int64_t duration_us; /* whole exchange */
+    int64_t request_us,
+        response_us;     /* until the request was whole; until the response began; -1 = never */
+    int64_t upstream_us; /* time to the upstream's first byte: x-envoy-upstream-service-time; -1 */
+    const struct traffic *traffic; /* as it arrived */
+    const struct head *request;    /* NULL for opaque connections */
+    const struct head *response;   /* NULL when there was none */
+    const struct head *trailers;   /* NULL when there were none */
+    struct span protocol;          /* "HTTP/1.1", "HTTP/2", empty */
     unsigned status;
     enum outcome outcome;
     uint32_t flags;
-    struct span details;              /* replaces the outcome's text when not empty */
-    struct span failure;              /* UPSTREAM_TRANSPORT_FAILURE_REASON */
+    struct span details; /* replaces the outcome's text when not empty */
+    struct span failure; /* UPSTREAM_TRANSPORT_FAILURE_REASON */
     struct span cluster, route_name, original_path;
     uint64_t bytes_received, bytes_sent;
     struct addr downstream_remote, downstream_local, upstream_remote, upstream_local;
-    struct span requested_server;     /* SNI */
+    struct span requested_server; /* SNI */
     struct span peer_principal, local_principal;
     uint32_t attempts;
 };
@@ -43,5 +44,6 @@ struct access_format;
 MUST_USE int access_format_compile(struct access_format **out, struct arena *arena,
                                    const struct conf_access_log *conf, struct err *err);
 /* Appends one line with its newline; what goes past the buffer's ceiling is cut off. */
-void access_format_write(const struct access_format *f, const struct access_entry *e, struct buf *out);
+void access_format_write(const struct access_format *f, const struct access_entry *e,
+                         struct buf *out);
 #endif

@@ -90,7 +90,7 @@ void access_logs_free(struct access_logs *logs)
     if (logs == NULL) {
         return;
     }
-    LIST_EACH (node, next, &logs->all) {
+    LIST_EACH(node, next, &logs->all) {
         log_free(list_item(node, struct access_log, node));
     }
     mem_free(logs);
@@ -101,8 +101,8 @@ static struct span key_of(struct arena *a, const struct conf_access_log *conf)
 {
     struct buf key;
     buf_init(&key, 1 << 20);
-    int code = buf_printf(&key, "%.*s|%d%d%d|%.*s", SPAN_ARG(conf->path), conf->json, conf->omit_empty,
-                          conf->any_flag, SPAN_ARG(conf->format));
+    int code = buf_printf(&key, "%.*s|%d%d%d|%.*s", SPAN_ARG(conf->path), conf->json,
+                          conf->omit_empty, conf->any_flag, SPAN_ARG(conf->format));
     for (size_t i = 0; i < conf->only_flag_count && code == 0; i++) {
         code = buf_printf(&key, "|%.*s", SPAN_ARG(conf->only_flags[i]));
     }
@@ -151,7 +151,7 @@ struct access_log *access_logs_get(struct access_logs *logs, const struct conf_a
     arena_init(&scratch, 2048);
     struct span key = key_of(&scratch, conf);
     struct access_log *found = NULL;
-    LIST_EACH (node, next, &logs->all) {
+    LIST_EACH(node, next, &logs->all) {
         struct access_log *l = list_item(node, struct access_log, node);
         if (span_eq(l->key, key)) {
             found = l;
@@ -179,7 +179,7 @@ void access_log_write(struct access_log *l, const struct access_entry *e)
 
 void access_logs_reopen(struct access_logs *logs)
 {
-    LIST_EACH (node, next, &logs->all) {
+    LIST_EACH(node, next, &logs->all) {
         struct access_log *l = list_item(node, struct access_log, node);
         int fd = open_path(l->path, &l->arena);
         if (fd != -1) {

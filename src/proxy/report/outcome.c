@@ -1,37 +1,42 @@
 /* The table of endings: see outcome.h. */
 #include "proxy/report/outcome.h"
 
-#define RESET_BODY \
-    "upstream connect error or disconnect/reset before headers. reset reason: "
+#define RESET_BODY "upstream connect error or disconnect/reset before headers. reset reason: "
 
 static const struct outcome_row rows[OUTCOME_COUNT] = {
     [OUTCOME_OK] = {"ok", 0, 0, SPAN_INIT("via_upstream"), SPAN_INIT(""), false},
     [OUTCOME_DIRECT] = {"direct", 0, 0, SPAN_INIT("direct_response"), SPAN_INIT(""), true},
-    [OUTCOME_NO_ROUTE] = {"no_route", 404, FLAG_NR, SPAN_INIT("route_not_found"), SPAN_INIT(""), true},
-    [OUTCOME_NO_CLUSTER] = {"no_cluster", 503, FLAG_NC, SPAN_INIT("cluster_not_found"), SPAN_INIT(""),
-                            true},
+    [OUTCOME_NO_ROUTE] = {"no_route", 404, FLAG_NR, SPAN_INIT("route_not_found"), SPAN_INIT(""),
+                          true},
+    [OUTCOME_NO_CLUSTER] = {"no_cluster", 503, FLAG_NC, SPAN_INIT("cluster_not_found"),
+                            SPAN_INIT(""), true},
     [OUTCOME_NO_HEALTHY] = {"no_healthy", 503, FLAG_UH, SPAN_INIT("no_healthy_upstream"),
                             SPAN_INIT("no healthy upstream"), true},
     [OUTCOME_OVERFLOW] = {"overflow", 503, FLAG_UO,
                           SPAN_INIT("upstream_reset_before_response_started{overflow}"),
                           SPAN_INIT(RESET_BODY "overflow"), true},
     [OUTCOME_CONNECT_FAILURE] = {"connect_failure", 503, FLAG_UF,
-                                 SPAN_INIT("upstream_reset_before_response_started{connection_failure}"),
+                                 SPAN_INIT(
+                                     "upstream_reset_before_response_started{connection_failure}"),
                                  SPAN_INIT(RESET_BODY "connection failure"), true},
     [OUTCOME_CONNECT_TIMEOUT] = {"connect_timeout", 503, FLAG_UF,
-                                 SPAN_INIT("upstream_reset_before_response_started{connection_timeout}"),
+                                 SPAN_INIT(
+                                     "upstream_reset_before_response_started{connection_timeout}"),
                                  SPAN_INIT(RESET_BODY "connection timeout"), true},
     [OUTCOME_TLS_FAILURE] = {"tls_failure", 503, FLAG_UF,
                              SPAN_INIT("upstream_reset_before_response_started{connection_failure,"
                                        "TLS_error}"),
-                             SPAN_INIT(RESET_BODY "connection failure, transport failure reason: TLS "
-                                                  "handshake failed"),
+                             SPAN_INIT(RESET_BODY
+                                       "connection failure, transport failure reason: TLS "
+                                       "handshake failed"),
                              true},
     [OUTCOME_WRONG_IDENTITY] = {"wrong_identity", 503, FLAG_UF,
-                                SPAN_INIT("upstream_reset_before_response_started{connection_failure,"
-                                          "verify_SAN_list}"),
-                                SPAN_INIT(RESET_BODY "connection failure, transport failure reason: the "
-                                                     "upstream's identity is not allowed"),
+                                SPAN_INIT(
+                                    "upstream_reset_before_response_started{connection_failure,"
+                                    "verify_SAN_list}"),
+                                SPAN_INIT(RESET_BODY
+                                          "connection failure, transport failure reason: the "
+                                          "upstream's identity is not allowed"),
                                 true},
     [OUTCOME_UPSTREAM_CLOSED] = {"upstream_closed", 503, FLAG_UC,
                                  SPAN_INIT("upstream_reset_before_response_started{connection_"
@@ -60,9 +65,10 @@ static const struct outcome_row rows[OUTCOME_COUNT] = {
                               SPAN_INIT("Bad Request"), true},
     [OUTCOME_BAD_PATH] = {"bad_path", 400, 0, SPAN_INIT("path_normalization_failed"),
                           SPAN_INIT("Bad Request"), true},
-    [OUTCOME_UPGRADE_REFUSED] = {"upgrade_refused", 403, 0, SPAN_INIT("upgrade_failed"), SPAN_INIT(""),
-                                 true},
-    [OUTCOME_DRAINING] = {"draining", 503, FLAG_LR, SPAN_INIT("local_reset"), SPAN_INIT("draining"), true},
+    [OUTCOME_UPGRADE_REFUSED] = {"upgrade_refused", 403, 0, SPAN_INIT("upgrade_failed"),
+                                 SPAN_INIT(""), true},
+    [OUTCOME_DRAINING] = {"draining", 503, FLAG_LR, SPAN_INIT("local_reset"), SPAN_INIT("draining"),
+                          true},
 };
 
 const struct outcome_row *outcome_row(enum outcome o)

@@ -7,12 +7,12 @@
 #include "base/span.h"
 
 enum outcome {
-    OUTCOME_OK,              /* the upstream's response went down whole */
-    OUTCOME_DIRECT,          /* answered by configuration: direct response or redirect */
+    OUTCOME_OK,     /* the upstream's response went down whole */
+    OUTCOME_DIRECT, /* answered by configuration: direct response or redirect */
     OUTCOME_NO_ROUTE,
     OUTCOME_NO_CLUSTER,
     OUTCOME_NO_HEALTHY,
-    OUTCOME_OVERFLOW,        /* a circuit breaker was full */
+    OUTCOME_OVERFLOW, /* a circuit breaker was full */
     OUTCOME_CONNECT_FAILURE,
     OUTCOME_CONNECT_TIMEOUT,
     OUTCOME_TLS_FAILURE,     /* upstream handshake failed */
@@ -35,19 +35,32 @@ enum outcome {
 
 /* Envoy's flags, one bit each; outcome_flag gives the outcome's own, retry exhaustion adds FLAG_URX. */
 enum {
-    FLAG_UH = 1u << 0, FLAG_UF = 1u << 1, FLAG_UO = 1u << 2, FLAG_NR = 1u << 3, FLAG_URX = 1u << 4,
-    FLAG_NC = 1u << 5, FLAG_DT = 1u << 6, FLAG_DC = 1u << 7, FLAG_UC = 1u << 8, FLAG_UT = 1u << 9,
-    FLAG_UR = 1u << 10, FLAG_SI = 1u << 11, FLAG_DPE = 1u << 12, FLAG_UPE = 1u << 13,
-    FLAG_UMSDR = 1u << 14, FLAG_UAEX = 1u << 15, FLAG_LR = 1u << 16,
+    FLAG_UH = 1u << 0,
+    FLAG_UF = 1u << 1,
+    FLAG_UO = 1u << 2,
+    FLAG_NR = 1u << 3,
+    FLAG_URX = 1u << 4,
+    FLAG_NC = 1u << 5,
+    FLAG_DT = 1u << 6,
+    FLAG_DC = 1u << 7,
+    FLAG_UC = 1u << 8,
+    FLAG_UT = 1u << 9,
+    FLAG_UR = 1u << 10,
+    FLAG_SI = 1u << 11,
+    FLAG_DPE = 1u << 12,
+    FLAG_UPE = 1u << 13,
+    FLAG_UMSDR = 1u << 14,
+    FLAG_UAEX = 1u << 15,
+    FLAG_LR = 1u << 16,
 };
 
 struct outcome_row {
-    const char *name;     /* for logs and tests */
-    uint16_t status;      /* reply; 0 = none is possible or none is made */
+    const char *name; /* for logs and tests */
+    uint16_t status;  /* reply; 0 = none is possible or none is made */
     uint32_t flag;
-    struct span details;  /* %RESPONSE_CODE_DETAILS% */
-    struct span body;     /* of the reply, as Envoy words it */
-    bool local;           /* the reply is ours, not the upstream's */
+    struct span details; /* %RESPONSE_CODE_DETAILS% */
+    struct span body;    /* of the reply, as Envoy words it */
+    bool local;          /* the reply is ours, not the upstream's */
 };
 
 const struct outcome_row *outcome_row(enum outcome o);

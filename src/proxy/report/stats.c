@@ -9,32 +9,47 @@
 
 /* ---- families ---- */
 
-enum { F_REQUESTS, F_DURATION, F_REQUEST_BYTES, F_RESPONSE_BYTES, F_TCP_OPENED, F_TCP_CLOSED, F_TCP_SENT,
-       F_TCP_RECEIVED, F_ISTIO_COUNT };
+enum {
+    F_REQUESTS,
+    F_DURATION,
+    F_REQUEST_BYTES,
+    F_RESPONSE_BYTES,
+    F_TCP_OPENED,
+    F_TCP_CLOSED,
+    F_TCP_SENT,
+    F_TCP_RECEIVED,
+    F_ISTIO_COUNT
+};
 
 /* Istio's labels in its order; HTTP has response_code and grpc_response_status more. */
-#define ISTIO_LABELS                                                                                     \
-    "reporter", "source_workload", "source_canonical_service", "source_canonical_revision",              \
-        "source_workload_namespace", "source_principal", "source_app", "source_version",                 \
-        "source_cluster", "destination_workload", "destination_workload_namespace",                      \
-        "destination_principal", "destination_app", "destination_version", "destination_service",        \
-        "destination_canonical_service", "destination_canonical_revision", "destination_service_name",   \
-        "destination_service_namespace", "destination_cluster", "request_protocol", "response_flags",    \
-        "connection_security_policy"
+#define ISTIO_LABELS                                                                              \
+    "reporter", "source_workload", "source_canonical_service", "source_canonical_revision",       \
+        "source_workload_namespace", "source_principal", "source_app", "source_version",          \
+        "source_cluster", "destination_workload", "destination_workload_namespace",               \
+        "destination_principal", "destination_app", "destination_version", "destination_service", \
+        "destination_canonical_service", "destination_canonical_revision",                        \
+        "destination_service_name", "destination_service_namespace", "destination_cluster",       \
+        "request_protocol", "response_flags", "connection_security_policy"
 #define LABEL_COUNT 23 /* those above */
 #define LABEL_FLAGS 21
 #define LABEL_CODE 23
 #define LABEL_GRPC 24
 
-static const char *const http_labels[] = {ISTIO_LABELS, "response_code", "grpc_response_status", NULL};
+static const char *const http_labels[] = {ISTIO_LABELS, "response_code", "grpc_response_status",
+                                          NULL};
 static const char *const tcp_labels[] = {ISTIO_LABELS, NULL};
-static const double ms_buckets[] = {0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000,
-                                    300000, 600000, 1800000, 3600000};
+static const double ms_buckets[] = {0.5,   1,      5,      10,      25,     50,    100,
+                                    250,   500,    1000,   2500,    5000,   10000, 30000,
+                                    60000, 300000, 600000, 1800000, 3600000};
 static const double byte_buckets[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
 
 #define COUNTER_ROW(n, h, l) {.name = n, .help = h, .kind = METRIC_COUNTER, .labels = l}
-#define HISTOGRAM_ROW(n, h, b)                                                                      \
-    {.name = n, .help = h, .kind = METRIC_HISTOGRAM, .labels = http_labels, .buckets = b,           \
+#define HISTOGRAM_ROW(n, h, b) \
+    {.name = n,                \
+     .help = h,                \
+     .kind = METRIC_HISTOGRAM, \
+     .labels = http_labels,    \
+     .buckets = b,             \
      .bucket_count = ARRAY_LEN(b)}
 
 static const struct metric_family_spec istio_rows[F_ISTIO_COUNT] = {
@@ -44,46 +59,58 @@ static const struct metric_family_spec istio_rows[F_ISTIO_COUNT] = {
     [F_RESPONSE_BYTES] = HISTOGRAM_ROW(METRIC_RESPONSE_BYTES, "Response body sizes.", byte_buckets),
     [F_TCP_OPENED] = COUNTER_ROW(METRIC_TCP_OPENED, "Opaque connections opened.", tcp_labels),
     [F_TCP_CLOSED] = COUNTER_ROW(METRIC_TCP_CLOSED, "Opaque connections closed.", tcp_labels),
-    [F_TCP_SENT] = COUNTER_ROW(METRIC_TCP_SENT, "Bytes sent in responses of opaque connections.", tcp_labels),
-    [F_TCP_RECEIVED] =
-        COUNTER_ROW(METRIC_TCP_RECEIVED, "Bytes received in requests of opaque connections.", tcp_labels),
+    [F_TCP_SENT] =
+        COUNTER_ROW(METRIC_TCP_SENT, "Bytes sent in responses of opaque connections.", tcp_labels),
+    [F_TCP_RECEIVED] = COUNTER_ROW(METRIC_TCP_RECEIVED,
+                                   "Bytes received in requests of opaque connections.", tcp_labels),
 };
 
 static const char *const cluster_labels[] = {"envoy_cluster_name", NULL};
-static const char *const cluster_xx_labels[] = {"envoy_cluster_name", "envoy_response_code_class", NULL};
+static const char *const cluster_xx_labels[] = {"envoy_cluster_name", "envoy_response_code_class",
+                                                NULL};
 static const char *const listener_labels[] = {"envoy_listener_address", NULL};
 static const char *const http_prefix_labels[] = {"envoy_http_conn_manager_prefix", NULL};
 static const char *const http_xx_labels[] = {"envoy_http_conn_manager_prefix",
                                              "envoy_response_code_class", NULL};
 
-#define CLUSTER_COUNTER(n) COUNTER_ROW("envoy_cluster_" #n, "See Envoy's cluster statistics.", cluster_labels),
+#define CLUSTER_COUNTER(n) \
+    COUNTER_ROW("envoy_cluster_" #n, "See Envoy's cluster statistics.", cluster_labels),
 #define GAUGE_ROW(n, h, l) {.name = n, .help = h, .kind = METRIC_GAUGE, .labels = l}
-#define CLUSTER_GAUGE(n) GAUGE_ROW("envoy_cluster_" #n, "See Envoy's cluster statistics.", cluster_labels),
+#define CLUSTER_GAUGE(n) \
+    GAUGE_ROW("envoy_cluster_" #n, "See Envoy's cluster statistics.", cluster_labels),
 #define LISTENER_COUNTER(n) \
     COUNTER_ROW("envoy_listener_" #n, "See Envoy's listener statistics.", listener_labels),
-#define LISTENER_GAUGE(n) GAUGE_ROW("envoy_listener_" #n, "See Envoy's listener statistics.", listener_labels),
-#define HTTP_COUNTER(n) \
-    COUNTER_ROW("envoy_http_" #n, "See Envoy's HTTP connection manager statistics.", http_prefix_labels),
-#define HTTP_GAUGE(n) \
-    GAUGE_ROW("envoy_http_" #n, "See Envoy's HTTP connection manager statistics.", http_prefix_labels),
+#define LISTENER_GAUGE(n) \
+    GAUGE_ROW("envoy_listener_" #n, "See Envoy's listener statistics.", listener_labels),
+#define HTTP_COUNTER(n)                                                              \
+    COUNTER_ROW("envoy_http_" #n, "See Envoy's HTTP connection manager statistics.", \
+                http_prefix_labels),
+#define HTTP_GAUGE(n)                                                              \
+    GAUGE_ROW("envoy_http_" #n, "See Envoy's HTTP connection manager statistics.", \
+              http_prefix_labels),
 
-static const struct metric_family_spec cluster_rows[] = {STATS_CLUSTER_LIST(CLUSTER_COUNTER, CLUSTER_GAUGE)};
+static const struct metric_family_spec cluster_rows[] = {
+    STATS_CLUSTER_LIST(CLUSTER_COUNTER, CLUSTER_GAUGE)};
 static const struct metric_family_spec listener_rows[] = {
     STATS_LISTENER_LIST(LISTENER_COUNTER, LISTENER_GAUGE)};
 static const char *const rbac_labels[] = {"envoy_rbac_prefix", NULL};
-#define RBAC_COUNTER(n) COUNTER_ROW("envoy_rbac_" #n, "See Envoy's network RBAC statistics.", rbac_labels),
+#define RBAC_COUNTER(n) \
+    COUNTER_ROW("envoy_rbac_" #n, "See Envoy's network RBAC statistics.", rbac_labels),
 static const struct metric_family_spec rbac_rows[] = {STATS_RBAC_LIST(RBAC_COUNTER)};
 static const struct metric_family_spec http_rows[] = {STATS_HTTP_LIST(HTTP_COUNTER, HTTP_GAUGE)};
-static const struct metric_family_spec cluster_xx_row =
-    COUNTER_ROW("envoy_cluster_upstream_rq_xx", "Responses of upstreams by class.", cluster_xx_labels);
+static const struct metric_family_spec cluster_xx_row = COUNTER_ROW(
+    "envoy_cluster_upstream_rq_xx", "Responses of upstreams by class.", cluster_xx_labels);
 static const struct metric_family_spec http_xx_row =
     COUNTER_ROW("envoy_http_downstream_rq_xx", "Responses to clients by class.", http_xx_labels);
 
 /* Each struct is a row of pointers in the order of its list. */
-_Static_assert(sizeof(struct stats_cluster) == (ARRAY_LEN(cluster_rows) + 6) * sizeof(void *), "cluster rows");
-_Static_assert(sizeof(struct stats_listener) == ARRAY_LEN(listener_rows) * sizeof(void *), "listener rows");
+_Static_assert(sizeof(struct stats_cluster) == (ARRAY_LEN(cluster_rows) + 6) * sizeof(void *),
+               "cluster rows");
+_Static_assert(sizeof(struct stats_listener) == ARRAY_LEN(listener_rows) * sizeof(void *),
+               "listener rows");
 _Static_assert(sizeof(struct stats_rbac) == ARRAY_LEN(rbac_rows) * sizeof(void *), "rbac rows");
-_Static_assert(sizeof(struct stats_http) == (ARRAY_LEN(http_rows) + 6) * sizeof(void *), "http rows");
+_Static_assert(sizeof(struct stats_http) == (ARRAY_LEN(http_rows) + 6) * sizeof(void *),
+               "http rows");
 
 struct stats_families {
     struct metric_family *istio[F_ISTIO_COUNT];
@@ -110,8 +137,8 @@ static struct stats_workload named(struct arena *a, const struct stats_workload 
         .app = unknown(a, w->app),
         .version = unknown(a, w->version),
         .canonical_service = unknown(a, w->canonical_service),
-        .canonical_revision = w->canonical_revision.len > 0 ? arena_dup(a, w->canonical_revision)
-                                                            : SPAN("latest"),
+        .canonical_revision =
+            w->canonical_revision.len > 0 ? arena_dup(a, w->canonical_revision) : SPAN("latest"),
         .cluster = unknown(a, w->cluster),
     };
 }
@@ -124,7 +151,8 @@ static void add_all(struct metric_registry *r, const struct metric_family_spec *
     }
 }
 
-struct stats_families *stats_families_new(struct metric_registry *r, const struct stats_workload *self)
+struct stats_families *stats_families_new(struct metric_registry *r,
+                                          const struct stats_workload *self)
 {
     struct stats_families *f = mem_new(struct stats_families);
     arena_init(&f->texts, 512);
@@ -179,7 +207,7 @@ struct stats {
     struct stats_families *families; /* borrowed */
     struct metric_shard *shard;      /* borrowed */
     struct map edges;
-    struct arena arena;              /* edges and their texts */
+    struct arena arena; /* edges and their texts */
     struct stats_edge *overflow;
 };
 
@@ -251,9 +279,17 @@ static void fill_labels(struct stats_edge *e, const struct stats_edge_key *key)
 static struct span key_text(const struct stats_edge_key *key, char *to, size_t room)
 {
     const struct stats_workload *w = key->peer;
-    const struct span parts[] = {w->workload, w->workload_namespace, w->principal, w->app, w->version,
-                                 w->canonical_service, w->canonical_revision, w->cluster,
-                                 key->service.host, key->service.name, key->service.service_namespace,
+    const struct span parts[] = {w->workload,
+                                 w->workload_namespace,
+                                 w->principal,
+                                 w->app,
+                                 w->version,
+                                 w->canonical_service,
+                                 w->canonical_revision,
+                                 w->cluster,
+                                 key->service.host,
+                                 key->service.name,
+                                 key->service.service_namespace,
                                  key->self_principal};
     size_t len = 0;
     to[len++] = (char)('0' + key->reporter);
@@ -273,7 +309,8 @@ static struct span key_text(const struct stats_edge_key *key, char *to, size_t r
     return span_from(to, len);
 }
 
-static struct stats_edge *edge_make(struct stats *s, const struct stats_edge_key *key, struct span text)
+static struct stats_edge *edge_make(struct stats *s, const struct stats_edge_key *key,
+                                    struct span text)
 {
     struct stats_edge *e = arena_new(&s->arena, struct stats_edge);
     e->stats = s;
@@ -305,8 +342,8 @@ struct stats_edge *stats_edge_get(struct stats *s, const struct stats_edge_key *
 
 /* ---- adding ---- */
 
-static struct metric_series *edge_series(struct stats_edge *e, int family, struct span code, struct span grpc,
-                                         uint32_t flags)
+static struct metric_series *edge_series(struct stats_edge *e, int family, struct span code,
+                                         struct span grpc, uint32_t flags)
 {
     struct span labels[LABEL_COUNT + 2];
     char text[OUTCOME_FLAGS_BYTES];
@@ -317,7 +354,8 @@ static struct metric_series *edge_series(struct stats_edge *e, int family, struc
     return metric_series_get(e->stats->shard, e->stats->families->istio[family], labels);
 }
 
-static struct ending *ending_get(struct stats_edge *e, unsigned status, int grpc_status, uint32_t flags)
+static struct ending *ending_get(struct stats_edge *e, unsigned status, int grpc_status,
+                                 uint32_t flags)
 {
     for (size_t i = 0; i < e->ending_count; i++) {
         struct ending *have = &e->endings[i];
@@ -333,10 +371,12 @@ static struct ending *ending_get(struct stats_edge *e, unsigned status, int grpc
         e->ending_oldest = (e->ending_oldest + 1) % ENDINGS;
     }
     char code_text[16], grpc_text[16];
-    struct span code = span_from(code_text, (size_t)snprintf(code_text, sizeof(code_text), "%u", status));
+    struct span code =
+        span_from(code_text, (size_t)snprintf(code_text, sizeof(code_text), "%u", status));
     struct span grpc = SPAN_EMPTY;
     if (grpc_status >= 0) {
-        grpc = span_from(grpc_text, (size_t)snprintf(grpc_text, sizeof(grpc_text), "%d", grpc_status));
+        grpc =
+            span_from(grpc_text, (size_t)snprintf(grpc_text, sizeof(grpc_text), "%d", grpc_status));
     }
     *n = (struct ending){
         .status = status,
@@ -350,8 +390,8 @@ static struct ending *ending_get(struct stats_edge *e, unsigned status, int grpc
     return n;
 }
 
-void stats_request(struct stats_edge *e, unsigned status, int grpc_status, uint32_t flags, int64_t duration_us,
-                   uint64_t request_bytes, uint64_t response_bytes)
+void stats_request(struct stats_edge *e, unsigned status, int grpc_status, uint32_t flags,
+                   int64_t duration_us, uint64_t request_bytes, uint64_t response_bytes)
 {
     struct ending *n = ending_get(e, status, grpc_status, flags);
     metric_add(n->requests, 1);
@@ -395,8 +435,8 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags)
 
 /* ---- Envoy's ---- */
 
-static void bind_row(struct stats *s, struct metric_family *const *families, size_t count, struct span label,
-                 struct metric_series **out)
+static void bind_row(struct stats *s, struct metric_family *const *families, size_t count,
+                     struct span label, struct metric_series **out)
 {
     for (size_t i = 0; i < count; i++) {
         out[i] = metric_series_get(s->shard, families[i], &label);
@@ -406,7 +446,8 @@ static void bind_row(struct stats *s, struct metric_family *const *families, siz
 static void bind_classes(struct stats *s, struct metric_family *family, struct span label,
                          struct metric_series *out[6])
 {
-    static const struct span classes[] = {{"0", 1}, {"1", 1}, {"2", 1}, {"3", 1}, {"4", 1}, {"5", 1}};
+    static const struct span classes[] = {{"0", 1}, {"1", 1}, {"2", 1},
+                                          {"3", 1}, {"4", 1}, {"5", 1}};
     for (size_t i = 0; i < 6; i++) {
         const struct span labels[] = {label, classes[i]};
         out[i] = metric_series_get(s->shard, family, labels);
@@ -415,13 +456,15 @@ static void bind_classes(struct stats *s, struct metric_family *family, struct s
 
 void stats_cluster_bind(struct stats *s, struct span cluster, struct stats_cluster *out)
 {
-    bind_row(s, s->families->cluster, ARRAY_LEN(cluster_rows), cluster, (struct metric_series **)out);
+    bind_row(s, s->families->cluster, ARRAY_LEN(cluster_rows), cluster,
+             (struct metric_series **)out);
     bind_classes(s, s->families->cluster_xx, cluster, out->upstream_rq_xx);
 }
 
 void stats_listener_bind(struct stats *s, struct span address, struct stats_listener *out)
 {
-    bind_row(s, s->families->listener, ARRAY_LEN(listener_rows), address, (struct metric_series **)out);
+    bind_row(s, s->families->listener, ARRAY_LEN(listener_rows), address,
+             (struct metric_series **)out);
 }
 
 void stats_rbac_bind(struct stats *s, struct span stat_prefix, struct stats_rbac *out)

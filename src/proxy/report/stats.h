@@ -21,7 +21,8 @@ struct stats_service {
 
 /* Declares all families; main thread, once per registry. */
 struct stats_families;
-struct stats_families *stats_families_new(struct metric_registry *r, const struct stats_workload *self);
+struct stats_families *stats_families_new(struct metric_registry *r,
+                                          const struct stats_workload *self);
 void stats_families_free(struct stats_families *f);
 
 struct stats;
@@ -35,9 +36,9 @@ enum stats_protocol { STATS_HTTP, STATS_GRPC, STATS_TCP };
 struct stats_edge_key {
     enum stats_reporter reporter;
     enum stats_protocol protocol;
-    bool mutual_tls;              /* connection_security_policy: mutual_tls, none; unknown for source */
+    bool mutual_tls; /* connection_security_policy: mutual_tls, none; unknown for source */
     const struct stats_workload *peer; /* the other side; ours is known */
-    struct span self_principal;   /* by which certificate we spoke; empty = as the node says */
+    struct span self_principal;        /* by which certificate we spoke; empty = as the node says */
     struct stats_service service;
 };
 
@@ -54,67 +55,67 @@ void stats_tcp_bytes(struct stats_edge *e, uint32_t flags, uint64_t sent, uint64
 void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
 
 /* ---- Envoy's: structs of series, one line each in a table ---- */
-#define STATS_CLUSTER_LIST(COUNTER, GAUGE)                                                            \
-    COUNTER(upstream_cx_total)                                                                        \
-    GAUGE(upstream_cx_active)                                                                         \
-    COUNTER(upstream_cx_connect_fail)                                                                 \
-    COUNTER(upstream_cx_connect_timeout)                                                              \
-    COUNTER(upstream_cx_overflow)                                                                     \
-    COUNTER(upstream_cx_max_requests)                                                                 \
-    COUNTER(upstream_cx_rx_bytes_total)                                                               \
-    COUNTER(upstream_cx_tx_bytes_total)                                                               \
-    COUNTER(upstream_rq_total)                                                                        \
-    GAUGE(upstream_rq_active)                                                                         \
-    GAUGE(upstream_rq_pending_active)                                                                 \
-    COUNTER(upstream_rq_pending_overflow)                                                             \
-    COUNTER(upstream_rq_timeout)                                                                      \
-    COUNTER(upstream_rq_per_try_timeout)                                                              \
-    COUNTER(upstream_rq_retry)                                                                        \
-    COUNTER(upstream_rq_retry_success)                                                                \
-    COUNTER(upstream_rq_retry_overflow)                                                               \
-    COUNTER(upstream_rq_retry_limit_exceeded)                                                         \
-    COUNTER(upstream_rq_rx_reset)                                                                     \
-    COUNTER(upstream_rq_tx_reset)                                                                     \
-    COUNTER(upstream_cx_none_healthy)                                                                 \
-    COUNTER(lb_healthy_panic)                                                                         \
-    GAUGE(membership_total)                                                                           \
-    GAUGE(membership_healthy)                                                                         \
-    COUNTER(ssl_handshake)                                                                            \
-    COUNTER(ssl_connection_error)                                                                     \
+#define STATS_CLUSTER_LIST(COUNTER, GAUGE)    \
+    COUNTER(upstream_cx_total)                \
+    GAUGE(upstream_cx_active)                 \
+    COUNTER(upstream_cx_connect_fail)         \
+    COUNTER(upstream_cx_connect_timeout)      \
+    COUNTER(upstream_cx_overflow)             \
+    COUNTER(upstream_cx_max_requests)         \
+    COUNTER(upstream_cx_rx_bytes_total)       \
+    COUNTER(upstream_cx_tx_bytes_total)       \
+    COUNTER(upstream_rq_total)                \
+    GAUGE(upstream_rq_active)                 \
+    GAUGE(upstream_rq_pending_active)         \
+    COUNTER(upstream_rq_pending_overflow)     \
+    COUNTER(upstream_rq_timeout)              \
+    COUNTER(upstream_rq_per_try_timeout)      \
+    COUNTER(upstream_rq_retry)                \
+    COUNTER(upstream_rq_retry_success)        \
+    COUNTER(upstream_rq_retry_overflow)       \
+    COUNTER(upstream_rq_retry_limit_exceeded) \
+    COUNTER(upstream_rq_rx_reset)             \
+    COUNTER(upstream_rq_tx_reset)             \
+    COUNTER(upstream_cx_none_healthy)         \
+    COUNTER(lb_healthy_panic)                 \
+    GAUGE(membership_total)                   \
+    GAUGE(membership_healthy)                 \
+    COUNTER(ssl_handshake)                    \
+    COUNTER(ssl_connection_error)             \
     COUNTER(ssl_fail_verify_san)
 
-#define STATS_LISTENER_LIST(COUNTER, GAUGE)                                                           \
-    COUNTER(downstream_cx_total)                                                                      \
-    GAUGE(downstream_cx_active)                                                                       \
-    COUNTER(downstream_cx_destroy)                                                                    \
-    COUNTER(no_filter_chain_match)                                                                    \
-    COUNTER(downstream_pre_cx_timeout)                                                                \
-    COUNTER(ssl_handshake)                                                                            \
-    COUNTER(ssl_connection_error)                                                                     \
+#define STATS_LISTENER_LIST(COUNTER, GAUGE) \
+    COUNTER(downstream_cx_total)            \
+    GAUGE(downstream_cx_active)             \
+    COUNTER(downstream_cx_destroy)          \
+    COUNTER(no_filter_chain_match)          \
+    COUNTER(downstream_pre_cx_timeout)      \
+    COUNTER(ssl_handshake)                  \
+    COUNTER(ssl_connection_error)           \
     COUNTER(ssl_fail_verify_san)
 
-#define STATS_HTTP_LIST(COUNTER, GAUGE)                                                               \
-    COUNTER(downstream_cx_total)                                                                      \
-    GAUGE(downstream_cx_active)                                                                       \
-    COUNTER(downstream_cx_http1_total)                                                                \
-    COUNTER(downstream_cx_http2_total)                                                                \
-    COUNTER(downstream_rq_total)                                                                      \
-    GAUGE(downstream_rq_active)                                                                       \
-    COUNTER(downstream_rq_rx_reset)                                                                   \
-    COUNTER(downstream_rq_tx_reset)                                                                   \
-    COUNTER(downstream_rq_timeout)                                                                    \
-    COUNTER(downstream_rq_idle_timeout)                                                               \
-    COUNTER(downstream_cx_protocol_error)                                                             \
-    COUNTER(rbac_allowed)                                                                             \
-    COUNTER(rbac_denied)                                                                              \
-    COUNTER(rbac_shadow_allowed)                                                                      \
-    COUNTER(rbac_shadow_denied)                                                                       \
+#define STATS_HTTP_LIST(COUNTER, GAUGE)   \
+    COUNTER(downstream_cx_total)          \
+    GAUGE(downstream_cx_active)           \
+    COUNTER(downstream_cx_http1_total)    \
+    COUNTER(downstream_cx_http2_total)    \
+    COUNTER(downstream_rq_total)          \
+    GAUGE(downstream_rq_active)           \
+    COUNTER(downstream_rq_rx_reset)       \
+    COUNTER(downstream_rq_tx_reset)       \
+    COUNTER(downstream_rq_timeout)        \
+    COUNTER(downstream_rq_idle_timeout)   \
+    COUNTER(downstream_cx_protocol_error) \
+    COUNTER(rbac_allowed)                 \
+    COUNTER(rbac_denied)                  \
+    COUNTER(rbac_shadow_allowed)          \
+    COUNTER(rbac_shadow_denied)           \
     COUNTER(no_route)
 
-#define STATS_RBAC_LIST(COUNTER)                                                                      \
-    COUNTER(allowed)                                                                                  \
-    COUNTER(denied)                                                                                   \
-    COUNTER(shadow_allowed)                                                                           \
+#define STATS_RBAC_LIST(COUNTER) \
+    COUNTER(allowed)             \
+    COUNTER(denied)              \
+    COUNTER(shadow_allowed)      \
     COUNTER(shadow_denied)
 
 #define STATS_FIELD(name) struct metric_series *name;

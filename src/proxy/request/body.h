@@ -7,9 +7,10 @@
 #include "base/compiler.h"
 #include "http/http_conn.h"
 
-#define BODY_REPLAY_MAX 65536    /* a longer request body can not be sent again */
-#define BODY_QUEUE_HIGH 65536    /* queued in the sink: hold the source's credit back above this */
-#define BODY_KEEP_MAX (1u << 20) /* most bytes kept while there is no sink; the source's credit is less */
+#define BODY_REPLAY_MAX 65536 /* a longer request body can not be sent again */
+#define BODY_QUEUE_HIGH 65536 /* queued in the sink: hold the source's credit back above this */
+#define BODY_KEEP_MAX \
+    (1u << 20) /* most bytes kept while there is no sink; the source's credit is less */
 
 struct body {
     struct http_stream *source; /* NULL when over */

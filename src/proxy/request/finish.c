@@ -60,12 +60,15 @@ static void write_log(struct request *rq, int64_t duration_us)
         .duration_us = duration_us,
         .request_us = since_start_us(rq, rq->request_ns),
         .response_us = since_start_us(rq, rq->first_byte_ns),
-        .upstream_us = rq->first_byte_ns != 0 ? (rq->first_byte_ns - rq->attempt.opened_ns) / 1000 : -1,
+        .upstream_us =
+            rq->first_byte_ns != 0 ? (rq->first_byte_ns - rq->attempt.opened_ns) / 1000 : -1,
         .traffic = &rq->traffic,
         .request = h,
         .response = rq->response,
         .trailers = rq->trailers,
-        .protocol = h->http2 ? SPAN("HTTP/2") : h->http_minor == 0 ? SPAN("HTTP/1.0") : SPAN("HTTP/1.1"),
+        .protocol = h->http2             ? SPAN("HTTP/2")
+                    : h->http_minor == 0 ? SPAN("HTTP/1.0")
+                                         : SPAN("HTTP/1.1"),
         .status = rq->status,
         .outcome = rq->outcome,
         .flags = rq->flags,

@@ -107,9 +107,9 @@ static struct span cert_element(struct request *rq)
     char *text = arena_printf(
         rq->arena, "%s%.*s%sHash=%.*s%s%.*s%s%s%.*s%s%.*s", p->local_uri.len > 0 ? "By=" : "",
         SPAN_ARG(p->local_uri), p->local_uri.len > 0 ? ";" : "", SPAN_ARG(p->peer_sha256_hex),
-        subject ? ";Subject=\"" : "", SPAN_ARG(subject ? p->peer_subject : SPAN_EMPTY), subject ? "\"" : "",
-        uri ? ";URI=" : "", SPAN_ARG(uri ? p->peer_uri : SPAN_EMPTY), dns ? ";DNS=" : "",
-        SPAN_ARG(dns ? p->peer_dns : SPAN_EMPTY));
+        subject ? ";Subject=\"" : "", SPAN_ARG(subject ? p->peer_subject : SPAN_EMPTY),
+        subject ? "\"" : "", uri ? ";URI=" : "", SPAN_ARG(uri ? p->peer_uri : SPAN_EMPTY),
+        dns ? ";DNS=" : "", SPAN_ARG(dns ? p->peer_dns : SPAN_EMPTY));
     return span_of(text);
 }
 
@@ -141,9 +141,10 @@ static void client_cert(struct request *rq)
             head_remove_known(h, HEAD_X_FORWARDED_CLIENT_CERT);
         } else {
             struct span own = cert_element(rq);
-            struct span all = had.at == NULL ? own
-                                             : span_of(arena_printf(rq->arena, "%.*s,%.*s", SPAN_ARG(had),
-                                                                    SPAN_ARG(own)));
+            struct span all =
+                had.at == NULL
+                    ? own
+                    : span_of(arena_printf(rq->arena, "%.*s,%.*s", SPAN_ARG(had), SPAN_ARG(own)));
             code = head_set_known(h, HEAD_X_FORWARDED_CLIENT_CERT, all);
         }
         break;
@@ -178,7 +179,8 @@ static void on_response(struct request *rq, struct head *response)
     }
     if (code == 0 && rq->first_byte_ns != 0 && rq->outcome == OUTCOME_OK) {
         int64_t ms = (rq->first_byte_ns - rq->attempt.opened_ns) / 1000000;
-        code = head_set_known(response, HEAD_X_ENVOY_UPSTREAM_SERVICE_TIME, number(rq, (uint64_t)ms));
+        code =
+            head_set_known(response, HEAD_X_ENVOY_UPSTREAM_SERVICE_TIME, number(rq, (uint64_t)ms));
     }
     if (code == 0 && rq->conf != NULL && rq->conf->request_id_in_response) {
         struct span id = head_get_known(rq->head, HEAD_X_REQUEST_ID);

@@ -44,7 +44,8 @@ static enum step_answer on_request(struct request *rq)
     if (conf->strip_host_port || conf->strip_any_host_port) {
         strip_port(rq);
     }
-    if (!conf->normalize_path && !conf->merge_slashes && conf->escaped_slashes == CONF_SLASHES_KEEP) {
+    if (!conf->normalize_path && !conf->merge_slashes &&
+        conf->escaped_slashes == CONF_SLASHES_KEEP) {
         return STEP_NEXT;
     }
     struct span target = rq->head->path;
@@ -60,7 +61,8 @@ static enum step_answer on_request(struct request *rq)
         return STEP_FAIL;
     }
     unsigned steps = (conf->normalize_path ? URL_DOT_SEGMENTS : 0) |
-                     (conf->merge_slashes ? URL_MERGE_SLASHES : 0) | (escaped ? URL_DECODE_SLASHES : 0);
+                     (conf->merge_slashes ? URL_MERGE_SLASHES : 0) |
+                     (escaped ? URL_DECODE_SLASHES : 0);
     char *to = arena_bytes(rq->arena, target.len);
     ssize_t len = url_normalize_path(path, steps, to);
     if (len < 0) {

@@ -66,7 +66,8 @@ static void on_idle(struct deadline *d)
 {
     struct request *rq = container_of(d, struct request, idle);
     int64_t left = rq->moved_ms + rq->idle_ms - loop_now_ms(rq->place->loop);
-    if (left > 0) { /* it moved meanwhile: arming on every movement would cost more than looking now */
+    if (left >
+        0) { /* it moved meanwhile: arming on every movement would cost more than looking now */
         deadline_arm(&rq->idle, rq->place->loop, left);
         return;
     }

@@ -1,7 +1,7 @@
 #ifndef PROXY_REQUEST_REQUEST_H
 #define PROXY_REQUEST_REQUEST_H
 /* One HTTP exchange through the proxy, from the downstream's head to the report. Its road is a const array of
- * steps, one array a direction (downstream/inbound, outbound, gateway); request_run alone advances it. The
+ * steps (in request.c), which run() alone advances; directions differ in what is configured. The
  * request goes through the array forward, the response head backward; empty members cost nothing.
  *
  *   RUNNING --WAIT--> (a step's event) --request_resume--> RUNNING --DONE--> the upstream ... --> reported
@@ -51,19 +51,20 @@ struct request_edges {
 struct request_place {
     struct loop *loop;
     struct upstream *upstream;
-    struct today *today;             /* the worker's */
+    struct today *today; /* the worker's */
     const struct stats_http *stats;
-    struct cluster *(*cluster_at)(void *arg, uint32_t slot);             /* NULL = not there */
-    struct cluster *(*cluster_named)(void *arg, struct span name);       /* for cluster_header routes */
+    struct cluster *(*cluster_at)(void *arg, uint32_t slot);       /* NULL = not there */
+    struct cluster *(*cluster_named)(void *arg, struct span name); /* for cluster_header routes */
     struct access_log *logs[REQUEST_LOGS_MAX];
     size_t log_count;
     void *arg;
     enum conf_direction direction;
     struct request_edges *edges;
     const struct stats_workload *peer_labels;
-    struct span scheme;              /* "http" or "https": of the downstream connection */
+    struct span scheme; /* "http" or "https": of the downstream connection */
     struct addr peer, local, original_dst;
-    struct span principal;           /* verified peer: SPIFFE ID, else DNS name or subject; empty without TLS */
+    struct span
+        principal; /* verified peer: SPIFFE ID, else DNS name or subject; empty without TLS */
     struct span peer_uri, peer_dns, peer_subject, peer_sha256_hex, local_uri; /* for XFCC */
     struct span sni;
     bool tls;
@@ -71,55 +72,55 @@ struct request_place {
 
 struct request {
     const struct request_place *place; /* borrowed: outlives its requests */
-    struct http_stream *down;         /* NULL after its on_close */
-    struct arena *arena;              /* the stream's */
-    struct head *head;                /* the request as it goes up; changed in place by steps */
-    const struct conf_http *conf;     /* of the chain, in `view` */
-    struct view *view;                /* held until the response head is sent or the request ends */
-    unsigned at;                      /* the step in hand */
-    struct traffic traffic;           /* as it arrived (after normalisation) */
+    struct http_stream *down;          /* NULL after its on_close */
+    struct arena *arena;               /* the stream's */
+    struct head *head;                 /* the request as it goes up; changed in place by steps */
+    const struct conf_http *conf;      /* of the chain, in `view` */
+    struct view *view;      /* held until the response head is sent or the request ends */
+    unsigned at;            /* the step in hand */
+    struct traffic traffic; /* as it arrived (after normalisation) */
 
     /* decided on the way */
-    const struct route *route;        /* NULL once the view is let go */
+    const struct route *route; /* NULL once the view is let go */
     const struct route_cluster *route_cluster;
-    struct cluster *cluster;          /* a reference is held */
+    struct cluster *cluster; /* a reference is held */
     struct span cluster_name, route_name, original_path;
-    struct route_retry retry;         /* copied: outlives the view */
+    struct route_retry retry; /* copied: outlives the view */
     int64_t timeout_ms;
     bool is_grpc, sampled, priority_high, auto_host;
-    bool count_up, count_down;        /* x-envoy-attempt-count upstream, downstream */
+    bool count_up, count_down; /* x-envoy-attempt-count upstream, downstream */
 
     /* upstream side */
     struct attempt attempt;
-    uint32_t attempts;                /* tries begun */
+    uint32_t attempts; /* tries begun */
     uint32_t retries_left;
-    bool stale_retried;               /* the one retry after a silent close of a reused connection */
-    bool retry_counted;               /* holds a place of the cluster's retry breaker */
-    const struct endpoint *last;      /* compared only, never followed: the one tried before */
-    int64_t backoff_ms;               /* of the retry that waits for the response in hand to end; -1 = none */
+    bool stale_retried;          /* the one retry after a silent close of a reused connection */
+    bool retry_counted;          /* holds a place of the cluster's retry breaker */
+    const struct endpoint *last; /* compared only, never followed: the one tried before */
+    int64_t backoff_ms; /* of the retry that waits for the response in hand to end; -1 = none */
     struct deadline total, per_try, try_idle, idle, backoff, longest;
-    int64_t idle_ms, moved_ms;        /* stream idle: its length; when something last moved */
+    int64_t idle_ms, moved_ms; /* stream idle: its length; when something last moved */
 
     /* bodies */
-    struct body up, back;             /* towards the upstream; towards the client */
-    bool request_ended;               /* the client's message is whole */
-    bool head_down;                   /* the response head was sent */
+    struct body up, back; /* towards the upstream; towards the client */
+    bool request_ended;   /* the client's message is whole */
+    bool head_down;       /* the response head was sent */
     bool response_ended;
     bool reported;
-    struct head *trailers_up;         /* trailers of the request that wait for a connection */
+    struct head *trailers_up; /* trailers of the request that wait for a connection */
 
     /* for reports */
     enum outcome outcome;
     uint32_t flags;
     unsigned status;
-    int grpc_status;                  /* -1 = not seen */
+    int grpc_status; /* -1 = not seen */
     struct span details, failure;
-    const struct head *response;      /* as sent down, in the arena */
+    const struct head *response; /* as sent down, in the arena */
     const struct head *trailers;
-    int64_t start_us;                 /* wall */
+    int64_t start_us;                                         /* wall */
     int64_t start_ns, request_ns, first_byte_ns, response_ns; /* monotonic; 0 = not yet */
     uint64_t bytes_received, bytes_sent;
-    struct stats_edge *edge;          /* outbound: the endpoint's; inbound: the connection's */
+    struct stats_edge *edge; /* outbound: the endpoint's; inbound: the connection's */
     struct addr upstream_addr, upstream_local;
 };
 

@@ -6,7 +6,8 @@
 #include "proxy/request/steps.h"
 #include "proxy/request/substitute.h"
 
-static void apply(struct request *rq, struct head *h, const struct route_header_op *ops, size_t count)
+static void apply(struct request *rq, struct head *h, const struct route_header_op *ops,
+                  size_t count)
 {
     int code = 0;
     for (size_t i = 0; i < count && code == 0; i++) {
@@ -36,9 +37,11 @@ static void apply(struct request *rq, struct head *h, const struct route_header_
     UNUSED(code); /* at the limit of fields the rest is left out, and the message still goes */
 }
 
-static void apply_one(struct request *rq, struct head *h, const struct route_header_ops *ops, bool response)
+static void apply_one(struct request *rq, struct head *h, const struct route_header_ops *ops,
+                      bool response)
 {
-    apply(rq, h, response ? ops->response : ops->request, response ? ops->response_count : ops->request_count);
+    apply(rq, h, response ? ops->response : ops->request,
+          response ? ops->response_count : ops->request_count);
 }
 
 static void apply_all(struct request *rq, struct head *h, bool response)
@@ -48,7 +51,8 @@ static void apply_all(struct request *rq, struct head *h, bool response)
     if (own != NULL && !r->cluster_headers_last) {
         apply_one(rq, h, own, response);
     }
-    for (const struct route_header_ops *const *ops = r->headers; ops != NULL && *ops != NULL; ops++) {
+    for (const struct route_header_ops *const *ops = r->headers; ops != NULL && *ops != NULL;
+         ops++) {
         apply_one(rq, h, *ops, response);
     }
     if (own != NULL && r->cluster_headers_last) {

@@ -64,8 +64,8 @@ static void attempt_lost(struct request *rq, enum outcome why, struct span failu
     struct span details = outcome_row(why)->details;
     if (rq->head_down && span_starts(details, SPAN(RESET_BEFORE))) { /* Envoy words it so */
         details = span_from_offset(details, sizeof(RESET_BEFORE) - 1);
-        rq->details = span_of(
-            arena_printf(rq->arena, "upstream_reset_after_response_started%.*s", SPAN_ARG(details)));
+        rq->details = span_of(arena_printf(rq->arena, "upstream_reset_after_response_started%.*s",
+                                           SPAN_ARG(details)));
     }
     request_fail(rq, why);
 }
@@ -133,7 +133,8 @@ static const struct head *keep_head(struct request *rq, const struct head *from)
     h->status = from->status;
     int code = 0;
     for (size_t i = 0; i < from->count && code == 0; i++) {
-        code = head_add_as(h, (enum head_known)from->known[i], arena_dup(rq->arena, from->fields[i].name),
+        code = head_add_as(h, (enum head_known)from->known[i],
+                           arena_dup(rq->arena, from->fields[i].name),
                            arena_dup(rq->arena, from->fields[i].value));
     }
     UNUSED(code); /* not more fields than before */
@@ -181,7 +182,8 @@ static void on_head(void *arg, struct head *head, bool end)
     }
     count_status(rq, head->status);
     read_grpc_status(rq, head);
-    struct retry_case c = {.why = OUTCOME_OK, .status = head->status, .grpc_status = rq->grpc_status};
+    struct retry_case c = {
+        .why = OUTCOME_OK, .status = head->status, .grpc_status = rq->grpc_status};
     int64_t delay_ms = retry_decide(rq, &c);
     if (delay_ms < 0) {
         answer(rq, head, end);
@@ -325,7 +327,8 @@ void sending_init(struct request *rq)
 /* The route's time-out begins when the request is whole (Envoy RouteAction.timeout). */
 static void request_is_whole(struct request *rq)
 {
-    if (rq->cluster != NULL && rq->attempts > 0 && !rq->response_ended && rq->head->upgrade.len == 0) {
+    if (rq->cluster != NULL && rq->attempts > 0 && !rq->response_ended &&
+        rq->head->upgrade.len == 0) {
         arm(rq, &rq->total, rq->timeout_ms);
     }
 }

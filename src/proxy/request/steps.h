@@ -3,14 +3,15 @@
 /* The stations of a request, in the order of request.c's road. One step a file. */
 #include "proxy/request/request.h"
 
-extern const struct step step_normalize;  /* normalize.c: the path, before any policy sees it */
-extern const struct step step_forward;    /* forwarding.c: x-forwarded-*, x-request-id, XFCC, server */
-extern const struct step step_trace;      /* tracing.c: traceparent, B3 */
-extern const struct step step_route;      /* routing.c: which route, which of its clusters */
-extern const struct step step_authorize;  /* authorize.c: RBAC */
-extern const struct step step_target;     /* target.c: an answer of ours, or the cluster with its times and retries */
-extern const struct step step_rewrite;    /* rewrite.c: path, host and header changes of the route */
-extern const struct step step_send;       /* sending.c: endpoint, attempts, retries, time-outs */
+extern const struct step step_normalize; /* normalize.c: the path, before any policy sees it */
+extern const struct step step_forward; /* forwarding.c: x-forwarded-*, x-request-id, XFCC, server */
+extern const struct step step_trace;   /* tracing.c: traceparent, B3 */
+extern const struct step step_route;   /* routing.c: which route, which of its clusters */
+extern const struct step step_authorize; /* authorize.c: RBAC */
+extern const struct step
+    step_target; /* target.c: an answer of ours, or the cluster with its times and retries */
+extern const struct step step_rewrite; /* rewrite.c: path, host and header changes of the route */
+extern const struct step step_send;    /* sending.c: endpoint, attempts, retries, time-outs */
 
 /* sending.c, for request.c */
 void sending_init(struct request *rq);
@@ -21,9 +22,9 @@ void sending_stop(struct request *rq, enum http_reset why);
 /* retry.c: may this failure be tried again? Delay in ms, 0 = at once, -1 = no. */
 struct retry_case {
     enum outcome why;
-    unsigned status;         /* of a response, 0 = none */
-    int grpc_status;         /* of a trailers-only response; -1 = none */
-    bool replayable;         /* the upstream can not have processed it */
+    unsigned status; /* of a response, 0 = none */
+    int grpc_status; /* of a trailers-only response; -1 = none */
+    bool replayable; /* the upstream can not have processed it */
 };
 int64_t retry_decide(struct request *rq, const struct retry_case *c);
 /* Gives the place in the retry breaker back. */

@@ -50,7 +50,9 @@ static struct span op_sni(struct request *rq)
 
 static struct span op_protocol(struct request *rq)
 {
-    return rq->head->http2 ? SPAN("HTTP/2") : rq->head->http_minor == 0 ? SPAN("HTTP/1.0") : SPAN("HTTP/1.1");
+    return rq->head->http2             ? SPAN("HTTP/2")
+           : rq->head->http_minor == 0 ? SPAN("HTTP/1.0")
+                                       : SPAN("HTTP/1.1");
 }
 
 static struct span op_cluster(struct request *rq)
@@ -127,13 +129,14 @@ struct span substitute(struct request *rq, struct span format)
         ssize_t mark = span_find_byte(format, '%');
         if (mark < 0) {
             code = buf_append_span(&out, format);
-            break;
+            format = SPAN_EMPTY;
+            continue;
         }
         code = buf_append_span(&out, span_first(format, (size_t)mark));
         format = span_from_offset(format, (size_t)mark + 1);
         ssize_t close = span_find_byte(format, '%');
         if (close < 0 || code != 0) {
-            break;
+            break; /* past the ceiling the rest is cut off */
         }
         struct span op = span_first(format, (size_t)close);
         format = span_from_offset(format, (size_t)close + 1);

@@ -38,7 +38,8 @@ static enum step_answer no_cluster(struct request *rq, const struct route *r)
 {
     struct request_answer a = {
         .why = OUTCOME_NO_CLUSTER,
-        .status = r->no_cluster_status > 0 ? r->no_cluster_status : outcome_row(OUTCOME_NO_CLUSTER)->status,
+        .status = r->no_cluster_status > 0 ? r->no_cluster_status
+                                           : outcome_row(OUTCOME_NO_CLUSTER)->status,
     };
     request_reply(rq, &a);
     return STEP_DONE;
@@ -99,7 +100,8 @@ static bool is_upgrade_refused(const struct request *rq, const struct route *r)
     if (rq->head->method_id == METHOD_CONNECT) {
         return true;
     }
-    return rq->head->upgrade.len > 0 && (r->websocket_off || (!rq->conf->websocket && !r->websocket));
+    return rq->head->upgrade.len > 0 &&
+           (r->websocket_off || (!rq->conf->websocket && !r->websocket));
 }
 
 static enum step_answer fail(struct request *rq, enum outcome why)

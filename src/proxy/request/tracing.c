@@ -35,9 +35,10 @@ static bool is_traceparent(struct span s)
         return false;
     }
     uint64_t high, low, parent, flags;
-    return hex_to_u64(span_from(s.at + 3, 16), &high) && hex_to_u64(span_from(s.at + 19, 16), &low) &&
-           hex_to_u64(span_from(s.at + 36, 16), &parent) && hex_to_u64(span_from(s.at + 53, 2), &flags) &&
-           (high | low) != 0 && parent != 0;
+    return hex_to_u64(span_from(s.at + 3, 16), &high) &&
+           hex_to_u64(span_from(s.at + 19, 16), &low) &&
+           hex_to_u64(span_from(s.at + 36, 16), &parent) &&
+           hex_to_u64(span_from(s.at + 53, 2), &flags) && (high | low) != 0 && parent != 0;
 }
 
 static int continue_traceparent(struct request *rq, struct span had)

@@ -86,7 +86,8 @@ static const struct http_stream_events stream_events = {
 static bool take_place(struct attempt *a)
 {
     struct cluster *c = a->endpoint->cluster;
-    if (!shared_take(&c->shared->requests[a->priority_high], c->limits[a->priority_high].requests)) {
+    if (!shared_take(&c->shared->requests[a->priority_high],
+                     c->limits[a->priority_high].requests)) {
         metric_add(c->stats.upstream_rq_pending_overflow, 1);
         return false;
     }

@@ -29,16 +29,16 @@ struct attempt_events {
 struct attempt {
     const struct attempt_events *ev;
     void *arg;
-    struct endpoint *endpoint;   /* a reference is held while not idle */
+    struct endpoint *endpoint; /* a reference is held while not idle */
     struct pool *pool;
     struct pool_waiter waiter;
-    struct http_stream *stream;  /* when open */
-    bool busy;                   /* between start and over */
-    bool counted;                /* holds a place of the cluster's request breaker */
-    bool reused;                 /* the connection had served before */
+    struct http_stream *stream; /* when open */
+    bool busy;                  /* between start and over */
+    bool counted;               /* holds a place of the cluster's request breaker */
+    bool reused;                /* the connection had served before */
     bool priority_high;
-    int64_t opened_ns;           /* when the head was sent */
-    struct addr local;           /* our end of the connection, for the access log */
+    int64_t opened_ns; /* when the head was sent */
+    struct addr local; /* our end of the connection, for the access log */
 };
 
 void attempt_init(struct attempt *a, const struct attempt_events *ev, void *arg);

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "proxy/upstream/lb.h"
 
-#define DYNAMIC_MAX 10000        /* endpoints made on demand per cluster (ORIGINAL_DST) */
-#define DYNAMIC_IDLE_MS 60000    /* unused for so long, one goes */
+#define DYNAMIC_MAX 10000     /* endpoints made on demand per cluster (ORIGINAL_DST) */
+#define DYNAMIC_IDLE_MS 60000 /* unused for so long, one goes */
 
 static struct span dup(struct cluster *c, struct span s)
 {
@@ -55,7 +55,8 @@ struct cluster *cluster_new(struct upstream *up, const struct conf_cluster *conf
     c->up = up;
     c->refs = 1;
     c->slot = conf->slot;
-    c->name = (struct span){mem_strndup(conf->conf.name.at, conf->conf.name.len), conf->conf.name.len};
+    c->name =
+        (struct span){mem_strndup(conf->conf.name.at, conf->conf.name.len), conf->conf.name.len};
     arena_init(&c->texts, 128);
     map_init(&c->by_addr);
     c->shared = shared_cluster_get(up->shared, conf->slot);
@@ -90,7 +91,8 @@ static struct tls_bind *transport_for(struct cluster *c, const struct conf_endpo
 }
 
 /* Returns whether anything that connections were built on has changed. */
-static bool update_transports(struct cluster *c, const struct snapshot *s, const struct conf_cluster *conf)
+static bool update_transports(struct cluster *c, const struct snapshot *s,
+                              const struct conf_cluster *conf)
 {
     bool changed = tls_bind_update(&c->tls, conf->tls, s) == TLS_BIND_TRUST;
     if (c->match_count != conf->tls_match_count) {
@@ -99,11 +101,14 @@ static bool update_transports(struct cluster *c, const struct snapshot *s, const
         }
         mem_free(c->match_tls);
         c->match_count = conf->tls_match_count;
-        c->match_tls = c->match_count > 0 ? mem_zalloc(c->match_count * sizeof(*c->match_tls)) : NULL;
+        c->match_tls =
+            c->match_count > 0 ? mem_zalloc(c->match_count * sizeof(*c->match_tls)) : NULL;
         changed = true;
     }
     for (size_t i = 0; i < c->match_count; i++) {
-        changed = tls_bind_update(&c->match_tls[i], conf->tls_matches[i].tls, s) == TLS_BIND_TRUST || changed;
+        changed =
+            tls_bind_update(&c->match_tls[i], conf->tls_matches[i].tls, s) == TLS_BIND_TRUST ||
+            changed;
     }
     return changed;
 }
@@ -118,7 +123,8 @@ bool cluster_tls_missing(const struct cluster *c, const struct endpoint *e)
 
 static struct endpoint *find_endpoint(struct cluster *c, size_t hint, const struct addr *addr)
 {
-    if (hint < c->endpoint_count && c->endpoints[hint] && addr_eq(&c->endpoints[hint]->addr, addr)) {
+    if (hint < c->endpoint_count && c->endpoints[hint] &&
+        addr_eq(&c->endpoints[hint]->addr, addr)) {
         return c->endpoints[hint]; /* the usual case: the order did not change */
     }
     for (size_t i = 0; i < c->endpoint_count; i++) {
@@ -192,7 +198,8 @@ static void rebuild_eligible(struct cluster *c)
             best = c->endpoints[i]->priority < best ? c->endpoints[i]->priority : best;
         }
     }
-    c->panic = c->endpoint_count > 0 && healthy * 100 < (size_t)c->panic_percent * c->endpoint_count;
+    c->panic =
+        c->endpoint_count > 0 && healthy * 100 < (size_t)c->panic_percent * c->endpoint_count;
     mem_free(c->eligible);
     c->eligible = c->endpoint_count > 0 ? mem_array(c->endpoint_count, sizeof(*c->eligible)) : NULL;
     c->eligible_count = 0;

@@ -24,11 +24,11 @@ struct upstream {
 };
 
 struct cluster {
-    struct upstream *up;              /* borrowed from the worker */
+    struct upstream *up; /* borrowed from the worker */
     uint32_t slot;
-    struct span name;                 /* owned copy */
+    struct span name; /* owned copy */
     /* Settings that connections need after the configuration has gone; copied from the snapshot. */
-    bool gone;                        /* not in the current snapshot */
+    bool gone; /* not in the current snapshot */
     enum conf_discovery discovery;
     enum conf_lb lb;
     uint32_t choices, panic_percent;
@@ -36,30 +36,31 @@ struct cluster {
     int64_t connect_ms, idle_ms, max_connection_ms;
     uint32_t max_requests_per_connection, max_streams;
     bool locality_weighted, close_on_change;
-    uint16_t port_override;           /* ORIGINAL_DST: this port in place of the original one */
+    uint16_t port_override; /* ORIGINAL_DST: this port in place of the original one */
     struct conf_limits limits[2];
     struct sockopt_keepalive keepalive;
     bool has_keepalive;
     struct addr bind_from;
-    struct http_limits http_limits;   /* for its connections */
-    struct stats_service service;     /* texts in `texts` */
+    struct http_limits http_limits; /* for its connections */
+    struct stats_service service;   /* texts in `texts` */
     struct arena texts;
     /* transports */
-    struct tls_bind tls;              /* the cluster's own */
-    struct tls_bind *match_tls;       /* owned array, one for each conf_tls_match */
+    struct tls_bind tls;        /* the cluster's own */
+    struct tls_bind *match_tls; /* owned array, one for each conf_tls_match */
     size_t match_count;
     /* endpoints */
-    const struct conf_cluster *conf;  /* in the worker's current snapshot, or NULL */
+    const struct conf_cluster *conf; /* in the worker's current snapshot, or NULL */
     const struct conf_endpoints *conf_endpoints;
-    struct endpoint **endpoints;      /* owned array of references */
+    struct endpoint **endpoints; /* owned array of references */
     size_t endpoint_count;
-    struct endpoint **eligible;       /* those of the chosen priority that may be picked; rebuilt on change */
+    struct endpoint *
+        *eligible; /* those of the chosen priority that may be picked; rebuilt on change */
     size_t eligible_count;
-    bool weighted;                    /* weights differ among the eligible */
+    bool weighted; /* weights differ among the eligible */
     bool panic;
-    uint32_t next;                    /* round robin's memory */
-    struct map by_addr;               /* ORIGINAL_DST: made on demand */
-    struct shared_cluster *shared;    /* borrowed */
+    uint32_t next;                 /* round robin's memory */
+    struct map by_addr;            /* ORIGINAL_DST: made on demand */
+    struct shared_cluster *shared; /* borrowed */
     struct stats_cluster stats;
     /* private */
     unsigned refs;
@@ -73,9 +74,9 @@ void cluster_get(struct cluster *c);
 void cluster_put(struct cluster *c);
 
 struct cluster_want {
-    const struct addr *original_dst;  /* for ORIGINAL_DST; may be NULL */
-    const struct endpoint *avoid;     /* a retry wants another one, if there is any; may be NULL */
-    uint32_t tries;                   /* how often to draw again for that; 0 = once */
+    const struct addr *original_dst; /* for ORIGINAL_DST; may be NULL */
+    const struct endpoint *avoid;    /* a retry wants another one, if there is any; may be NULL */
+    uint32_t tries;                  /* how often to draw again for that; 0 = once */
 };
 /* The endpoint to try, borrowed until the next turn (take a reference to keep it); NULL = none. */
 struct endpoint *cluster_pick(struct cluster *c, const struct cluster_want *want);

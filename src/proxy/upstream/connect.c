@@ -12,8 +12,8 @@ struct connect {
     struct endpoint *endpoint; /* a reference is held */
     const struct connect_events *ev;
     void *arg;
-    struct dial *dial; /* while connecting */
-    struct io *io;     /* while shaking hands; owned */
+    struct dial *dial;    /* while connecting */
+    struct io *io;        /* while shaking hands; owned */
     struct deadline soon; /* tells a failure found at once in the next turn */
     enum outcome why;
     int64_t started_ms;
@@ -90,7 +90,8 @@ static void on_dialed(void *arg, struct io *io, int code)
     struct connect *c = arg;
     c->dial = NULL;
     if (io == NULL) {
-        fail(c, code == -ERR_TIMEOUT ? OUTCOME_CONNECT_TIMEOUT : OUTCOME_CONNECT_FAILURE, err_name(code));
+        fail(c, code == -ERR_TIMEOUT ? OUTCOME_CONNECT_TIMEOUT : OUTCOME_CONNECT_FAILURE,
+             err_name(code));
         return;
     }
     c->io = io;
@@ -116,10 +117,12 @@ static void on_dialed(void *arg, struct io *io, int code)
 
 static void on_soon(struct deadline *d)
 {
-    fail(container_of(d, struct connect, soon), OUTCOME_TLS_FAILURE, "certificate or trust not there yet");
+    fail(container_of(d, struct connect, soon), OUTCOME_TLS_FAILURE,
+         "certificate or trust not there yet");
 }
 
-struct connect *connect_start(struct endpoint *e, bool force, const struct connect_events *ev, void *arg)
+struct connect *connect_start(struct endpoint *e, bool force, const struct connect_events *ev,
+                              void *arg)
 {
     struct cluster *cluster = e->cluster;
     if (force) {

@@ -15,21 +15,21 @@ struct cluster;
 #define DYNAMIC_KEY_BYTES 19
 
 struct endpoint {
-    struct cluster *cluster;          /* borrowed; a reference is held */
+    struct cluster *cluster; /* borrowed; a reference is held */
     struct addr addr;
     uint32_t weight;
     uint32_t priority;
-    bool usable;                      /* health allows it */
-    bool removed;                     /* no longer configured: no new requests */
-    uint32_t active;                  /* requests and opaque connections now */
-    int64_t wrr;                      /* weighted round robin's memory */
-    struct tls_bind *tls;             /* borrowed from cluster: which of its transports; NULL = plaintext */
-    struct pool pools[2];             /* by enum http_proto */
+    bool usable;          /* health allows it */
+    bool removed;         /* no longer configured: no new requests */
+    uint32_t active;      /* requests and opaque connections now */
+    int64_t wrr;          /* weighted round robin's memory */
+    struct tls_bind *tls; /* borrowed from cluster: which of its transports; NULL = plaintext */
+    struct pool pools[2]; /* by enum http_proto */
     /* labels, for metric edges; in `arena` */
     struct arena arena;
     struct stats_workload labels;
-    struct span hostname;             /* for auto_host_rewrite; may be empty */
-    struct stats_edge *edges[3];      /* by stats_protocol, made on first use */
+    struct span hostname;        /* for auto_host_rewrite; may be empty */
+    struct stats_edge *edges[3]; /* by stats_protocol, made on first use */
     /* counters for /clusters */
     uint64_t rq_total, rq_error, cx_total, cx_connect_fail;
     uint32_t cx_active;

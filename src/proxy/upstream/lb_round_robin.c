@@ -5,13 +5,13 @@
 
 static struct endpoint *pick_weighted(struct cluster *c)
 {
-    struct endpoint *best = NULL;
+    struct endpoint *best = c->eligible[0];
     int64_t total = 0;
     for (size_t i = 0; i < c->eligible_count; i++) {
         struct endpoint *e = c->eligible[i];
         e->wrr += e->weight;
         total += e->weight;
-        if (best == NULL || e->wrr > best->wrr) {
+        if (e->wrr > best->wrr) {
             best = e;
         }
     }

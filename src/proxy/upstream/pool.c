@@ -19,9 +19,9 @@ struct pool_conn {
     struct pool *pool;         /* borrowed; the endpoint is held by reference */
     struct endpoint *endpoint; /* a reference is held */
     enum pool_conn_state state;
-    struct connect *connect;   /* CONN_CONNECTING */
-    struct http_conn *http;    /* after it; owned until on_gone */
-    struct deadline age;       /* max_connection_duration */
+    struct connect *connect; /* CONN_CONNECTING */
+    struct http_conn *http;  /* after it; owned until on_gone */
+    struct deadline age;     /* max_connection_duration */
 };
 
 static struct cluster *cluster_of(const struct pool *p)
@@ -226,7 +226,8 @@ static void on_connect_fail(void *arg, enum outcome why, struct span failure)
     endpoint_put(e);
 }
 
-static const struct connect_events connect_events = {.on_done = on_connected, .on_fail = on_connect_fail};
+static const struct connect_events connect_events = {.on_done = on_connected,
+                                                     .on_fail = on_connect_fail};
 
 /* As many connections under way as the waiting requests need: one each, or one for many in HTTP/2. */
 static void connect_more(struct pool *p, bool force)
@@ -255,7 +256,7 @@ struct pool_conn *pool_get(struct pool *p, struct pool_waiter *w, bool fresh, en
     struct cluster *c = cluster_of(p);
     *why = OUTCOME_OK;
     list_init(&w->node);
-    LIST_EACH (node, next, &p->resting) {
+    LIST_EACH(node, next, &p->resting) {
         struct pool_conn *pc = list_item(node, struct pool_conn, node);
         if (fresh && http_conn_served(pc->http) > 0) {
             continue;
@@ -275,14 +276,15 @@ struct pool_conn *pool_get(struct pool *p, struct pool_waiter *w, bool fresh, en
     p->waiting_count++;
     /* As in Envoy, each pool may have one connection whatever the breaker says: else a full breaker on one
      * worker would starve the others for good. */
-    bool force = p->connecting_count == 0 && list_is_empty(&p->resting) && list_is_empty(&p->serving);
+    bool force =
+        p->connecting_count == 0 && list_is_empty(&p->resting) && list_is_empty(&p->serving);
     connect_more(p, force);
     return NULL;
 }
 
 static void stop_connecting(struct pool *p)
 {
-    LIST_EACH (node, next, &p->connecting) {
+    LIST_EACH(node, next, &p->connecting) {
         struct pool_conn *pc = list_item(node, struct pool_conn, node);
         connect_cancel(pc->connect);
         p->connecting_count--;
@@ -300,7 +302,8 @@ void pool_cancel(struct pool *p, struct pool_waiter *w)
     }
 }
 
-struct http_stream *pool_conn_request(struct pool_conn *pc, const struct http_stream_events *ev, void *arg)
+struct http_stream *pool_conn_request(struct pool_conn *pc, const struct http_stream_events *ev,
+                                      void *arg)
 {
     struct http_stream *s = http_conn_request(pc->http, ev, arg);
     settle(pc);
@@ -319,10 +322,10 @@ struct http_conn *pool_conn_http(struct pool_conn *pc)
 
 void pool_drain(struct pool *p)
 {
-    LIST_EACH (node, next, &p->resting) {
+    LIST_EACH(node, next, &p->resting) {
         start_draining(list_item(node, struct pool_conn, node));
     }
-    LIST_EACH (busy, next_busy, &p->serving) {
+    LIST_EACH(busy, next_busy, &p->serving) {
         struct pool_conn *pc = list_item(busy, struct pool_conn, node);
         if (pc->state == CONN_READY) {
             start_draining(pc);
@@ -343,13 +346,13 @@ void pool_dispose(struct pool *p)
     pool_drain(p);
     stop_connecting(p);
     fail_waiters(p, OUTCOME_NO_HEALTHY, SPAN("the worker ends"));
-    LIST_EACH (node, next, &p->serving) {
+    LIST_EACH(node, next, &p->serving) {
         http_conn_close(list_item(node, struct pool_conn, node)->http);
     }
 }
 
 bool pool_is_empty(const struct pool *p)
 {
-    return list_is_empty(&p->resting) && list_is_empty(&p->serving) && list_is_empty(&p->connecting) &&
-           list_is_empty(&p->waiting);
+    return list_is_empty(&p->resting) && list_is_empty(&p->serving) &&
+           list_is_empty(&p->connecting) && list_is_empty(&p->waiting);
 }

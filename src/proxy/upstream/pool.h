@@ -18,10 +18,10 @@ struct pool_conn;
 struct pool {
     struct endpoint *endpoint; /* borrowed: its owner */
     enum http_proto proto;
-    struct list resting;       /* pool_conn with room for a request; most recently used first */
-    struct list serving;       /* full ones, and those that take no more */
+    struct list resting; /* pool_conn with room for a request; most recently used first */
+    struct list serving; /* full ones, and those that take no more */
     struct list connecting;
-    struct list waiting;       /* struct pool_waiter */
+    struct list waiting; /* struct pool_waiter */
     unsigned connecting_count, waiting_count;
 };
 
@@ -37,7 +37,8 @@ void pool_init(struct pool *p, struct endpoint *e, enum http_proto proto);
 struct pool_conn *pool_get(struct pool *p, struct pool_waiter *w, bool fresh, enum outcome *why);
 void pool_cancel(struct pool *p, struct pool_waiter *w);
 /* Opens a stream on it. */
-struct http_stream *pool_conn_request(struct pool_conn *pc, const struct http_stream_events *ev, void *arg);
+struct http_stream *pool_conn_request(struct pool_conn *pc, const struct http_stream_events *ev,
+                                      void *arg);
 /* Has it carried a request before? Then a silent close may be the idle kind. */
 bool pool_conn_is_reused(const struct pool_conn *pc);
 struct http_conn *pool_conn_http(struct pool_conn *pc);

@@ -49,8 +49,8 @@ static void test_answers_stay(void **state)
 {
     UNUSED(state);
     static const char *const texts[] = {"GET /path?x=1 HTTP/1.1\r\nhost: a\r\n\r\n",
-                                        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x02 nonsense that is no TLS",
-                                        "POST /x HTTP/1.1\r\n"};
+                                        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                                        "\x16\x02 nonsense that is no TLS", "POST /x HTTP/1.1\r\n"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         enum sniff_kind before = SNIFF_MORE;
         for (size_t len = 0; len <= strlen(texts[i]); len++) {

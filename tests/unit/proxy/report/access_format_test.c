@@ -16,8 +16,10 @@ static int setup(void **state)
     assert_int_equal(head_add(&request, SPAN("x-y"), SPAN("12345")), 0);
     head_init(&response, &arena);
     assert_int_equal(head_add(&response, SPAN("server"), SPAN("istio-envoy")), 0);
-    traffic = (struct traffic){
-        .method = SPAN("GET"), .scheme = SPAN("http"), .authority = SPAN("reviews:9080"), .path = SPAN("/a?b")};
+    traffic = (struct traffic){.method = SPAN("GET"),
+                               .scheme = SPAN("http"),
+                               .authority = SPAN("reviews:9080"),
+                               .path = SPAN("/a?b")};
     entry = (struct access_entry){
         .start_us = 1700000000123456,
         .duration_us = 5600,
@@ -73,7 +75,8 @@ static void test_operators(void **state)
         {"%REQUEST_DURATION% %RESPONSE_DURATION%", "0 5"},
         {"%UPSTREAM_HOST% %UPSTREAM_CLUSTER%", "10.0.0.1:80 outbound|9080||reviews"},
         {"%UPSTREAM_LOCAL_ADDRESS%", "-"},
-        {"%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", "10.0.0.9:4000 10.0.0.9"},
+        {"%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
+         "10.0.0.9:4000 10.0.0.9"},
         {"100%% %DYNAMIC_METADATA(x:y)%", "100% -"},
         {"%TRAILER(x)% %GRPC_STATUS%", "- -"},
         {"plain", "plain"},
@@ -113,16 +116,19 @@ static void test_json(void **state)
         {{"none", 4}, {"%REQ(NOPE)%", 11}},
         {{"mixed", 5}, {"a %PROTOCOL%", 12}},
     };
-    struct conf_access_log conf = {.json = true, .json_fields = fields, .json_count = ARRAY_LEN(fields)};
+    struct conf_access_log conf = {
+        .json = true, .json_fields = fields, .json_count = ARRAY_LEN(fields)};
     struct buf out;
     buf_init(&out, 65536);
     write_line(&conf, &out);
-    assert_true(span_is(buf_span(&out), "{\"code\":200,\"agent\":\"curl/8\\\"\\u0001\",\"none\":null,"
-                                        "\"mixed\":\"a HTTP/1.1\"}\n"));
+    assert_true(span_is(buf_span(&out),
+                        "{\"code\":200,\"agent\":\"curl/8\\\"\\u0001\",\"none\":null,"
+                        "\"mixed\":\"a HTTP/1.1\"}\n"));
     conf.omit_empty = true;
     write_line(&conf, &out);
-    assert_true(span_is(buf_span(&out),
-                        "{\"code\":200,\"agent\":\"curl/8\\\"\\u0001\",\"mixed\":\"a HTTP/1.1\"}\n"));
+    assert_true(
+        span_is(buf_span(&out),
+                "{\"code\":200,\"agent\":\"curl/8\\\"\\u0001\",\"mixed\":\"a HTTP/1.1\"}\n"));
     buf_dispose(&out);
 }
 
@@ -134,8 +140,9 @@ static void test_default(void **state)
     struct buf out;
     buf_init(&out, 65536);
     write_line(&conf, &out);
-    assert_true(span_starts(buf_span(&out), SPAN("[2023-11-14T22:13:20.123Z] \"GET /a?b HTTP/1.1\" 200 - "
-                                                 "via_upstream - \"-\" 3 1024 5 - \"-\" ")));
+    assert_true(
+        span_starts(buf_span(&out), SPAN("[2023-11-14T22:13:20.123Z] \"GET /a?b HTTP/1.1\" 200 - "
+                                         "via_upstream - \"-\" 3 1024 5 - \"-\" ")));
     assert_true(span_ends(buf_span(&out), SPAN("\n")));
     buf_dispose(&out);
 }
