@@ -139,6 +139,29 @@ CASE(headers_change_on_the_way)
     sim_expect(o, "q: /a/z\r\n");
 }
 
+CASE(envoys_own_headers_may_be_left_out)
+{
+    for (int quiet = 0; quiet < 2; quiet++) {
+        if (quiet) {
+            sim_end(&s);
+        }
+        BEGIN(.routes = "{match: {prefix: /a}, route: {cluster: a, prefix_rewrite: /b}}",
+              .router = quiet ? "suppress_envoy_headers: true" : NULL,
+              .cluster = "circuit_breakers: {thresholds: [{max_requests: 1}]}");
+        struct sim_peer *c = sim_ask(&s, "GET /a HTTP/1.1\r\nhost: h\r\n\r\n");
+        struct sim_peer *o = sim_upstream(&s, 1);
+        struct sim_peer *busy = sim_ask(&s, "GET /a HTTP/1.1\r\nhost: h\r\n\r\n");
+        sim_send(&s, o, SIM_OK);
+        struct span up = sim_unseen(o);
+        assert_int_equal(span_find(up, SPAN("x-envoy-original-path: /a\r\n")) >= 0, !quiet);
+        struct span answer = sim_unseen(c);
+        assert_int_equal(span_find(answer, SPAN("x-envoy-upstream-service-time: 0\r\n")) >= 0,
+                         !quiet);
+        struct span refusal = sim_unseen(busy);
+        assert_int_equal(span_find(refusal, SPAN("x-envoy-overloaded: true\r\n")) >= 0, !quiet);
+    }
+}
+
 CASE(the_path_is_normal_before_policy_sees_it)
 {
     static const char *const paths[] = {"/admin",   "/x/../admin", "//admin",
@@ -362,6 +385,7 @@ int main(void)
         RUN(no_route_no_cluster_no_endpoint),
         RUN(redirects_and_direct_responses),
         RUN(headers_change_on_the_way),
+        RUN(envoys_own_headers_may_be_left_out),
         RUN(the_path_is_normal_before_policy_sees_it),
         RUN(who_asks_is_told),
         RUN(inside_the_mesh_headers_are_kept),

@@ -17,7 +17,7 @@
 
 #define ANY "'@type': type.googleapis.com/envoy.extensions."
 #define HCM ANY "filters.network.http_connection_manager.v3.HttpConnectionManager"
-#define ROUTER "{name: router, typed_config: {" ANY "filters.http.router.v3.Router}}"
+#define ROUTER ANY "filters.http.router.v3.Router"
 #define TCP ANY "filters.network.tcp_proxy.v3.TcpProxy"
 #define LOG ANY "access_loggers.file.v3.FileAccessLog"
 
@@ -128,7 +128,9 @@ static void put_http(struct sim *s, struct buf *b, const struct sim_conf *c)
     }
     put(b, "]}]}, http_filters: [");
     put_more(b, c->filters);
-    put(b, ROUTER "]}}");
+    put(b, "{name: router, typed_config: {");
+    put_more(b, c->router);
+    put(b, ROUTER "}}]}}");
 }
 
 static void put_listener(struct sim *s, struct buf *b, const struct sim_conf *c)

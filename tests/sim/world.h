@@ -17,6 +17,7 @@ struct sim_conf {
     const char *routes;    /* in place of it: a list of routes, "{match: ..}, {match: ..}" */
     const char *vhost;     /* more of the VirtualHost */
     const char *filters;   /* HTTP filters before the router: "{..}, {..}" */
+    const char *router;    /* more of the Router */
     const char *hcm;       /* more of the HttpConnectionManager */
     const char *tcp;       /* TcpProxy in place of HTTP: "cluster: a" */
     const char *chain;     /* more of the filter chain */

@@ -177,7 +177,8 @@ static void on_response(struct request *rq, struct head *response)
     if (code == 0 && head_get_known(response, HEAD_DATE).at == NULL) {
         code = head_add_known(response, HEAD_DATE, today_text(rq->place->today, instant_wall_us()));
     }
-    if (code == 0 && rq->first_byte_ns != 0 && rq->outcome == OUTCOME_OK) {
+    bool quiet = rq->conf != NULL && rq->conf->suppress_envoy_headers;
+    if (code == 0 && !quiet && rq->first_byte_ns != 0 && rq->outcome == OUTCOME_OK) {
         int64_t ms = (rq->first_byte_ns - rq->attempt.opened_ns) / 1000000;
         code =
             head_set_known(response, HEAD_X_ENVOY_UPSTREAM_SERVICE_TIME, number(rq, (uint64_t)ms));

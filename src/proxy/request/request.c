@@ -4,6 +4,7 @@
 
 #include "base/instant.h"
 #include "http/grpc.h"
+#include "mesh/names.h"
 #include "proxy/request/steps.h"
 
 /* In reading order; the response head passes it backward. */
@@ -282,9 +283,14 @@ void request_fail(struct request *rq, enum outcome why)
         }
         return;
     }
+    /* Envoy says so that callers do not count it against the service. */
+    static const struct header overloaded = {.name = SPAN_INIT(HEADER_OVERLOADED), .value = SPAN_INIT("true")};
+    bool say = why == OUTCOME_OVERFLOW && rq->conf != NULL && !rq->conf->suppress_envoy_headers;
     struct request_answer a = {
         .why = why,
         .status = row->status,
+        .fields = say ? &overloaded : NULL,
+        .count = say ? 1 : 0,
         .content_type = SPAN("text/plain"),
         .body = row->body,
     };
