@@ -123,8 +123,8 @@ static void watch(struct h1_conn *c)
 static bool exchange_is_over(const struct h1_conn *c)
 {
     bool sent = c->out_state == H1_OUT_DONE && h1_is_flushed(c) && (!c->opaque || c->shut);
-    if (c->opaque) {
-        return sent && c->in_state == H1_IN_DONE;
+    if (c->opaque) { /* a peer that reads no more and has ended is gone */
+        return (sent || c->out_dead) && c->in_state == H1_IN_DONE;
     }
     return c->base.server ? sent : c->in_state == H1_IN_DONE;
 }

@@ -28,6 +28,8 @@ static void write_pieces(struct h1_conn *c, struct iovec *v, int count)
             c->out_dead = !c->base.server;
             if (c->base.server) {
                 h1_conn_end(c, HTTP_RESET_PEER, false);
+            } else {
+                h1_conn_kick(c);
             }
             return;
         }

@@ -302,6 +302,22 @@ CASE(upgrades_become_tunnels)
     assert_string_equal(sim_log(&s), "101 4 2\n");
 }
 
+CASE(a_tunnel_to_nobody_ends)
+{
+    BEGIN(.hcm = "upgrade_configs: [{upgrade_type: websocket}]");
+    struct sim_peer *c = sim_ask(&s, UPGRADE);
+    struct sim_peer *o = sim_upstream(&s, 1);
+    sim_send(&s, o, "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    sim_peer_close(o);
+    sim_settle(&s);
+    sim_expect_end(c);
+    sim_send(&s, c, "abc");
+    sim_peer_close(c);
+    sim_settle(&s);
+    sim_expect_metric(&s, "envoy_cluster_upstream_cx_active", NULL, 0);
+    sim_expect_metric(&s, "envoy_http_downstream_rq_active", NULL, 0);
+}
+
 CASE(upgrades_may_be_refused)
 {
     BEGIN(.hcm = "upgrade_configs: [{upgrade_type: websocket}]");
@@ -392,6 +408,7 @@ int main(void)
         RUN(traces_go_on),
         RUN(grpc_clients_get_grpc_answers),
         RUN(upgrades_become_tunnels),
+        RUN(a_tunnel_to_nobody_ends),
         RUN(upgrades_may_be_refused),
         RUN(the_log_says_how_it_was),
         RUN(both_reporters_count),
