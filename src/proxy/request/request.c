@@ -284,7 +284,8 @@ void request_fail(struct request *rq, enum outcome why)
         return;
     }
     /* Envoy says so that callers do not count it against the service. */
-    static const struct header overloaded = {.name = SPAN_INIT(HEADER_OVERLOADED), .value = SPAN_INIT("true")};
+    static const struct header overloaded = {.name = SPAN_INIT(HEADER_OVERLOADED),
+                                             .value = SPAN_INIT("true")};
     bool say = why == OUTCOME_OVERFLOW && rq->conf != NULL && !rq->conf->suppress_envoy_headers;
     struct request_answer a = {
         .why = why,

@@ -68,7 +68,8 @@ static void rewrite_path(struct request *rq)
         return;
     }
     rq->original_path = h->path;
-    int code = rq->conf->suppress_envoy_headers ? 0 : head_set(h, SPAN(HEADER_ORIGINAL_PATH), h->path);
+    int code =
+        rq->conf->suppress_envoy_headers ? 0 : head_set(h, SPAN(HEADER_ORIGINAL_PATH), h->path);
     UNUSED(code);
     h->path = path;
 }
