@@ -32,7 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tr.principal = span_cut(&first, ' ');
     tr.sni = first.at ? span_cut(&first, ' ') : SPAN_EMPTY;
     tr.path = first.at ? span_cut(&first, ' ') : SPAN_EMPTY;
-    (void)span_to_u64(first, &port); /* 0 when it is none */
+    if (!span_to_u64(first, &port)) {
+        port = 0;
+    }
     tr.destination_port = (uint16_t)port;
     struct header field = {SPAN("x-a"), tr.sni};
     tr.fields = &field;

@@ -85,6 +85,7 @@ static void step(struct ends *e, uint8_t what, struct span bytes)
     static const char *const urls[] = {XDS_CLUSTER, XDS_ENDPOINTS, XDS_LISTENER, XDS_SECRET};
     struct span url = span_of(urls[what >> 3 & 3]);
     struct err err;
+    int code;
     switch (what & 7) {
     case 0:
         (void)e->protocol->receive(e->client, bytes, &err); /* whatever it says */
@@ -93,7 +94,8 @@ static void step(struct ends *e, uint8_t what, struct span bytes)
         (void)hear(e, bytes, what); /* from a stranger */
         break;
     case 2:
-        (void)xds_protocol_subscribe(e->client, url, bytes); /* may be over a limit */
+        code = xds_protocol_subscribe(e->client, url, bytes);
+        UNUSED(code); /* may be over a limit */
         break;
     case 3:
         xds_protocol_unsubscribe(e->client, url, bytes);
