@@ -140,8 +140,10 @@ def test_stale_connection_does_not_repeat_a_body_that_is_gone(lab, app):
     _, port = front(lab, app, route("/", "app"))
     with Http(port) as c:
         assert c.get("/stale").status == 200
-        a = c.request("POST", "/echo", b"p" * (8 << 20))
-        assert a.status in (200, 503)
+        try:
+            assert c.request("POST", "/echo", b"p" * (8 << 20)).status in (200, 503)
+        except ConnectionError:
+            pass  # answered early, and hung up on a client that went on sending
     assert len([s for s in app.seen if s.method == "POST"]) <= 1
 
 
