@@ -101,6 +101,17 @@ CASE(the_route_timeout_bounds_all_tries)
     assert_string_equal(sim_log(&s), "504 UT response_timeout\n");
 }
 
+CASE(a_request_that_does_not_come_whole_in_time)
+{
+    BEGIN(.hcm = "request_timeout: 2s", .log = LOG);
+    struct sim_peer *c = sim_ask(&s, "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\na");
+    sim_advance(&s, 1999);
+    sim_expect_silence(c);
+    sim_advance(&s, 1);
+    sim_expect(c, "HTTP/1.1 408 Request Timeout\r\n");
+    assert_string_equal(sim_log(&s), "408 - request_overall_timeout\n");
+}
+
 CASE(stream_idle)
 {
     BEGIN(.hcm = "stream_idle_timeout: 1s", .route = "cluster: a, timeout: 0s", .log = LOG);
@@ -255,6 +266,7 @@ int main(void)
         RUN(each_try_has_its_time),
         RUN(a_slow_try_goes_on_elsewhere),
         RUN(the_route_timeout_bounds_all_tries),
+        RUN(a_request_that_does_not_come_whole_in_time),
         RUN(stream_idle),
         RUN(movement_keeps_a_stream),
         RUN(a_route_may_be_more_patient),

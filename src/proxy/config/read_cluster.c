@@ -190,8 +190,8 @@ static int original_dst(struct conf_cluster *out, const struct pb_cluster_Cluste
         return err_set(err, -ERR_CONFIG, "original_dst_lb_config: metadata_key is not supported");
     }
     if (c->use_http_header) {
-        out->dst_header =
-            c->http_header_name.len > 0 ? c->http_header_name : SPAN("x-envoy-original-dst-host");
+        return err_set(err, -ERR_CONFIG,
+                       "original_dst_lb_config: use_http_header is not supported");
     }
     out->upstream_port = pb_value_u32(c->upstream_port_override, 0);
     return read_ports(out->upstream_port, "original_dst_lb_config: upstream_port_override", err);

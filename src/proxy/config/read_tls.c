@@ -392,9 +392,16 @@ static int upstream(struct read *rd, struct conf_tls *out, struct span bytes, st
         return err_set(err, -ERR_CONFIG, "auto_host_sni is not supported");
     }
     out->sni = config->sni;
-    out->auto_sni = rd->auto_sni;
-    out->auto_san = config->auto_sni_san_validation || rd->auto_san;
+    if (rd->auto_sni && config->sni.len == 0) {
+        read_skip(rd, SPAN("auto_sni")); /* no name is sent: the server shows its default */
+    }
     int rc = common(rd, out, config->common_tls_context, err);
+    /* A check that is asked for and not made would believe anybody. */
+    if (rc == 0 && (config->auto_sni_san_validation || rd->auto_san) && out->allowed_count == 0) {
+        return err_set(err, -ERR_CONFIG,
+                       "auto_san_validation is not supported; name whom to believe in "
+                       "match_typed_subject_alt_names");
+    }
     bool trusts = out->trust_count > 0 || out->trust_slot != SLOT_NONE;
     out->peer_mode =
         trusts ? TLS_PEER_REQUIRED : TLS_PEER_NONE; /* as Envoy: no context, no check */

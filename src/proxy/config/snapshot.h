@@ -60,8 +60,6 @@ struct conf_tls {
     const struct span *alpn;
     size_t alpn_count;
     struct span sni;
-    bool auto_sni; /* SNI from the request's authority */
-    bool auto_san; /* auto_san_validation: the peer's DNS name must be that SNI */
     uint16_t min_version, max_version;
 };
 
@@ -284,9 +282,7 @@ struct conf_cluster {
     bool dns_prefer_v4, dns_all; /* both asked: which one first; or the addresses of both */
     int64_t dns_refresh_ms, dns_failure_ms; /* default 5 s; failure: as dns_refresh_ms */
     bool dns_respect_ttl;
-    uint32_t upstream_port; /* ORIGINAL_DST: upstream_port_override; 0 = the original one */
-    struct span
-        dst_header; /* ORIGINAL_DST: request header that names the destination; empty = none */
+    uint32_t upstream_port;     /* ORIGINAL_DST: upstream_port_override; 0 = the original one */
     const struct span *skipped; /* accepted and not acted upon, for /config_dump */
     size_t skipped_count;
     /* metadata "istio".services[0]: for metric labels; empty = unknown */

@@ -54,6 +54,8 @@ static const struct outcome_row rows[OUTCOME_COUNT] = {
                              SPAN_INIT("upstream request timeout"), true},
     [OUTCOME_STREAM_IDLE] = {"stream_idle", 504, FLAG_SI, SPAN_INIT("stream_idle_timeout"),
                              SPAN_INIT("stream timeout"), true},
+    [OUTCOME_REQUEST_TIMEOUT] = {"request_timeout", 408, 0, SPAN_INIT("request_overall_timeout"),
+                                 SPAN_INIT("request timeout"), true},
     [OUTCOME_MAX_DURATION] = {"max_duration", 504, FLAG_UMSDR,
                               SPAN_INIT("upstream_max_stream_duration_reached"),
                               SPAN_INIT("upstream max stream duration reached"), true},

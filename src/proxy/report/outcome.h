@@ -23,6 +23,7 @@ enum outcome {
     OUTCOME_TIMEOUT,         /* route timeout */
     OUTCOME_TRY_TIMEOUT,     /* per-try timeout */
     OUTCOME_STREAM_IDLE,
+    OUTCOME_REQUEST_TIMEOUT, /* the client's request did not arrive whole in time */
     OUTCOME_MAX_DURATION,
     OUTCOME_DENIED,          /* authorization */
     OUTCOME_CLIENT_GONE,     /* the downstream ended first */

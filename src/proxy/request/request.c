@@ -25,6 +25,7 @@ static void finish(struct request *rq)
     deadline_disarm(&rq->idle);
     deadline_disarm(&rq->backoff);
     deadline_disarm(&rq->longest);
+    deadline_disarm(&rq->whole);
     if (rq->outcome == OUTCOME_OK && rq->request_ended && rq->response_ended) {
         attempt_let_go(&rq->attempt); /* a reset would take away what is still on its way */
     }
@@ -79,6 +80,14 @@ static void on_idle(struct deadline *d)
 static void on_longest(struct deadline *d)
 {
     request_fail(container_of(d, struct request, longest), OUTCOME_MAX_DURATION);
+}
+
+/* HttpConnectionManager.request_timeout: the request must be here whole by then. */
+static void on_whole(struct deadline *d)
+{
+    struct request *rq = container_of(d, struct request, whole);
+    metric_add(rq->place->stats->downstream_rq_timeout, 1);
+    request_fail(rq, OUTCOME_REQUEST_TIMEOUT);
 }
 
 /* ---- the road ---- */
@@ -143,6 +152,9 @@ static void on_head(void *arg, struct head *head, bool end)
     if (rq->idle_ms > 0) {
         deadline_arm(&rq->idle, rq->place->loop, rq->idle_ms);
     }
+    if (rq->conf->request_ms > 0 && !end) {
+        deadline_arm(&rq->whole, rq->place->loop, rq->conf->request_ms);
+    }
     if (rq->conf->max_stream_ms > 0) {
         deadline_arm(&rq->longest, rq->place->loop, rq->conf->max_stream_ms);
     }
@@ -152,6 +164,7 @@ static void on_head(void *arg, struct head *head, bool end)
 static void mark_request_ended(struct request *rq)
 {
     rq->request_ended = true;
+    deadline_disarm(&rq->whole);
     rq->request_ns = loop_now_ns(rq->place->loop);
 }
 
@@ -335,6 +348,7 @@ struct request *request_new(const struct request_place *place, struct http_strea
     rq->moved_ms = loop_now_ms(place->loop);
     deadline_init(&rq->idle, on_idle);
     deadline_init(&rq->longest, on_longest);
+    deadline_init(&rq->whole, on_whole);
     body_init(&rq->up, down, false);
     body_init(&rq->back, NULL, false);
     rq->back.sink = down;

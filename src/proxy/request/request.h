@@ -98,7 +98,7 @@ struct request {
     bool retry_counted;          /* holds a place of the cluster's retry breaker */
     const struct endpoint *last; /* compared only, never followed: the one tried before */
     int64_t backoff_ms; /* of the retry that waits for the response in hand to end; -1 = none */
-    struct deadline total, per_try, try_idle, idle, backoff, longest;
+    struct deadline total, per_try, try_idle, idle, backoff, longest, whole;
     int64_t idle_ms, moved_ms; /* stream idle: its length; when something last moved */
 
     /* bodies */

@@ -423,12 +423,12 @@ static void reads_other_clusters(void **state)
         &b,
         "[{" TYPE CLUSTER
         ", name: dst, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, original_dst_lb_config:"
-        " {use_http_header: true, upstream_port_override: 99}},"
+        " {upstream_port_override: 99}},"
         "{" TYPE CLUSTER
         ", name: down, protocol_selection: USE_DOWNSTREAM_PROTOCOL, http2_protocol_options: {}},"
         "{" TYPE CLUSTER ", name: auto, typed_extension_protocol_options: {o: {" TYPE
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions, auto_config: {}, upstream_http_protocol_options:"
-        " {auto_sni: true, auto_san_validation: true}}}, transport_socket: {name: tls, typed_config: {" TYPE
+        " {auto_sni: true}}}, transport_socket: {name: tls, typed_config: {" TYPE
         "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, common_tls_context: {validation_context:"
         " {trusted_ca: {inline_string: ROOTS}}}}}},"
         "{" TYPE CLUSTER
@@ -445,12 +445,13 @@ static void reads_other_clusters(void **state)
         "1");
     bench_settle(&b);
     assert_int_equal(bench_cluster(&b, "dst")->discovery, CONF_ORIGINAL_DST);
-    assert_span(bench_cluster(&b, "dst")->dst_header, "x-envoy-original-dst-host");
     assert_int_equal(bench_cluster(&b, "dst")->upstream_port, 99);
     assert_true(bench_cluster(&b, "down")->use_downstream_protocol &&
                 bench_cluster(&b, "down")->http2);
     const struct conf_cluster *c = bench_cluster(&b, "auto");
-    assert_true(c->alpn_auto && c->tls->auto_sni && c->tls->auto_san);
+    assert_true(c->alpn_auto);
+    assert_int_equal(c->skipped_count, 1);
+    assert_span(c->skipped[0], "auto_sni");
     assert_int_equal(c->tls->peer_mode, TLS_PEER_REQUIRED);
     assert_span(span_first(c->tls->trust[0].roots_pem, 10), "-----BEGIN");
     c = bench_cluster(&b, "wrr");
