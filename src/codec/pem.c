@@ -20,7 +20,18 @@ static struct span cut_line(struct span *rest)
     return line;
 }
 
-/* The label of a boundary line, or a NULL span. RFC 7468 section 3: printable, no "-" at its ends. */
+/* RFC 7468 section 3: "any printable ASCII except hyphen-minus", words joined by a space or a hyphen. */
+static bool is_label(struct span label)
+{
+    for (size_t i = 0; i < label.len; i++) {
+        if (label.at[i] < ' ' || label.at[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The label of a boundary line, or a NULL span. */
 static struct span boundary_label(struct span line, struct span intro)
 {
     struct span none = SPAN_EMPTY;
@@ -29,7 +40,8 @@ static struct span boundary_label(struct span line, struct span intro)
         line.len - around > LABEL_BYTES_MAX) {
         return none;
     }
-    return span_from(line.at + intro.len, line.len - around);
+    struct span label = span_from(line.at + intro.len, line.len - around);
+    return is_label(label) ? label : none;
 }
 
 static int decode_body(struct span body, struct arena *arena, struct pem_block *out,

@@ -26,6 +26,7 @@ static void reads_bundles(void **state)
         {"-----BEGIN A-----\nAQID\n", "pem: 'A' block has no END line"},
         {"-----BEGIN A-----\nAQID\n-----BEGIN A-----\nAQID\n-----END A-----\n",
          "pem: 'A' block has no END line"},
+        {"-----BEGIN A\tB-----\nAQID\n-----END A\tB-----\n", "pem: BEGIN line is broken"},
         {"-----BEGIN A\nAQID\n-----END A-----\n", "pem: BEGIN line is broken"},
         {"-----BEGIN A-----\nAQI\n-----END A-----\n", "pem: 'A' block is not base64"},
         {"-----BEGIN A-----\n-----END A-----\n", "pem: 'A' block is not base64"},
