@@ -1,0 +1,481 @@
+#ifndef CONTROL_WORLD_WORLD_H
+#define CONTROL_WORLD_WORLD_H
+/* The mesh as control sees it: an immutable picture built from all objects, counted, read by every thread. What the
+ * objects say is lowered here: VirtualService and HTTPRoute become one route form, so that translate never sees the kind
+ * they came from. A world has two parts: `config`, rebuilt when anything but endpoints changes, and the table of endpoints, of which an
+ * endpoint change replaces only the services concerned.
+ * In: sources (objects). Out: translate, push, api. Next: world_diff, then push/push_queue. */
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/map.h"
+#include "base/span.h"
+#include "codec/ip.h"
+#include "mesh/port_protocol.h"
+#include "mesh/selector.h"
+#include "model/object.h"
+
+/* ---- mesh-wide settings (kind MeshConfig "default"; Istio's MeshConfig names) ---- */
+struct world_mesh {
+    struct span trust_domain;    /* "cluster.local" */
+    struct span root_namespace;  /* "istio-system" */
+    struct span domain;          /* "cluster.local": of service FQDNs */
+    struct span cluster_id;      /* "Kubernetes" in Istio; ours "mesh" */
+    bool allow_any;              /* outboundTrafficPolicy.mode */
+    bool auto_mtls;              /* enableAutoMtls */
+    struct span access_log_file; /* "" = none */
+    struct span access_log_format;
+    bool access_log_json;
+    int64_t connect_timeout_ms; /* 10 s, Istio's default */
+    /* defaultHttpRetryPolicy: Istio's default is 2 tries on connect-failure,refused-stream,unavailable,cancelled,503(retriable-status-codes) */
+    const struct cidr *
+        mesh_ranges; /* addresses that are the mesh's own: unknown ones there fail closed when control is away */
+    size_t mesh_range_count;
+};
+
+/* ---- services ---- */
+enum world_resolution {
+    WORLD_EDS,
+    WORLD_DNS,
+    WORLD_DNS_ROUND_ROBIN,
+    WORLD_PASSTHROUGH /* NONE, headless */
+};
+
+struct world_port {
+    uint16_t number; /* of the service */
+    struct span name;
+    enum port_protocol protocol;
+    uint16_t target; /* 0 = by target_name, or the same */
+    struct span target_name;
+};
+
+/* One backend. Ports are resolved already: one entry of `world_endpoints` is of one service port. */
+struct world_endpoint {
+    struct ip address;     /* valid unless `hostname` is set */
+    struct span hostname;  /* DNS name, for DNS resolution */
+    struct span unix_path; /* ServiceEntry unix:// endpoints; empty = none */
+    uint16_t port;
+    uint16_t service_port;
+    const struct label *labels;
+    size_t label_count;
+    struct span workload, namespace, service_account; /* of the workload; empty: unknown */
+    struct span app, version;                         /* canonical name and revision */
+    struct span network, region, zone, sub_zone;
+    uint32_t weight; /* at least 1 */
+    bool mutual_tls; /* label security.istio.io/tlsMode: istio */
+    bool ready;
+};
+
+/* Of one service; immutable, counted. */
+struct world_endpoints {
+    unsigned refs; /* private; atomic */
+    uint64_t hash; /* of the content: equal hash = nothing to send */
+    struct world_endpoint *items;
+    size_t count;
+    struct arena arena;
+};
+
+struct world_service {
+    struct span
+        host; /* "reviews.default.svc.cluster.local", or a ServiceEntry's host (may be "*.x") */
+    struct span name, namespace;
+    unsigned index; /* in world_config.services and world.endpoints */
+    bool external;  /* ServiceEntry MESH_EXTERNAL */
+    enum world_resolution resolution;
+    struct world_port *ports;
+    size_t port_count;
+    struct ip *
+        addresses; /* virtual addresses: clusterIP(s), ServiceEntry addresses, or one of 240.240.0.0/16 that we gave */
+    size_t address_count;
+    bool address_given_by_us;
+    bool headless;
+    const struct span *export_to; /* namespaces; none = all ("*"); "." is resolved */
+    size_t export_count;
+    struct span *identities; /* subjectAltNames of a ServiceEntry; none: those of its endpoints */
+    size_t identity_count;
+    const struct object *object;
+};
+
+/* ---- workloads: what proxies run beside ---- */
+struct world_workload {
+    struct ip address;
+    struct span name, namespace, service_account;
+    const struct label *labels;
+    size_t label_count;
+    struct span app, version;
+    struct { /* the services it is an endpoint of, one a service port */
+        const struct world_service *service;
+        const struct world_port *port;
+        uint16_t target; /* the port it listens on */
+    } *serves;
+    size_t serve_count;
+    const struct object
+        *object; /* WorkloadEntry (or Pod, later); NULL: known only from an EndpointSlice */
+};
+
+/* ---- traffic policy of a service (DestinationRule, lowered) ---- */
+enum world_lb {
+    WORLD_LB_LEAST_REQUEST,
+    WORLD_LB_ROUND_ROBIN,
+    WORLD_LB_RANDOM,
+    WORLD_LB_PASSTHROUGH,
+    WORLD_LB_HASH
+};
+enum world_tls {
+    WORLD_TLS_AUTO,
+    WORLD_TLS_DISABLE,
+    WORLD_TLS_SIMPLE,
+    WORLD_TLS_MUTUAL,
+    WORLD_TLS_ISTIO_MUTUAL
+};
+
+struct world_outlier { /* OutlierDetection; 0 / -1 = not set, Istio's defaults are filled in */
+    bool enabled;
+    uint32_t consecutive_5xx, consecutive_gateway, consecutive_local; /* 0 = off */
+    bool split_local;
+    int64_t interval_ms, base_ejection_ms; /* 10 s, 30 s */
+    uint32_t max_ejection_percent;         /* 10 */
+    uint32_t min_health_percent;
+};
+
+struct world_traffic {
+    enum world_lb lb;
+    struct span hash_header, hash_cookie,
+        hash_query; /* WORLD_LB_HASH: the one that is set, else source IP */
+    int64_t hash_cookie_ttl_s;
+    uint32_t max_connections, max_pending, max_requests, max_retries,
+        max_requests_per_connection;                                   /* 0 = not set */
+    int64_t connect_timeout_ms, idle_timeout_ms, http_idle_timeout_ms; /* 0 = not set */
+    bool h2_upgrade;
+    struct world_outlier outlier;
+    enum world_tls tls;
+    struct span tls_sni;
+    const struct span *tls_sans;
+    size_t tls_san_count;
+    struct span tls_ca_file, tls_cert_file, tls_key_file;
+    bool tls_skip_verify;
+};
+
+struct world_subset {
+    struct span name;
+    const struct label *labels;
+    size_t label_count;
+    const struct world_traffic *traffic;        /* merged over the rule's */
+    const struct world_traffic *const *by_port; /* per service port, as in world_rule */
+};
+
+struct world_rule { /* the DestinationRule that counts for a host, as seen from a namespace */
+    const struct world_traffic *traffic;
+    const struct world_traffic *const
+        *by_port; /* one per port of the service, in its order; portLevelSettings merged */
+    const struct world_subset *subsets;
+    size_t subset_count;
+    const struct object *object;
+};
+
+/* ---- routes: one form for VirtualService and HTTPRoute ---- */
+enum world_match_kind {
+    WORLD_MATCH_EXACT,
+    WORLD_MATCH_PREFIX,
+    WORLD_MATCH_REGEX,
+    WORLD_MATCH_PRESENT,
+    WORLD_MATCH_ABSENT
+};
+
+struct world_string_match {
+    enum world_match_kind kind;
+    struct span text;
+    bool ignore_case;
+    bool inverted; /* withoutHeaders */
+};
+
+struct world_named_match {
+    struct span name; /* header (lower case) or query parameter */
+    struct world_string_match value;
+};
+
+struct world_match {
+    bool has_path;
+    struct world_string_match path;
+    bool
+        path_segments; /* PREFIX: "/a" matches "/a" and "/a/b", not "/ab" (Gateway API PathPrefix); else plain prefix */
+    bool has_method, has_authority, has_scheme;
+    struct world_string_match method, authority, scheme;
+    const struct world_named_match *headers;
+    size_t header_count;
+    const struct world_named_match *queries;
+    size_t query_count;
+    uint16_t port;                     /* 0 = any */
+    const struct label *source_labels; /* which proxies it is for; none = all */
+    size_t source_label_count;
+    struct span source_namespace; /* empty = all */
+    const struct span *gateways;  /* "ns/name" or "mesh"; none = those of the virtual host */
+    size_t gateway_count;
+};
+
+struct world_header_op {
+    enum { WORLD_HEADER_SET, WORLD_HEADER_ADD, WORLD_HEADER_REMOVE } op;
+    struct span name, value;
+};
+struct world_header_ops {
+    const struct world_header_op *request;
+    size_t request_count;
+    const struct world_header_op *response;
+    size_t response_count;
+};
+
+struct world_backend {
+    const struct world_service *
+        service; /* NULL: there is none; such a share answers 500 (HTTPRoute) or 503 (VirtualService) */
+    struct span host; /* as resolved, also when there is no service */
+    uint16_t port;
+    struct span subset; /* empty = none */
+    uint32_t weight;
+    struct world_header_ops headers;
+};
+
+struct world_retry {
+    bool set; /* else the mesh's default */
+    uint32_t attempts;
+    int64_t per_try_ms;
+    struct span on; /* Envoy's words, comma-separated; empty = default */
+    const uint16_t *codes;
+    size_t code_count;
+    int64_t backoff_ms;
+};
+
+struct world_fault {
+    double delay_percent; /* 0 = none */
+    int64_t delay_ms;
+    double abort_percent; /* 0 = none */
+    unsigned abort_status;
+    int abort_grpc; /* -1 = none */
+};
+
+struct world_mirror {
+    struct world_backend to;
+    double percent;
+};
+
+struct world_cors {
+    bool set;
+    const struct world_string_match *origins;
+    size_t origin_count;
+    struct span methods, headers, expose; /* comma-separated */
+    int64_t max_age_s;                    /* -1 = none */
+    int credentials;                      /* -1 not told, 0, 1 */
+};
+
+enum world_action { WORLD_FORWARD, WORLD_REDIRECT, WORLD_DIRECT };
+
+struct world_route {
+    struct span name;
+    const struct world_match *matches; /* any of them; none = everything */
+    size_t match_count;
+    enum world_action action;
+    const struct world_backend *backends;
+    size_t backend_count;
+    /* WORLD_REDIRECT */
+    unsigned redirect_code; /* 301 ... */
+    struct span redirect_scheme, redirect_host, redirect_path, redirect_prefix;
+    bool redirect_has_path, redirect_has_prefix;
+    uint16_t redirect_port; /* 0 = keep, see redirect_port_by_scheme */
+    bool redirect_port_by_scheme;
+    /* WORLD_DIRECT */
+    unsigned direct_status;
+    struct span direct_body;
+    /* rewriting */
+    bool rewrite_has_prefix, rewrite_has_path; /* prefix replaced, or the whole path */
+    struct span rewrite_path;
+    struct span rewrite_regex, rewrite_substitution;
+    struct span rewrite_authority;
+    struct world_header_ops headers;
+    int64_t timeout_ms;         /* -1 = not told (none in Istio), 0 = none */
+    int64_t backend_timeout_ms; /* HTTPRoute timeouts.backendRequest: per try; -1 = not told */
+    struct world_retry retry;
+    const struct world_mirror *mirrors;
+    size_t mirror_count;
+    struct world_fault fault;
+    struct world_cors cors;
+};
+
+/* What one object says about some hosts. Those of one host and gateway are merged by world_build: Gateway API's
+ * precedence over HTTPRoutes, oldest VirtualService first. */
+struct world_virtual_host {
+    const struct span *hosts; /* FQDNs, "*.x", "*" */
+    size_t host_count;
+    const struct span *
+        gateways; /* "mesh", "ns/name" of Istio Gateways, "gateway-api/ns/name" (then "/section" if bound to one) */
+    size_t gateway_count;
+    const struct world_service *
+        service; /* HTTPRoute with a Service as parent: the service it routes for; then `port`, 0 = all */
+    uint16_t service_port;
+    const struct span *export_to;
+    size_t export_count;
+    const struct world_route *routes;
+    size_t route_count;
+    struct span namespace;
+    const struct object *object;
+};
+
+/* ---- gateways ---- */
+enum world_server_tls {
+    WORLD_SERVER_PLAIN,
+    WORLD_SERVER_SIMPLE,
+    WORLD_SERVER_MUTUAL,
+    WORLD_SERVER_OPTIONAL_MUTUAL,
+    WORLD_SERVER_ISTIO_MUTUAL,
+    WORLD_SERVER_PASSTHROUGH,
+    WORLD_SERVER_AUTO_PASSTHROUGH
+};
+
+struct world_server {
+    uint16_t port;
+    enum port_protocol protocol;
+    struct span name;                   /* Gateway API: section name */
+    struct span bind;                   /* address to listen on; empty = all */
+    const struct span *hosts;           /* "*", FQDN, "*.x"; the "ns/" part is in host_namespaces */
+    const struct span *host_namespaces; /* same length; "*" = any */
+    size_t host_count;
+    enum world_server_tls tls;
+    bool https_redirect;
+    struct span cert_file, key_file, ca_file, credential; /* files, or the name of a secret */
+};
+struct world_gateway {
+    struct span key; /* as in world_virtual_host.gateways, without section */
+    struct span namespace, name;
+    const struct label *selector; /* labels of the proxies that serve it */
+    size_t selector_count;
+    const struct world_server *servers;
+    size_t server_count;
+    const struct object *object;
+};
+
+/* ---- security ---- */
+enum world_mtls { WORLD_MTLS_UNSET, WORLD_MTLS_DISABLE, WORLD_MTLS_PERMISSIVE, WORLD_MTLS_STRICT };
+
+struct world_condition { /* `when`; all values of one key */
+    struct span key;
+    const struct span *values, *not_values;
+    size_t value_count, not_value_count;
+};
+struct world_authz_source {
+    const struct span *principals, *not_principals, *namespaces, *not_namespaces, *ip_blocks,
+        *not_ip_blocks, *remote_ip_blocks, *not_remote_ip_blocks;
+    size_t principal_count, not_principal_count, namespace_count, not_namespace_count,
+        ip_block_count, not_ip_block_count, remote_ip_block_count, not_remote_ip_block_count;
+};
+struct world_authz_operation {
+    const struct span *hosts, *not_hosts, *ports, *not_ports, *methods, *not_methods, *paths,
+        *not_paths;
+    size_t host_count, not_host_count, port_count, not_port_count, method_count, not_method_count,
+        path_count, not_path_count;
+};
+struct world_authz_rule {
+    const struct world_authz_source *from;
+    size_t from_count;
+    const struct world_authz_operation *to;
+    size_t to_count;
+    const struct world_condition *when;
+    size_t when_count;
+};
+struct world_authz {
+    struct span namespace, name;
+    enum { WORLD_ALLOW, WORLD_DENY, WORLD_AUDIT } action;
+    bool dry_run;
+    const struct label *selector; /* none = the namespace, or the mesh in the root namespace */
+    size_t selector_count;
+    const struct span
+        *target_services; /* targetRefs: names of Services or Gateways in its namespace */
+    size_t target_count;
+    const struct world_authz_rule *rules;
+    size_t rule_count;
+    const struct object *object;
+};
+
+/* ---- the whole ---- */
+struct world_config {
+    unsigned refs; /* private; atomic */
+    struct arena arena;
+    struct world_mesh mesh;
+    struct world_service **services; /* sorted by host */
+    size_t service_count;
+    struct map by_host; /* FQDN -> world_service */
+    struct map
+        by_address; /* ip_text(address) -> world_service of that virtual address; several services of one address (ServiceEntry): see world_service_at */
+    struct world_workload **workloads;
+    size_t workload_count;
+    struct map by_workload_address; /* ip text -> world_workload */
+    struct world_virtual_host *virtual_hosts;
+    size_t virtual_host_count;
+    struct world_gateway *gateways;
+    size_t gateway_count;
+    struct world_authz *authz;
+    size_t authz_count;
+    struct findings
+        findings; /* about objects in relation to one another: "route sends to v4, which has no pods" */
+};
+
+struct world {
+    unsigned refs;    /* private; atomic */
+    uint64_t version; /* grows with each world of this process */
+    struct world_config *config;
+    struct world_endpoints **endpoints; /* by world_service.index; never NULL */
+};
+
+struct world *world_ref(struct world *w);
+void world_unref(struct world *w); /* NULL is fine; any thread */
+
+/* `client` namespaces are those of the proxy that asks. */
+/* Resolves what an application wrote as a host: "reviews", "reviews.ns", "reviews.ns.svc", the FQDN, a virtual address, a ServiceEntry's host, also by wildcard
+ * ("*.example.com"; then the longest). Only what is exported to that namespace. NULL: unknown. */
+const struct world_service *world_find_host(const struct world *w, struct span host,
+                                            struct span client_namespace);
+/* The service that owns this virtual address and port; for headless services and workloads: the service of that endpoint. NULL: unknown. `port` receives
+ * the service's port. */
+const struct world_service *world_service_at(const struct world *w, const struct ip *address,
+                                             uint16_t port, struct span client_namespace,
+                                             const struct world_port **service_port);
+const struct world_port *world_port_of(const struct world_service *s, uint16_t number);
+const struct world_workload *world_workload_at(const struct world *w, const struct ip *address);
+bool world_is_visible(const struct world_service *s, struct span client_namespace);
+/* The DestinationRule that counts: client's namespace, then the service's, then the root namespace (Istio's order). Never NULL: without one all is default. */
+const struct world_rule *world_rule_for(const struct world *w, const struct world_service *s,
+                                        struct span client_namespace);
+/* Routes of a service port as sidecars see them (virtual host of gateway "mesh", or HTTPRoute with the Service as parent). NULL: no rules, plain forwarding. */
+const struct world_virtual_host *world_mesh_routes(const struct world *w, struct span host,
+                                                   const struct world_service *s, uint16_t port,
+                                                   struct span client_namespace);
+/* Virtual hosts bound to one server of a gateway: calls on_vhost with the hosts that both have (the intersection), most specific first. */
+void world_gateway_routes(
+    const struct world *w, const struct world_gateway *g, const struct world_server *s,
+    void (*on_vhost)(void *arg, struct span host, const struct world_virtual_host *v), void *arg);
+/* Mutual TLS mode of a workload's port: workload, namespace, mesh (PeerAuthentication, oldest wins). Never UNSET: PERMISSIVE by default. */
+enum world_mtls world_mtls_of(const struct world *w, struct span namespace,
+                              const struct label *labels, size_t label_count, uint16_t port);
+/* Policies that apply to a workload, root namespace first; calls for each. */
+void world_authz_of(const struct world *w, struct span namespace, const struct label *labels,
+                    size_t label_count, void (*on_policy)(void *arg, const struct world_authz *p),
+                    void *arg);
+
+/* ---- building (main thread): world_build.c, world_diff.c ---- */
+struct world_builder;
+NONNULL_RETURN struct world_builder *world_builder_new(void);
+void world_builder_free(struct world_builder *b);
+/* An object came or changed (a reference is taken), or is gone. Nothing happens before world_build. */
+void world_builder_put(struct world_builder *b, struct object *o);
+void world_builder_remove(struct world_builder *b, struct span key);
+const struct object *world_builder_get(const struct world_builder *b, struct span key);
+/* Calls for each object, sorted by key. */
+void world_builder_each(const struct world_builder *b,
+                        void (*on_object)(void *arg, const struct object *o), void *arg);
+bool world_builder_is_dirty(const struct world_builder *b);
+
+struct world_change {
+    bool config; /* anything may have changed: every client is looked at */
+    const struct world_service **
+        services; /* else: those whose endpoints changed; in the builder's memory until the next build */
+    size_t service_count;
+};
+/* The picture of now, with one reference for the caller; shares what did not change. Never fails: what is wrong becomes a finding and the rest stands. */
+NONNULL_RETURN struct world *world_build(struct world_builder *b, struct world_change *change);
+#endif
