@@ -48,7 +48,8 @@ struct object {
 };
 
 /* Reads one document. Findings (also warnings on objects that are taken: an unknown field has no effect and is said) go to `f`, with
- * file and line of the text. NULL when it can not be taken: then there is at least one ERROR. The document is copied. */
+ * file and line of the text. NULL when it can not be taken: then there is an ERROR, or a WARNING that its kind is none of
+ * ours (a Deployment beside its Service is no mistake). The document is copied. */
 struct object *object_read(const struct doc_node *doc, struct findings *f);
 /* A whole text, YAML with any number of documents, or JSON (an object, or a List of them). `file` names it in findings. `on_object` gets each good
  * one, with a reference it owns. Bad ones leave findings, the others are still read. Answers the number of good ones. */

@@ -1,0 +1,29 @@
+#ifndef MODEL_MESH_CONFIG_H
+#define MODEL_MESH_CONFIG_H
+/* mesh.io/v1 MeshConfig, ours: `spec` has the field names of Istio's MeshConfig (istio/api mesh/v1alpha1 config.proto), and
+ * meshRanges. The one named "default" counts. */
+#include "model/object.h"
+#include "model/spec.h"
+#include "model/virtual_service.h"
+
+struct mesh_config_spec {
+    struct span trust_domain; /* empty = not told, in all of these */
+    struct span root_namespace;
+    enum spec_bool allow_any; /* outboundTrafficPolicy.mode ALLOW_ANY; REGISTRY_ONLY = false */
+    enum spec_bool auto_mtls; /* enableAutoMtls */
+    bool has_access_log_file; /* accessLogFile: "" turns it off */
+    struct span access_log_file;
+    struct span access_log_format;
+    enum spec_bool access_log_json; /* accessLogEncoding JSON, TEXT */
+    int64_t connect_timeout_ms;
+    struct virtual_service_retry retry; /* defaultHttpRetryPolicy */
+    struct spec_texts mesh_ranges;      /* CIDRs: addresses that are the mesh's own */
+    enum spec_bool prometheus_merge;    /* enablePrometheusMerge */
+};
+
+static inline const struct mesh_config_spec *mesh_config_of(const struct object *o)
+{
+    ASSERT(o->kind == OBJECT_MESH_CONFIG);
+    return o->spec;
+}
+#endif
