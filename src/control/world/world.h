@@ -2,9 +2,10 @@
 #define CONTROL_WORLD_WORLD_H
 /* The mesh as control sees it: an immutable picture built from all objects, counted, read by every thread. What the
  * objects say is lowered here: VirtualService and HTTPRoute become one route form, so that translate never sees the kind
- * they came from. A world has two parts: `config`, rebuilt when anything but endpoints changes, and the table of endpoints, of which an
- * endpoint change replaces only the services concerned.
- * In: sources (objects). Out: translate, push, api. Next: world_diff, then push/push_queue. */
+ * they came from. A world has three parts: `config`, rebuilt when anything but EndpointSlices and WorkloadEntries changes; the endpoints,
+ * of which such a change replaces only the services concerned; and the workloads, of which it replaces only the
+ * shards concerned. Everything that answers below lives as long as the world.
+ * In: sources (objects). Out: translate, push, api. Next: push/push_queue. */
 #include "base/arena.h"
 #include "base/compiler.h"
 #include "base/map.h"
@@ -63,13 +64,14 @@ struct world_endpoint {
     uint32_t weight; /* at least 1 */
     bool mutual_tls; /* label security.istio.io/tlsMode: istio */
     bool ready;
+    uint64_t hash; /* of all the above */
 };
 
 /* Of one service; immutable, counted. */
 struct world_endpoints {
-    unsigned refs; /* private; atomic */
-    uint64_t hash; /* of the content: equal hash = nothing to send */
-    struct world_endpoint *items;
+    unsigned refs;                /* private; atomic */
+    uint64_t hash;                /* of the content: equal hash = nothing to send */
+    struct world_endpoint *items; /* sorted: service port, address or name, port */
     size_t count;
     struct arena arena;
 };
@@ -93,23 +95,41 @@ struct world_service {
     struct span *identities; /* subjectAltNames of a ServiceEntry; none: those of its endpoints */
     size_t identity_count;
     const struct object *object;
+    /* private */
+    const struct label *selector; /* of WorkloadEntries; none: selects nothing */
+    size_t selector_count;
+    const struct world_service *same_host; /* the next one of this host, of another namespace */
+    const struct world_rule *rules; /* one for each namespace that has a DestinationRule for it */
+    size_t rule_count;
+    const struct world_virtual_host *const *routes; /* of HTTPRoutes with this parent, merged */
+    size_t route_count;
 };
 
 /* ---- workloads: what proxies run beside ---- */
+struct world_serve { /* a service port that it is an endpoint of */
+    const struct world_service *service;
+    const struct world_port *port;
+    uint16_t target; /* the port it listens on */
+};
 struct world_workload {
     struct ip address;
     struct span name, namespace, service_account;
     const struct label *labels;
     size_t label_count;
     struct span app, version;
-    struct { /* the services it is an endpoint of, one a service port */
-        const struct world_service *service;
-        const struct world_port *port;
-        uint16_t target; /* the port it listens on */
-    } *serves;
+    const struct world_serve *serves;
     size_t serve_count;
     const struct object
         *object; /* WorkloadEntry (or Pod, later); NULL: known only from an EndpointSlice */
+};
+
+/* Those whose address falls into one shard of the table; immutable, counted. */
+#define WORLD_SHARDS 1024
+struct world_shard {
+    unsigned refs; /* private; atomic */
+    struct world_workload *items;
+    size_t count;
+    struct arena arena;
 };
 
 /* ---- traffic policy of a service (DestinationRule, lowered) ---- */
@@ -169,7 +189,11 @@ struct world_rule { /* the DestinationRule that counts for a host, as seen from 
         *by_port; /* one per port of the service, in its order; portLevelSettings merged */
     const struct world_subset *subsets;
     size_t subset_count;
-    const struct object *object;
+    const struct object *
+        object; /* the oldest, if several of one namespace and host were merged; NULL: there is none */
+    struct span namespace;
+    const struct span *export_to; /* as in world_service */
+    size_t export_count;
 };
 
 /* ---- routes: one form for VirtualService and HTTPRoute ---- */
@@ -314,7 +338,7 @@ struct world_virtual_host {
     const struct world_route *routes;
     size_t route_count;
     struct span namespace;
-    const struct object *object;
+    const struct object *object; /* the first, if several were merged */
 };
 
 /* ---- gateways ---- */
@@ -328,6 +352,11 @@ enum world_server_tls {
     WORLD_SERVER_AUTO_PASSTHROUGH
 };
 
+struct world_bound_host { /* a host of a server, with the routes of all objects that speak of it */
+    struct span host;
+    const struct world_virtual_host *vhost;
+};
+
 struct world_server {
     uint16_t port;
     enum port_protocol protocol;
@@ -339,6 +368,8 @@ struct world_server {
     enum world_server_tls tls;
     bool https_redirect;
     struct span cert_file, key_file, ca_file, credential; /* files, or the name of a secret */
+    const struct world_bound_host *bound;                 /* private: see world_gateway_routes */
+    size_t bound_count;
 };
 struct world_gateway {
     struct span key; /* as in world_virtual_host.gateways, without section */
@@ -392,27 +423,38 @@ struct world_authz {
     const struct object *object;
 };
 
+struct world_peer_auth {
+    struct span namespace;
+    const struct label *selector; /* none: the namespace, or the mesh in the root namespace */
+    size_t selector_count;
+    enum world_mtls mode;
+    const uint16_t *ports;
+    const enum world_mtls *port_modes;
+    size_t port_count;
+    const struct object *object;
+};
+
 /* ---- the whole ---- */
 struct world_config {
     unsigned refs; /* private; atomic */
     struct arena arena;
     struct world_mesh mesh;
-    struct world_service **services; /* sorted by host */
+    struct world_service **services; /* sorted by host, then namespace */
     size_t service_count;
-    struct map by_host; /* FQDN -> world_service */
-    struct map
-        by_address; /* ip_text(address) -> world_service of that virtual address; several services of one address (ServiceEntry): see world_service_at */
-    struct world_workload **workloads;
-    size_t workload_count;
-    struct map by_workload_address; /* ip text -> world_workload */
+    struct map by_host;    /* host -> first world_service of it; use world_find_host */
+    struct map by_address; /* bytes of an address -> struct world_address; use world_service_at */
     struct world_virtual_host *virtual_hosts;
     size_t virtual_host_count;
     struct world_gateway *gateways;
     size_t gateway_count;
-    struct world_authz *authz;
+    struct world_authz *authz; /* root namespace first, then sorted by namespace; oldest first */
     size_t authz_count;
-    struct findings
-        findings; /* about objects in relation to one another: "route sends to v4, which has no pods" */
+    struct world_peer_auth *peer_auths; /* the same order */
+    size_t peer_auth_count;
+    /* private */
+    const struct object **
+        objects; /* all but EndpointSlices and WorkloadEntries, with a reference; by kind, oldest first */
+    size_t object_count;
 };
 
 struct world {
@@ -420,6 +462,8 @@ struct world {
     uint64_t version; /* grows with each world of this process */
     struct world_config *config;
     struct world_endpoints **endpoints; /* by world_service.index; never NULL */
+    struct world_shard **shards;        /* private: WORLD_SHARDS; never NULL */
+    size_t workload_count;
 };
 
 struct world *world_ref(struct world *w);
@@ -430,13 +474,18 @@ void world_unref(struct world *w); /* NULL is fine; any thread */
  * ("*.example.com"; then the longest). Only what is exported to that namespace. NULL: unknown. */
 const struct world_service *world_find_host(const struct world *w, struct span host,
                                             struct span client_namespace);
-/* The service that owns this virtual address and port; for headless services and workloads: the service of that endpoint. NULL: unknown. `port` receives
- * the service's port. */
+/* The service that owns this virtual address and port, or the headless service with such an endpoint (its own port, or the
+ * service's). NULL: unknown. `service_port` (may be NULL) receives the service's port. A workload's own address of an
+ * ordinary service is nobody's: whoever dials that means this one workload. */
 const struct world_service *world_service_at(const struct world *w, const struct ip *address,
                                              uint16_t port, struct span client_namespace,
                                              const struct world_port **service_port);
 const struct world_port *world_port_of(const struct world_service *s, uint16_t number);
 const struct world_workload *world_workload_at(const struct world *w, const struct ip *address);
+/* Every workload, in no order. */
+void world_each_workload(const struct world *w,
+                         void (*on_workload)(void *arg, const struct world_workload *workload),
+                         void *arg);
 bool world_is_visible(const struct world_service *s, struct span client_namespace);
 /* The DestinationRule that counts: client's namespace, then the service's, then the root namespace (Istio's order). Never NULL: without one all is default. */
 const struct world_rule *world_rule_for(const struct world *w, const struct world_service *s,
@@ -456,8 +505,11 @@ enum world_mtls world_mtls_of(const struct world *w, struct span namespace,
 void world_authz_of(const struct world *w, struct span namespace, const struct label *labels,
                     size_t label_count, void (*on_policy)(void *arg, const struct world_authz *p),
                     void *arg);
+/* What is wrong with objects in relation to one another ("the route sends to v4, which has no endpoints"), in the order
+ * of kind, namespace and name. Looked for at each call, in one pass over the world. */
+void world_findings(const struct world *w, struct findings *f);
 
-/* ---- building (main thread): world_build.c, world_diff.c ---- */
+/* ---- building (main thread): world_build.c ---- */
 struct world_builder;
 NONNULL_RETURN struct world_builder *world_builder_new(void);
 void world_builder_free(struct world_builder *b);
@@ -475,6 +527,9 @@ struct world_change {
     const struct world_service **
         services; /* else: those whose endpoints changed; in the builder's memory until the next build */
     size_t service_count;
+    const struct ip *
+        workloads; /* and workloads that came, went or changed (labels, what they serve): the proxies there */
+    size_t workload_count;
 };
 /* The picture of now, with one reference for the caller; shares what did not change. Never fails: what is wrong becomes a finding and the rest stands. */
 NONNULL_RETURN struct world *world_build(struct world_builder *b, struct world_change *change);
