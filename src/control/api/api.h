@@ -1,0 +1,80 @@
+#ifndef CONTROL_API_API_H
+#define CONTROL_API_API_H
+/* The HTTP API of control: JSON, read by the CLI, the dashboard and scripts; on the unix socket (owner only) and on
+ * 15080. Every path is a row of a table (struct api_route); a part of the API is one file with a table, listed in api.c.
+ *
+ * On TCP a Host that is no address, "localhost" or one of ours is refused (DNS rebinding), and writes need the header `x-mesh-write: 1`, which
+ * no foreign web page can send. The unix socket needs neither: who can open it owns the mesh.
+ *
+ * Lists: {"apiVersion":"mesh/v1","kind":"<X>List","items":[...],"warnings":[...]}. Errors: {"apiVersion":"mesh/v1","kind":"Error", and the fields of
+ * finding_to_doc}, with the HTTP status. `?pretty=true` indents.
+ * In: http_server. Out: answers. Next: api_*.c. */
+#include "base/compiler.h"
+#include "codec/doc.h"
+#include "http/http_server.h"
+#include "model/finding.h"
+
+#define API_BODY_MAX (8UL << 20) /* of one request */
+
+struct from_store;
+struct host;
+struct sources;
+
+/* What the API speaks about: filled by who runs it, borrowed, outlives the servers. A part whose member is NULL answers 503. */
+struct api {
+    struct loop *loop;
+    struct host *host; /* for /readyz and /livez */
+    struct sources *sources;
+    struct from_store *store; /* NULL: no writes, objects come from files alone */
+    const struct span *hosts; /* more names for Host on TCP */
+    size_t host_count;
+    /* Findings of the world about objects in relation to one another; may be NULL. */
+    void (*each_world_finding)(void *arg, void (*on_finding)(void *to, const struct finding *f),
+                               void *to);
+    void *world_arg;
+};
+/* Registers all routes; to be called for each server that shall offer the API. */
+void api_attach(struct http_server *s, struct api *api);
+
+/* ---- for the parts ---- */
+
+/* A request under way; lives in its stream's arena, until it is answered or the client is gone. */
+struct api_call {
+    struct api *api;
+    const struct http_request *rq;
+    struct arena *arena;
+    struct span rest;                    /* of the path, where the row ends in '*' */
+    void (*on_gone)(struct api_call *c); /* see api_wait */
+    void *state;                         /* the handler's */
+};
+typedef void (*api_handler)(struct api_call *c);
+
+enum {
+    API_WRITE = 1, /* changes something: guarded on TCP */
+    API_STREAM = 2 /* the handler takes the stream over (server-sent events): no body is awaited */
+};
+struct api_route {
+    const char *methods; /* "GET", "POST, DELETE"; NULL ends a table */
+    const char *path;    /* exact, or ending in '*' */
+    unsigned flags;
+    api_handler handler;
+};
+
+/* A parameter of the query, decoded; NULL `at` when there is none, or it can not be decoded. */
+struct span api_param(const struct api_call *c, const char *name);
+/* "?name", "?name=true" or "=1" (and what Kubernetes writes: dryRun=All). */
+bool api_flag(const struct api_call *c, const char *name);
+/* As a whole number within bounds; `otherwise` when absent. False: it is none, and the call was refused. */
+MUST_USE bool api_number(struct api_call *c, const char *name, int64_t min, int64_t max,
+                         int64_t otherwise, int64_t *out);
+/* {"apiVersion":"mesh/v1","kind":...} to be filled and sent. */
+NONNULL_RETURN struct doc_node *api_answer(const struct api_call *c, const char *kind);
+/* An answer with empty "items" and "warnings". */
+NONNULL_RETURN struct doc_node *api_list(const struct api_call *c, const char *kind);
+void api_reply(struct api_call *c, unsigned status, const struct doc_node *answer);
+/* An error with a code of mesh/codes.def. `fix` may be NULL. */
+void api_refuse(struct api_call *c, unsigned status, unsigned code, const char *fix,
+                const char *what, ...) PRINTF_LIKE(5, 6);
+/* The answer comes later: until then the call stays, and `on_gone` (on c) tells that nobody waits for it any more. */
+void api_wait(struct api_call *c, void (*on_gone)(struct api_call *c));
+#endif
