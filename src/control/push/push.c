@@ -1,0 +1,162 @@
+/* Worlds to proxies: the main thread's side.
+ * In: control. Out: push_worker, by mail; news and reports come back by mail. */
+#include "control/push/push.h"
+
+#include "base/instant.h"
+#include "base/mem.h"
+#include "control/push/push_int.h"
+
+struct push {
+    struct push_spec spec; /* addresses resolved; texts of identity are not ours after the start */
+    struct push_worker *workers[PUSH_WORKERS_MAX];
+    unsigned count;
+    struct proxies proxies;
+    bool is_ending;
+};
+
+struct mailbox *push_mailbox(struct push *p)
+{
+    return p->spec.mailbox;
+}
+
+/* ---- news ---- */
+
+static void take_type(struct push *p, struct push_news *n)
+{
+    struct proxy_entry *e = proxies_find(&p->proxies, n->stream);
+    if (!e) {
+        return;
+    }
+    struct proxy_type_state *t = &e->types[n->type];
+    if (n->sent > 0) {
+        t->names = n->names;
+        t->sent = n->sent;
+        t->sent_us = instant_wall_us();
+        return;
+    }
+    t->acked = t->sent;
+    t->acked_us = instant_wall_us();
+    mem_free(t->refused);
+    t->refused = n->why;
+    n->why = NULL;
+    p->proxies.refusals += n->is_nack;
+}
+
+static void on_news(struct mail *mail, void *owner)
+{
+    UNUSED(owner);
+    struct push_news *n = (struct push_news *)mail;
+    struct push *p = n->push;
+    if (n->kind == PUSH_OPENED) {
+        proxies_add_take(&p->proxies, n->entry);
+    } else if (n->kind == PUSH_CLOSED) {
+        proxies_remove(&p->proxies, n->stream);
+    } else {
+        take_type(p, n);
+    }
+    mem_free(n->why);
+    mem_free(n);
+}
+
+void push_post_news_take(struct push *p, struct push_news *news)
+{
+    news->mail.on_arrive = on_news;
+    mailbox_post_take(p->spec.mailbox, &news->mail);
+}
+
+void push_take_report(struct push_report *r)
+{
+    struct push *p = r->push;
+    struct span identity = span_from(r->bytes, r->identity_len);
+    struct span message = span_from(r->bytes + r->identity_len, r->message_len);
+    void (*take)(void *, struct span, struct span) =
+        r->is_tap ? p->spec.events.on_tap : p->spec.events.on_report;
+    if (take && !p->is_ending) {
+        take(p->spec.arg, message, identity);
+    }
+    mem_free(r);
+}
+
+/* ---- towards the workers ---- */
+
+void push_world(struct push *p, struct world *w, const struct world_change *change)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        push_worker_world(p->workers[i], w, change);
+    }
+}
+
+void push_set_identity(struct push *p, const struct push_identity *identity)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        push_worker_identity(p->workers[i], identity);
+    }
+}
+
+void push_set_tap(struct push *p, const struct span *targets, size_t count)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        push_worker_tap(p->workers[i], targets, count);
+    }
+}
+
+const struct proxies *push_proxies(const struct push *p)
+{
+    return &p->proxies;
+}
+
+const struct addr *push_tls_addr(const struct push *p)
+{
+    return &p->spec.tls_addr;
+}
+
+const struct addr *push_plain_addr(const struct push *p)
+{
+    return &p->spec.plain_addr;
+}
+
+/* ---- life ---- */
+
+/* The others share the port that the first one got. */
+static void keep_addr(struct push *p, const char *server, struct addr *to)
+{
+    const struct addr *addr = push_worker_addr(p->workers[0], server);
+    if (addr) {
+        *to = *addr;
+    }
+}
+
+int push_new(struct push **out, const struct push_spec *spec, struct err *err)
+{
+    struct push *p = mem_new(struct push);
+    p->spec = *spec;
+    proxies_init(&p->proxies);
+    for (unsigned i = 0; i < spec->workers; i++) {
+        int code = push_worker_start(&p->workers[i], p, i, &p->spec, err);
+        if (code != 0) {
+            push_free(p);
+            return code;
+        }
+        p->count++;
+        keep_addr(p, "xds-tls", &p->spec.tls_addr);
+        keep_addr(p, "xds-plain", &p->spec.plain_addr);
+    }
+    p->spec.identity = (struct push_identity){.chain_pem = SPAN_EMPTY};
+    p->spec.world = NULL;
+    *out = p;
+    return 0;
+}
+
+void push_free(struct push *p)
+{
+    if (!p) {
+        return;
+    }
+    p->is_ending = true;
+    for (unsigned i = 0; i < p->count; i++) {
+        push_worker_stop(p->workers[i]);
+    }
+    mailbox_deliver(p->spec.mailbox); /* news that is still on its way names us */
+    proxies_dispose(&p->proxies);
+    mem_free(p);
+}

@@ -1,0 +1,92 @@
+#ifndef CONTROL_PUSH_PUSH_INT_H
+#define CONTROL_PUSH_PUSH_INT_H
+/* What the files of push share: a stream worker and its clients. All of it belongs to the worker's thread, but for what says otherwise. */
+#include "base/list.h"
+#include "control/push/push.h"
+#include "control/push/push_cache.h"
+#include "io/worker.h"
+#include "xds/xds_server.h"
+
+struct push_worker {
+    struct push *push;     /* whose `main` mailbox and events may be used */
+    struct worker *worker; /* main's */
+    struct loop *loop;
+    struct host *host;
+    struct xds_server *xds;
+    struct world *world;
+    struct push_cache cache;
+    struct arena scratch; /* one answer at a time */
+    struct list clients;
+    struct list queue; /* clients with something pending, in the order in which it came */
+    struct loop_task work;
+    uint64_t next_stream;
+    char **taps; /* owned texts: whom somebody watches */
+    size_t tap_count;
+};
+
+/* What a client still has to be told of one type. */
+enum push_due {
+    PUSH_NOTHING,
+    PUSH_SERVICES, /* what belongs to the services of `due_services` */
+    PUSH_ALL,
+};
+
+struct push_client {
+    struct list node;
+    struct list queued;
+    struct push_worker *worker;
+    struct xds_stream *stream;
+    uint64_t id;
+    struct node who;
+    enum push_due due[PROXIES_TYPE_COUNT];
+    bool tap_is_due, is_tapped;
+    /* Indexes of services of the worker's world whose endpoints changed; few, or it becomes PUSH_ALL. */
+    unsigned *due_services;
+    size_t due_count, due_room;
+};
+
+#define PUSH_DUE_SERVICES_MAX 64
+
+/* push_client.c */
+extern const struct xds_server_events push_client_events; /* arg: the worker */
+void push_client_due_all(struct push_client *c);
+void push_client_due_service(struct push_client *c, unsigned index);
+void push_client_due_tap(struct push_client *c);
+/* Sends what is due and may be sent now. */
+void push_client_work(struct push_client *c);
+void push_client_free(struct push_client *c);
+
+/* push.c: mail to the main thread; any worker. */
+struct push_report {
+    struct mail mail;
+    struct push *push;
+    bool is_tap;
+    size_t identity_len, message_len;
+    char bytes[]; /* identity, then message */
+};
+enum push_news_kind { PUSH_OPENED, PUSH_CLOSED, PUSH_TYPE };
+struct push_news {
+    struct mail mail;
+    struct push *push;
+    enum push_news_kind kind;
+    uint64_t stream;
+    struct proxy_entry *entry; /* PUSH_OPENED: taken */
+    enum proxies_type type;    /* PUSH_TYPE */
+    uint32_t names;
+    uint64_t sent, acked; /* 0: not told */
+    bool is_nack;
+    char *why; /* taken */
+};
+void push_post_news_take(struct push *p, struct push_news *news);
+struct mailbox *push_mailbox(struct push *p);
+void push_take_report(struct push_report *r); /* main thread; frees it */
+
+/* push_worker.c */
+MUST_USE int push_worker_start(struct push_worker **out, struct push *p, unsigned index,
+                               const struct push_spec *spec, struct err *err);
+void push_worker_world(struct push_worker *w, struct world *world, const struct world_change *change);
+void push_worker_identity(struct push_worker *w, const struct push_identity *identity);
+void push_worker_tap(struct push_worker *w, const struct span *targets, size_t count);
+const struct addr *push_worker_addr(struct push_worker *w, const char *server);
+void push_worker_stop(struct push_worker *w);
+#endif
