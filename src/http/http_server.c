@@ -373,14 +373,6 @@ void *http_server_keep(struct http_server *s, size_t bytes)
     return arena_zalloc(&s->arena, bytes);
 }
 
-void http_server_set_tls(struct http_server *s, struct tls_ctx *tls)
-{
-    ASSERT(s->tls && tls);
-    tls_ctx_get(tls);
-    tls_ctx_put(s->tls);
-    s->tls = tls;
-}
-
 void http_server_body_max(struct http_server *s, size_t bytes)
 {
     s->body_max = bytes;

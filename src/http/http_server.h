@@ -35,8 +35,6 @@ void http_server_route(struct http_server *s, const char *methods, const char *p
 void http_server_fallback(struct http_server *s, http_handler handler, void *arg);
 /* Cleared memory that lives as long as the server: for what a handler's argument points to. */
 NONNULL_RETURN void *http_server_keep(struct http_server *s, size_t bytes);
-/* Another certificate, of a server that has TLS: for connections from now on. */
-void http_server_set_tls(struct http_server *s, struct tls_ctx *tls);
 /* Largest body that a complete (not streaming) handler gets; default 4 MiB. */
 void http_server_body_max(struct http_server *s, size_t bytes);
 /* Stops accepting and drains; free closes what is left. */

@@ -21,10 +21,10 @@ extern const char *const proxies_type_urls[PROXIES_TYPE_COUNT];
 extern const char *const proxies_type_names[PROXIES_TYPE_COUNT]; /* CDS, EDS, LDS, RDS, VHDS, NDS */
 
 struct proxy_type_state {
-    uint32_t names;    /* that it asks for */
-    uint64_t sent;     /* world version of the last answer; 0 = none */
-    uint64_t acked;    /* the same of the last one taken */
-    char *refused;     /* why the last one was not taken; NULL: it was; owned */
+    uint32_t names;            /* that it asks for */
+    uint64_t sent;             /* world version of the last answer; 0 = none */
+    uint64_t acked;            /* the same of the last one taken */
+    char *refused;             /* why the last one was not taken; NULL: it was; owned */
     int64_t sent_us, acked_us; /* wall time */
 };
 

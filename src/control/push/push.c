@@ -7,7 +7,7 @@
 #include "control/push/push_int.h"
 
 struct push {
-    struct push_spec spec; /* addresses resolved; texts of identity are not ours after the start */
+    struct push_spec spec; /* addresses resolved; `world` only for the start */
     struct push_worker *workers[PUSH_WORKERS_MAX];
     unsigned count;
     struct proxies proxies;
@@ -86,13 +86,6 @@ void push_world(struct push *p, struct world *w, const struct world_change *chan
     }
 }
 
-void push_set_identity(struct push *p, const struct push_identity *identity)
-{
-    for (unsigned i = 0; i < p->count; i++) {
-        push_worker_identity(p->workers[i], identity);
-    }
-}
-
 void push_set_tap(struct push *p, const struct span *targets, size_t count)
 {
     for (unsigned i = 0; i < p->count; i++) {
@@ -141,7 +134,6 @@ int push_new(struct push **out, const struct push_spec *spec, struct err *err)
         keep_addr(p, "xds-tls", &p->spec.tls_addr);
         keep_addr(p, "xds-plain", &p->spec.plain_addr);
     }
-    p->spec.identity = (struct push_identity){.chain_pem = SPAN_EMPTY};
     p->spec.world = NULL;
     *out = p;
     return 0;

@@ -12,15 +12,14 @@
 
 #define PUSH_WORKERS_MAX 16
 
-/* The servers' own certificate and whom they trust; texts are copied. */
-struct push_identity {
-    struct span chain_pem, key_pem, roots_pem, trust_domain;
-};
-
 struct push_events {
-    /* On the worker's thread, before its servers accept: for roles that attach themselves (the CA). Servers are named
-     * "xds-tls" and, if there is one, "xds-plain". May be NULL. */
-    int (*on_host)(void *arg, struct host *host, struct err *err);
+    /* On the worker's thread, the next three. The TLS of its server; without it no TLS address may be given. */
+    int (*make_tls)(void *arg, struct tls_ctx **out, struct err *err);
+    /* Before its servers are heard: for roles that attach themselves (the CA). Servers are named "xds-tls" and, if there is one,
+     * "xds-plain". `own` is kept for on_host_end. May be NULL. */
+    int (*on_host)(void *arg, struct host *host, void **own, struct err *err);
+    /* Before the host is freed. May be NULL. */
+    void (*on_host_end)(void *arg, void *own);
     /* Main thread: an OTLP report of a proxy; `identity` is empty on the plain port. */
     void (*on_report)(void *arg, struct span message, struct span identity);
     /* Main thread: an access-log message of a tapped proxy (ALS). */
@@ -33,8 +32,7 @@ struct push_spec {
     unsigned workers;        /* 1..PUSH_WORKERS_MAX */
     struct addr tls_addr;    /* ADDR_NONE: off */
     struct addr plain_addr;  /* ADDR_NONE: off */
-    struct push_identity identity;
-    struct world *world; /* of now; a reference is taken */
+    struct world *world;     /* of now; a reference is taken */
     struct push_events events;
     void *arg;
 };
@@ -44,8 +42,6 @@ struct push;
 MUST_USE int push_new(struct push **out, const struct push_spec *spec, struct err *err);
 /* A new world for everybody; takes a reference. */
 void push_world(struct push *p, struct world *w, const struct world_change *change);
-/* The servers' certificate was renewed; connections that are open stay. */
-void push_set_identity(struct push *p, const struct push_identity *identity);
 /* Which workloads are watched: workload names "ns/name", "ns/" for a whole namespace, "" for all. */
 void push_set_tap(struct push *p, const struct span *targets, size_t count);
 /* Who is connected. Main thread. */

@@ -29,8 +29,9 @@ void push_cache_dispose(struct push_cache *c);
 void push_cache_reset(struct push_cache *c);
 /* Translates, or remembers. Texts live in `arena` or until the next reset of the cache, which this may do first when it has grown too
  * large: so `arena` gets a copy whenever that matters to the caller, who collects many. */
-void push_cache_get(struct push_cache *c, const struct world *w, const struct node *n, struct span type_url,
-                    struct span name, struct arena *arena, struct push_resource *out);
+void push_cache_get(struct push_cache *c, const struct world *w, const struct node *n,
+                    struct span type_url, struct span name, struct arena *arena,
+                    struct push_resource *out);
 /* To be called between collections: drops all when it is over PUSH_CACHE_BYTES. */
 void push_cache_trim(struct push_cache *c);
 #endif

@@ -37,13 +37,15 @@ static int check_identity(const struct push_worker *w, struct xds_stream *s, con
     struct span needed = node_identity(n, w->world, &arena);
     int code = 0;
     if (proven.len == 0) {
-        code = err_set(why, -ERR_DENIED,
-                       "MESH4001 a client certificate is needed on this port: get one from the CA with a "
-                       "join token first");
+        code = err_set(
+            why, -ERR_DENIED,
+            "MESH4001 a client certificate is needed on this port: get one from the CA with a "
+            "join token first");
     } else if (!span_eq(proven, needed)) {
-        code = err_set(why, -ERR_DENIED,
-                       "MESH4002 node '%.*s' needs the identity %.*s, and the certificate is of %.*s",
-                       SPAN_ARG(n->id), SPAN_ARG(needed), SPAN_ARG(proven));
+        code =
+            err_set(why, -ERR_DENIED,
+                    "MESH4002 node '%.*s' needs the identity %.*s, and the certificate is of %.*s",
+                    SPAN_ARG(n->id), SPAN_ARG(needed), SPAN_ARG(proven));
     }
     for (size_t i = 0; code == 0 && i < n->address_count; i++) {
         const struct world_workload *other = world_workload_at(w->world, &n->addresses[i]);
@@ -51,10 +53,11 @@ static int check_identity(const struct push_worker *w, struct xds_stream *s, con
             (!span_eq(other->namespace, n->namespace) ||
              !span_eq(other->service_account, n->service_account))) {
             char text[IP_TEXT_BYTES];
-            code = err_set(why, -ERR_DENIED,
-                           "MESH4003 address %s belongs to workload %.*s/%.*s of service account %.*s",
-                           ip_format(&n->addresses[i], text), SPAN_ARG(other->namespace),
-                           SPAN_ARG(other->name), SPAN_ARG(other->service_account));
+            code =
+                err_set(why, -ERR_DENIED,
+                        "MESH4003 address %s belongs to workload %.*s/%.*s of service account %.*s",
+                        ip_format(&n->addresses[i], text), SPAN_ARG(other->namespace),
+                        SPAN_ARG(other->name), SPAN_ARG(other->service_account));
         }
     }
     arena_dispose(&arena);
@@ -225,8 +228,8 @@ static void add_resource(struct answering *a, struct span name, const struct pus
         a->resources = more;
         a->room = room;
     }
-    a->resources[a->count++] =
-        (struct xds_resource){.name = name, .version = r->version, .type_url = a->type_url, .value = r->value};
+    a->resources[a->count++] = (struct xds_resource){
+        .name = name, .version = r->version, .type_url = a->type_url, .value = r->value};
 }
 
 static void add_gone(struct answering *a, struct span name)
@@ -284,7 +287,8 @@ static void on_name(void *arg, struct span name)
     }
 }
 
-static void tell_sent(struct push_client *c, enum proxies_type type, uint32_t names, uint64_t version)
+static void tell_sent(struct push_client *c, enum proxies_type type, uint32_t names,
+                      uint64_t version)
 {
     struct push_news *n = news_of(c, PUSH_TYPE);
     n->type = type;
@@ -343,7 +347,8 @@ static bool answer_tap(struct push_client *c)
     struct xds_resource r = {.name = SPAN(TAP_NAME),
                              .version = SPAN("1"),
                              .type_url = SPAN(TAP_TYPE),
-                             .value = pb_encode_in(&pb_core_TypedExtensionConfig_desc, &config, arena)};
+                             .value =
+                                 pb_encode_in(&pb_core_TypedExtensionConfig_desc, &config, arena)};
     return xds_server_send(c->stream, &(struct xds_answer){.type_url = SPAN(TAP_TYPE),
                                                            .version = SPAN("1"),
                                                            .resources = &r,

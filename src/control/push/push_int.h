@@ -12,6 +12,8 @@ struct push_worker {
     struct worker *worker; /* main's */
     struct loop *loop;
     struct host *host;
+    void *attached;               /* what on_host kept */
+    const struct push_spec *spec; /* push's: events only, after the start */
     struct xds_server *xds;
     struct world *world;
     struct push_cache cache;
@@ -84,8 +86,8 @@ void push_take_report(struct push_report *r); /* main thread; frees it */
 /* push_worker.c */
 MUST_USE int push_worker_start(struct push_worker **out, struct push *p, unsigned index,
                                const struct push_spec *spec, struct err *err);
-void push_worker_world(struct push_worker *w, struct world *world, const struct world_change *change);
-void push_worker_identity(struct push_worker *w, const struct push_identity *identity);
+void push_worker_world(struct push_worker *w, struct world *world,
+                       const struct world_change *change);
 void push_worker_tap(struct push_worker *w, const struct span *targets, size_t count);
 const struct addr *push_worker_addr(struct push_worker *w, const char *server);
 void push_worker_stop(struct push_worker *w);

@@ -21,12 +21,6 @@ struct world_mail {
     unsigned services[];
 };
 
-struct identity_mail {
-    struct mail mail;
-    struct push_worker *to;
-    char *chain, *key, *roots, *trust_domain; /* owned */
-};
-
 struct tap_mail {
     struct mail mail;
     struct push_worker *to;
@@ -54,7 +48,8 @@ static void on_world(struct mail *mail, void *owner)
     mem_free(m);
 }
 
-void push_worker_world(struct push_worker *w, struct world *world, const struct world_change *change)
+void push_worker_world(struct push_worker *w, struct world *world,
+                       const struct world_change *change)
 {
     size_t count = change->config ? 0 : change->service_count;
     struct world_mail *m = mem_zalloc(sizeof *m + count * sizeof m->services[0]);
@@ -66,56 +61,6 @@ void push_worker_world(struct push_worker *w, struct world *world, const struct 
     for (size_t i = 0; i < count; i++) {
         m->services[i] = change->services[i]->index;
     }
-    mailbox_post_take(worker_mailbox(w->worker), &m->mail);
-}
-
-static int make_ctx(struct tls_ctx **out, const struct push_identity *identity, struct err *err)
-{
-    const struct tls_trust trust = {identity->trust_domain, identity->roots_pem};
-    const struct span alpn = SPAN("h2");
-    return tls_ctx_new(out,
-                       &(struct tls_ctx_spec){.server = true,
-                                              .chain_pem = identity->chain_pem,
-                                              .key_pem = identity->key_pem,
-                                              .trust = &trust,
-                                              .trust_count = 1,
-                                              .peer_mode = TLS_PEER_OPTIONAL,
-                                              .alpn = &alpn,
-                                              .alpn_count = 1},
-                       err);
-}
-
-static void on_identity(struct mail *mail, void *owner)
-{
-    UNUSED(owner);
-    struct identity_mail *m = (struct identity_mail *)mail;
-    struct http_server *s = host_server(m->to->host, "xds-tls");
-    struct tls_ctx *ctx = NULL;
-    struct err err;
-    const struct push_identity identity = {span_of(m->chain), span_of(m->key), span_of(m->roots),
-                                           span_of(m->trust_domain)};
-    if (s && make_ctx(&ctx, &identity, &err) == 0) {
-        http_server_set_tls(s, ctx);
-        tls_ctx_put(ctx);
-    } else if (s) {
-        log_error("push", "MESH4006 the renewed certificate can not be used: %s", err.text);
-    }
-    mem_free(m->chain);
-    mem_free_secret(m->key, strlen(m->key));
-    mem_free(m->roots);
-    mem_free(m->trust_domain);
-    mem_free(m);
-}
-
-void push_worker_identity(struct push_worker *w, const struct push_identity *identity)
-{
-    struct identity_mail *m = mem_new(struct identity_mail);
-    m->mail.on_arrive = on_identity;
-    m->to = w;
-    m->chain = mem_strndup(identity->chain_pem.at, identity->chain_pem.len);
-    m->key = mem_strndup(identity->key_pem.at, identity->key_pem.len);
-    m->roots = mem_strndup(identity->roots_pem.at, identity->roots_pem.len);
-    m->trust_domain = mem_strndup(identity->trust_domain.at, identity->trust_domain.len);
     mailbox_post_take(worker_mailbox(w->worker), &m->mail);
 }
 
@@ -178,7 +123,8 @@ static void on_report_arrives(struct mail *mail, void *owner)
     push_take_report((struct push_report *)mail);
 }
 
-static void post_report(struct push_worker *w, struct span message, struct span identity, bool is_tap)
+static void post_report(struct push_worker *w, struct span message, struct span identity,
+                        bool is_tap)
 {
     struct push_report *r = mem_zalloc(sizeof *r + identity.len + message.len);
     r->mail.on_arrive = on_report_arrives;
@@ -209,12 +155,11 @@ static void on_log(void *arg, struct span message, struct span identity)
 
 struct starting {
     struct push_worker *worker;
-    const struct push_spec *spec;
     unsigned index;
 };
 
-static int listen_on(struct push_worker *w, const struct push_spec *spec, const char *name,
-                     const struct addr *addr, struct tls_ctx *tls, struct err *err)
+static int listen_on(struct push_worker *w, const char *name, const struct addr *addr,
+                     struct tls_ctx *tls, struct err *err)
 {
     const struct listener_spec where = {.addr = *addr, .reuse_port = true};
     int code = host_listen(w->host, name, &where, tls, err);
@@ -223,7 +168,6 @@ static int listen_on(struct push_worker *w, const struct push_spec *spec, const 
         xds_server_attach(w->xds, host_server(w->host, name));
         telemetry_attach(host_server(w->host, name), &ev, w);
     }
-    UNUSED(spec);
     return code;
 }
 
@@ -232,15 +176,15 @@ static int open_servers(struct push_worker *w, const struct push_spec *spec, str
     int code = 0;
     if (spec->tls_addr.kind != ADDR_NONE) {
         struct tls_ctx *ctx = NULL;
-        code = make_ctx(&ctx, &spec->identity, err);
-        code = code ? code : listen_on(w, spec, "xds-tls", &spec->tls_addr, ctx, err);
+        code = spec->events.make_tls(spec->arg, &ctx, err);
+        code = code ? code : listen_on(w, "xds-tls", &spec->tls_addr, ctx, err);
         tls_ctx_put(ctx);
     }
     if (code == 0 && spec->plain_addr.kind != ADDR_NONE) {
-        code = listen_on(w, spec, "xds-plain", &spec->plain_addr, NULL, err);
+        code = listen_on(w, "xds-plain", &spec->plain_addr, NULL, err);
     }
     if (code == 0 && spec->events.on_host) {
-        code = spec->events.on_host(spec->arg, w->host, err);
+        code = spec->events.on_host(spec->arg, w->host, &w->attached, err);
     }
     return code;
 }
@@ -250,6 +194,9 @@ static void dispose(struct push_worker *w)
     xds_server_free(w->xds); /* without on_close */
     LIST_EACH(node, next, &w->clients) {
         push_client_free(list_item(node, struct push_client, node));
+    }
+    if (w->attached && w->spec->events.on_host_end) {
+        w->spec->events.on_host_end(w->spec->arg, w->attached);
     }
     host_free(w->host);
     loop_task_cancel(&w->work);
@@ -267,14 +214,14 @@ static int on_start(struct worker *thread, void *arg, struct err *err)
     w->loop = worker_loop(thread);
     w->host = host_new(w->loop);
     w->xds = xds_server_new(w->loop, &push_client_events, w);
-    w->world = world_ref(s->spec->world);
+    w->world = world_ref(w->spec->world);
     w->next_stream = ((uint64_t)s->index << 48) + 1;
     push_cache_init(&w->cache);
     arena_init(&w->scratch, SCRATCH_BYTES);
     list_init(&w->clients);
     list_init(&w->queue);
     loop_task_init(&w->work, work);
-    int code = open_servers(w, s->spec, err);
+    int code = open_servers(w, w->spec, err);
     if (code != 0) {
         dispose(w);
     }
@@ -295,15 +242,15 @@ int push_worker_start(struct push_worker **out, struct push *p, unsigned index,
     static const struct worker_ops ops = {.on_start = on_start, .on_stop = on_stop};
     struct push_worker *w = mem_new(struct push_worker);
     struct starting *s = mem_new(struct starting);
-    *s = (struct starting){.worker = w, .spec = spec, .index = index};
+    *s = (struct starting){.worker = w, .index = index};
     w->push = p;
+    w->spec = spec;
     int code = worker_start(&w->worker, index, &ops, s, err);
     if (code != 0) {
         mem_free(s);
         mem_free(w);
         return code;
     }
-    s->spec = NULL; /* the caller's, and only for the start */
     *out = w;
     return 0;
 }
