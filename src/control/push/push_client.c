@@ -1,5 +1,6 @@
 /* One proxy on a stream: who it is, what it asked for, what it still has to be told.
  * In: xds/xds_server. Out: answers; news to the main thread. Next: translate, through push_cache. */
+#include "base/hash.h"
 #include "base/instant.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -93,6 +94,23 @@ static void tell_opened(struct push_client *c, const struct pb_core_Node *messag
     push_post_news_take(c->worker->push, n);
 }
 
+/* Which ports its own workload serves: what its inbound side is made of. */
+static uint64_t own_side(const struct push_client *c)
+{
+    static const struct hash_key key = {1, 2};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < c->who.address_count; i++) {
+        const struct world_workload *own =
+            world_workload_at(c->worker->world, &c->who.addresses[i]);
+        for (size_t j = 0; own && j < own->serve_count; j++) {
+            const struct world_serve *s = &own->serves[j];
+            sum += hash_span(&key, s->service->host) ^ (uint64_t)s->port->number << 16 ^ s->target;
+        }
+        sum += own ? hash_span(&key, own->name) : 0;
+    }
+    return sum;
+}
+
 static int on_open(void *arg, struct xds_stream *s, const struct pb_core_Node *message,
                    struct err *why)
 {
@@ -117,6 +135,7 @@ static int on_open(void *arg, struct xds_stream *s, const struct pb_core_Node *m
     c->worker = w;
     c->stream = s;
     c->id = w->next_stream++;
+    c->own_side = own_side(c);
     list_init(&c->queued);
     list_push_back(&w->clients, &c->node);
     xds_server_set(s, c);
@@ -202,6 +221,38 @@ static bool concerns_due(const struct push_client *c, const struct world_service
     return false;
 }
 
+void push_client_due_own(struct push_client *c)
+{
+    uint64_t own = own_side(c);
+    if (own != c->own_side) {
+        c->own_side = own;
+        c->due[PROXIES_LISTENER] = c->due[PROXIES_CLUSTER] = PUSH_ALL;
+        enqueue(c);
+    }
+}
+
+/* Could the resource of that name be another, now that endpoints of the services that are due changed? */
+static bool is_concerned(struct push_client *c, enum proxies_type type, struct span name)
+{
+    struct addr at;
+    struct err err;
+    switch (type) {
+    case PROXIES_CLUSTER:
+    case PROXIES_ENDPOINTS:
+        return concerns_due(c, translate_service_of(c->worker->world, name));
+    case PROXIES_LISTENER: /* of one endpoint of a headless service */
+        if (addr_parse(name, &at, &err) == 0 && at.kind == ADDR_IP) {
+            const struct world_port *port;
+            const struct world_service *s =
+                world_service_at(c->worker->world, &at.ip, at.port, c->who.namespace, &port);
+            return s == NULL || concerns_due(c, s);
+        }
+        return false;
+    default:
+        return concerns_due(c, world_find_host(c->worker->world, name, c->who.namespace));
+    }
+}
+
 /* ---- answering ---- */
 
 struct answering {
@@ -247,18 +298,11 @@ static void add_gone(struct answering *a, struct span name)
     a->gone[a->gone_count++] = name;
 }
 
-/* A listener by address, a name of DNS: which service they stand for is known only after translating. */
-static bool is_told_by_name(enum proxies_type type)
-{
-    return type == PROXIES_CLUSTER || type == PROXIES_ENDPOINTS;
-}
-
 static void add_one(struct answering *a, struct span name)
 {
     struct push_client *c = a->client;
     struct push_worker *w = c->worker;
-    if (a->only_services && is_told_by_name(a->type) &&
-        !concerns_due(c, translate_service_of(w->world, name))) {
+    if (a->only_services && !is_concerned(c, a->type, name)) {
         return;
     }
     struct push_resource r;

@@ -44,6 +44,7 @@ static void on_world(struct mail *mail, void *owner)
         for (size_t i = 0; !m->config && i < m->count; i++) {
             push_client_due_service(c, m->services[i]);
         }
+        push_client_due_own(c);
     }
     mem_free(m);
 }
