@@ -27,7 +27,10 @@ struct world_mesh {
     struct span access_log_format;
     bool access_log_json;
     int64_t connect_timeout_ms; /* 10 s, Istio's default */
-    /* defaultHttpRetryPolicy: Istio's default is 2 tries on connect-failure,refused-stream,unavailable,cancelled,503(retriable-status-codes) */
+    bool prometheus_merge;
+    const struct world_retry *
+        retry; /* defaultHttpRetryPolicy, for routes that tell none; never NULL; Istio's own is 2 tries on
+                                        connect-failure,refused-stream,unavailable,cancelled,503 (retriable-status-codes) */
     const struct cidr *
         mesh_ranges; /* addresses that are the mesh's own: unknown ones there fail closed when control is away */
     size_t mesh_range_count;
@@ -88,13 +91,16 @@ struct world_service {
     struct ip *
         addresses; /* virtual addresses: clusterIP(s), ServiceEntry addresses, or one of 240.240.0.0/16 that we gave */
     size_t address_count;
+    const struct cidr *ranges; /* a ServiceEntry's addresses that are CIDRs */
+    size_t range_count;
     bool address_given_by_us;
     bool headless;
     const struct span *export_to; /* namespaces; none = all ("*"); "." is resolved */
     size_t export_count;
     struct span *identities; /* subjectAltNames of a ServiceEntry; none: those of its endpoints */
     size_t identity_count;
-    const struct object *object;
+    bool publish_not_ready;
+    const struct object *object; /* Service or ServiceEntry */
     /* private */
     const struct label *selector; /* of WorkloadEntries; none: selects nothing */
     size_t selector_count;
@@ -161,17 +167,28 @@ struct world_traffic {
     enum world_lb lb;
     struct span hash_header, hash_cookie,
         hash_query; /* WORLD_LB_HASH: the one that is set, else source IP */
-    int64_t hash_cookie_ttl_s;
+    struct span hash_cookie_path;
+    int64_t hash_cookie_ttl_s; /* -1 = not told: no cookie is made */
+    bool maglev;               /* WORLD_LB_HASH: else a ring */
+    uint64_t hash_size;        /* of the ring or table; 0 = not set */
+    int64_t warmup_ms;         /* slow start; 0 = not set */
     uint32_t max_connections, max_pending, max_requests, max_retries,
         max_requests_per_connection;                                   /* 0 = not set */
     int64_t connect_timeout_ms, idle_timeout_ms, http_idle_timeout_ms; /* 0 = not set */
+    int64_t max_connection_ms;                                         /* life of a connection */
+    uint32_t max_streams; /* at once, of an HTTP/2 connection */
+    uint32_t keepalive_probes;
+    int64_t keepalive_time_ms, keepalive_interval_ms;
+    bool keepalive;
     bool h2_upgrade;
+    bool use_client_protocol;
     struct world_outlier outlier;
     enum world_tls tls;
     struct span tls_sni;
     const struct span *tls_sans;
     size_t tls_san_count;
     struct span tls_ca_file, tls_cert_file, tls_key_file;
+    struct span tls_credential; /* name of a secret, instead of files */
     bool tls_skip_verify;
 };
 
@@ -287,6 +304,7 @@ struct world_cors {
     struct span methods, headers, expose; /* comma-separated */
     int64_t max_age_s;                    /* -1 = none */
     int credentials;                      /* -1 not told, 0, 1 */
+    bool forward_unmatched;               /* preflights of other origins go to the service */
 };
 
 enum world_action { WORLD_FORWARD, WORLD_REDIRECT, WORLD_DIRECT };
@@ -322,6 +340,27 @@ struct world_route {
     struct world_cors cors;
 };
 
+/* What a VirtualService says of connections that are not HTTP: `tls` (routed by SNI) and `tcp`. */
+struct world_l4_match {
+    const struct cidr *ranges; /* of the destination; none = any */
+    size_t range_count;
+    uint16_t port; /* 0 = any */
+    const struct label *source_labels;
+    size_t source_label_count;
+    struct span source_namespace;
+    const struct span *gateways; /* as in world_match */
+    size_t gateway_count;
+    const struct span *sni; /* TLS only: at least one, may be "*.x" */
+    size_t sni_count;
+};
+struct world_l4_route {
+    bool tls;
+    const struct world_l4_match *matches; /* any of them; none = everything */
+    size_t match_count;
+    const struct world_backend *backends;
+    size_t backend_count;
+};
+
 /* What one object says about some hosts. Those of one host and gateway are merged by world_build: Gateway API's
  * precedence over HTTPRoutes, oldest VirtualService first. */
 struct world_virtual_host {
@@ -337,6 +376,8 @@ struct world_virtual_host {
     size_t export_count;
     const struct world_route *routes;
     size_t route_count;
+    const struct world_l4_route *l4;
+    size_t l4_count;
     struct span namespace;
     const struct object *object; /* the first, if several were merged */
 };
@@ -367,8 +408,12 @@ struct world_server {
     size_t host_count;
     enum world_server_tls tls;
     bool https_redirect;
-    struct span cert_file, key_file, ca_file, credential; /* files, or the name of a secret */
-    const struct world_bound_host *bound;                 /* private: see world_gateway_routes */
+    struct span cert_file, key_file, ca_file,
+        credential;          /* files, or the name of a secret: "name", "ns/name" */
+    const struct span *sans; /* of clients; none = any */
+    size_t san_count;
+    struct span min_version, max_version; /* "TLSV1_2"; empty = default */
+    const struct world_bound_host *bound; /* private: see world_gateway_routes */
     size_t bound_count;
 };
 struct world_gateway {
@@ -453,8 +498,14 @@ struct world_config {
     size_t peer_auth_count;
     /* private */
     const struct object **
-        objects; /* all but EndpointSlices and WorkloadEntries, with a reference; by kind, oldest first */
+        objects; /* with a reference: all but EndpointSlices and WorkloadEntries, by kind, oldest first */
     size_t object_count;
+    size_t kind_first[OBJECT_KIND_COUNT + 1]; /* where each kind begins in `objects` */
+    struct map namespaces;                    /* name -> its object */
+    struct map mesh_hosts; /* host -> struct world_candidates of gateway "mesh" */
+    const struct world_rule *default_rule;
+    const struct world_range *ranges; /* longest prefix first */
+    size_t range_count;
 };
 
 struct world {
@@ -498,6 +549,10 @@ const struct world_virtual_host *world_mesh_routes(const struct world *w, struct
 void world_gateway_routes(
     const struct world *w, const struct world_gateway *g, const struct world_server *s,
     void (*on_vhost)(void *arg, struct span host, const struct world_virtual_host *v), void *arg);
+/* Whether a gateway proxy of this namespace with these labels serves it. Istio Gateways look for proxies in every namespace,
+ * those of Gateway API in their own. */
+bool world_gateway_is_served_by(const struct world_gateway *g, struct span namespace,
+                                const struct label *labels, size_t label_count);
 /* Mutual TLS mode of a workload's port: workload, namespace, mesh (PeerAuthentication, oldest wins). Never UNSET: PERMISSIVE by default. */
 enum world_mtls world_mtls_of(const struct world *w, struct span namespace,
                               const struct label *labels, size_t label_count, uint16_t port);
@@ -513,6 +568,9 @@ void world_findings(const struct world *w, struct findings *f);
 struct world_builder;
 NONNULL_RETURN struct world_builder *world_builder_new(void);
 void world_builder_free(struct world_builder *b);
+/* What holds where MeshConfig says nothing; empty = MESH_TRUST_DOMAIN, "mesh". */
+void world_builder_set_defaults(struct world_builder *b, struct span trust_domain,
+                                struct span cluster_id);
 /* An object came or changed (a reference is taken), or is gone. Nothing happens before world_build. */
 void world_builder_put(struct world_builder *b, struct object *o);
 void world_builder_remove(struct world_builder *b, struct span key);
