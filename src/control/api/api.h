@@ -16,9 +16,14 @@
 
 #define API_BODY_MAX (8UL << 20) /* of one request */
 
+struct api_taps;
+struct ca;
 struct from_store;
 struct host;
+struct insight;
+struct push;
 struct sources;
+struct world;
 
 /* What the API speaks about: filled by who runs it, borrowed, outlives the servers. A part whose member is NULL answers 503. */
 struct api {
@@ -32,9 +37,21 @@ struct api {
     void (*each_world_finding)(void *arg, void (*on_finding)(void *to, const struct finding *f),
                                void *to);
     void *world_arg;
+    const struct world *world; /* of now; NULL before the first */
+    struct push *push;         /* NULL before the first world */
+    struct insight *insight;
+    struct ca *ca;
+    int64_t started_us;    /* wall time */
+    struct api_taps *taps; /* who watches; see api_tap.c */
 };
 /* Registers all routes; to be called for each server that shall offer the API. */
 void api_attach(struct http_server *s, struct api *api);
+
+/* Who watches requests go by: to be made before api_attach, freed after the servers. */
+NONNULL_RETURN struct api_taps *api_taps_new(void);
+void api_taps_free(struct api_taps *t);
+/* An access-log message of a proxy that is tapped (envoy.service.accesslog.v3.StreamAccessLogsMessage), for those who watch it. */
+void api_tap_take(struct api *api, struct span message, struct span identity);
 
 /* ---- for the parts ---- */
 

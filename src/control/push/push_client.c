@@ -1,6 +1,5 @@
 /* One proxy on a stream: who it is, what it asked for, what it still has to be told.
  * In: xds/xds_server. Out: answers; news to the main thread. Next: translate, through push_cache. */
-#include "base/hash.h"
 #include "base/instant.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -94,23 +93,6 @@ static void tell_opened(struct push_client *c, const struct pb_core_Node *messag
     push_post_news_take(c->worker->push, n);
 }
 
-/* Which ports its own workload serves: what its inbound side is made of. */
-static uint64_t own_side(const struct push_client *c)
-{
-    static const struct hash_key key = {1, 2};
-    uint64_t sum = 0;
-    for (size_t i = 0; i < c->who.address_count; i++) {
-        const struct world_workload *own =
-            world_workload_at(c->worker->world, &c->who.addresses[i]);
-        for (size_t j = 0; own && j < own->serve_count; j++) {
-            const struct world_serve *s = &own->serves[j];
-            sum += hash_span(&key, s->service->host) ^ (uint64_t)s->port->number << 16 ^ s->target;
-        }
-        sum += own ? hash_span(&key, own->name) : 0;
-    }
-    return sum;
-}
-
 static int on_open(void *arg, struct xds_stream *s, const struct pb_core_Node *message,
                    struct err *why)
 {
@@ -135,7 +117,6 @@ static int on_open(void *arg, struct xds_stream *s, const struct pb_core_Node *m
     c->worker = w;
     c->stream = s;
     c->id = w->next_stream++;
-    c->own_side = own_side(c);
     list_init(&c->queued);
     list_push_back(&w->clients, &c->node);
     xds_server_set(s, c);
@@ -221,13 +202,13 @@ static bool concerns_due(const struct push_client *c, const struct world_service
     return false;
 }
 
-void push_client_due_own(struct push_client *c)
+void push_client_due_workload(struct push_client *c, const struct ip *address)
 {
-    uint64_t own = own_side(c);
-    if (own != c->own_side) {
-        c->own_side = own;
-        c->due[PROXIES_LISTENER] = c->due[PROXIES_CLUSTER] = PUSH_ALL;
-        enqueue(c);
+    for (size_t i = 0; i < c->who.address_count; i++) {
+        if (ip_eq(&c->who.addresses[i], address)) {
+            c->due[PROXIES_LISTENER] = c->due[PROXIES_CLUSTER] = PUSH_ALL;
+            enqueue(c);
+        }
     }
 }
 

@@ -41,7 +41,6 @@ struct push_client {
     uint64_t id;
     struct node who;
     enum push_due due[PROXIES_TYPE_COUNT];
-    uint64_t own_side; /* hash of what its workload serves */
     bool tap_is_due, is_tapped;
     /* Indexes of services of the worker's world whose endpoints changed; few, or it becomes PUSH_ALL. */
     unsigned *due_services;
@@ -54,8 +53,8 @@ struct push_client {
 extern const struct xds_server_events push_client_events; /* arg: the worker */
 void push_client_due_all(struct push_client *c);
 void push_client_due_service(struct push_client *c, unsigned index);
-/* Its own side, if what its workload serves is another. */
-void push_client_due_own(struct push_client *c);
+/* The workload at this address is another: its own side, if it is its own. */
+void push_client_due_workload(struct push_client *c, const struct ip *address);
 void push_client_due_tap(struct push_client *c);
 /* Sends what is due and may be sent now. */
 void push_client_work(struct push_client *c);

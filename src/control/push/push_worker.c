@@ -17,7 +17,8 @@ struct world_mail {
     struct push_worker *to;
     struct world *world; /* one reference */
     bool config;
-    size_t count;
+    size_t count, workload_count;
+    struct ip *workloads; /* owned */
     unsigned services[];
 };
 
@@ -44,8 +45,11 @@ static void on_world(struct mail *mail, void *owner)
         for (size_t i = 0; !m->config && i < m->count; i++) {
             push_client_due_service(c, m->services[i]);
         }
-        push_client_due_own(c);
+        for (size_t i = 0; !m->config && i < m->workload_count; i++) {
+            push_client_due_workload(c, &m->workloads[i]);
+        }
     }
+    mem_free(m->workloads);
     mem_free(m);
 }
 
@@ -61,6 +65,10 @@ void push_worker_world(struct push_worker *w, struct world *world,
     m->count = count;
     for (size_t i = 0; i < count; i++) {
         m->services[i] = change->services[i]->index;
+    }
+    if (!change->config && change->workload_count > 0) {
+        m->workload_count = change->workload_count;
+        m->workloads = mem_dup(change->workloads, change->workload_count * sizeof(struct ip));
     }
     mailbox_post_take(worker_mailbox(w->worker), &m->mail);
 }
