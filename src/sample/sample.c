@@ -1,45 +1,86 @@
-/* mesh sample: a small HTTP service for demonstrations and tests; what it answers is in sample_service.h. */
-#include "sample/sample_service.h"
-
+/* mesh sample: services for demonstrations and tests. Without a word it is the echo of sample_service.h; the
+ * services of Bookinfo are in bookinfo.h, the load maker in sample_load.h. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/arena.h"
-#include "base/log.h"
 #include "base/opt.h"
 #include "io/signals.h"
 #include "role.h"
+#include "sample/bookinfo.h"
+#include "sample/sample_load.h"
+#include "sample/sample_service.h"
+
+#define PEER_CONNS 64
 
 struct sample_options {
-    const char *listen, *name, *upstream, *upstream_host;
+    const char *listen, *name;
+    const char *upstream, *upstream_host;                /* echo */
+    const char *version, *cluster, *proxy, *fault_words; /* Bookinfo, and all below */
+    const char *domain;
+    const char *hosts[BOOKINFO_KINDS], *ports[BOOKINFO_KINDS];
 };
 
-#define ROW(flag, field, value, text, what)               \
+#define ROW(flag, field, value, text, what, variable)     \
     {                                                     \
-        .name = flag,                                     \
+        .name = (flag),                                   \
         .type = OPT_TEXT,                                 \
         .offset = offsetof(struct sample_options, field), \
         .fallback = (value),                              \
         .arg = (text),                                    \
         .help = (what),                                   \
-        .env = "",                                        \
+        .env = (variable),                                \
     }
-static const struct opt rows[] = {
-    ROW("listen", listen, "127.0.0.1:8080", "ADDR:PORT", "where to serve; port 0 = any"),
-    ROW("name", name, "sample", "NAME", "what the answers call it"),
-    ROW("upstream", upstream, NULL, "URL", "whom /upstream/PATH asks"),
-    ROW("upstream-host", upstream_host, NULL, "HOST", "Host that the upstream is asked for"),
+static const struct opt echo_rows[] = {
+    ROW("listen", listen, "127.0.0.1:8080", "ADDR:PORT", "where to serve; port 0 = any", ""),
+    ROW("name", name, "sample", "NAME", "what the answers call it", ""),
+    ROW("upstream", upstream, NULL, "URL", "whom /upstream/PATH asks", ""),
+    ROW("upstream-host", upstream_host, NULL, "HOST", "Host that the upstream is asked for", ""),
     {.name = NULL},
 };
 
-static const struct opt_spec spec = {
+static const struct opt_spec echo_spec = {
     .command = "mesh sample",
     .section = "sample",
-    .summary = "a small HTTP service for demonstrations and tests",
-    .examples =
-        "  mesh sample --listen 127.0.0.1:8080 --name v1\n"
-        "  mesh sample --listen 127.0.0.1:8081 --name web --upstream http://127.0.0.1:8080\n",
-    .rows = rows,
+    .summary = "small services for demonstrations and tests: an echo, Bookinfo, a load maker",
+    .examples = "  mesh sample --listen 127.0.0.1:8080 --name v1\n"
+                "  mesh sample --listen 127.0.0.1:8081 --name web --upstream "
+                "http://127.0.0.1:8080\n"
+                "  mesh sample productpage|details|reviews|ratings -h      Bookinfo's services\n"
+                "  mesh sample load http://127.0.0.1:8080/productpage      constant load\n",
+    .rows = echo_rows,
+};
+
+#define PEER_ROWS(word, kind, host_variable, port_variable)                           \
+    ROW(word "-host", hosts[kind], word, "HOST", "where " word " is", host_variable), \
+        ROW(word "-port", ports[kind], "9080", "PORT", "its port", port_variable)
+static const struct opt bookinfo_rows[] = {
+    ROW("address", listen, "0.0.0.0:9080", "ADDR:PORT", "where to serve; port 0 = any", ""),
+    ROW("version", version, "v1", "vN", "reviews: v1 no stars, v2 black, v3 red",
+        "SERVICE_VERSION"),
+    ROW("name", name, NULL, "NAME", "what reviews call their pod; default the host's name",
+        "HOSTNAME"),
+    ROW("cluster", cluster, "null", "NAME", "what reviews call their cluster", "CLUSTER_NAME"),
+    ROW("proxy", proxy, NULL, "URL", "forward proxy for all requests to others", "http_proxy"),
+    ROW("break", fault_words, "", "WORDS", "misbehave: status=503,share=50,delay=2s", ""),
+    ROW("services-domain", domain, "", "DOMAIN", "what follows the hosts below", "SERVICES_DOMAIN"),
+    PEER_ROWS("details", BOOKINFO_DETAILS, "DETAILS_HOSTNAME", "DETAILS_SERVICE_PORT"),
+    PEER_ROWS("reviews", BOOKINFO_REVIEWS, "REVIEWS_HOSTNAME", "REVIEWS_SERVICE_PORT"),
+    PEER_ROWS("ratings", BOOKINFO_RATINGS, "RATINGS_HOSTNAME", "RATINGS_SERVICE_PORT"),
+    {.name = NULL},
+};
+
+static const struct opt_spec bookinfo_spec = {
+    .command = "mesh sample productpage|details|reviews|ratings",
+    .section = "sample",
+    .summary = "one of Bookinfo's services: the paths, ports and JSON that its users know",
+    .examples = "  mesh sample ratings --address 127.0.0.2:9080\n"
+                "  mesh sample reviews --version v3 --address 127.0.0.3:9080 --ratings-host "
+                "127.0.0.2\n"
+                "  curl -X POST -H 'x-mesh-write: 1' '127.0.0.2:9080/fault?status=503&share=50'\n",
+    .rows = bookinfo_rows,
 };
 
 static void on_signal(void *arg, int signo)
@@ -48,45 +89,147 @@ static void on_signal(void *arg, int signo)
     loop_stop(arg);
 }
 
-static int serve(const struct sample_options *options, struct loop *loop, struct err *err)
+/* Opens the server of --listen or --address. */
+static int open_server(struct http_server **out, const struct sample_options *options,
+                       struct loop *loop, struct err *err)
+{
+    struct listener_spec where = {.addr.kind = ADDR_NONE};
+    int code = addr_parse(span_of(options->listen), &where.addr, err);
+    return code < 0 ? code : http_server_new(out, loop, &where, NULL, err);
+}
+
+/* Until a signal. */
+static void serve(struct http_server *server, struct loop *loop)
 {
     static const int ends[] = {SIGTERM, SIGINT, 0};
-    struct listener_spec where = {.addr.kind = ADDR_NONE};
-    struct http_server *server = NULL;
-    struct http_client *upstream = NULL;
+    struct signals *signals = signals_new(loop, ends, on_signal, loop);
     char text[ADDR_TEXT_BYTES];
 
-    int code = addr_parse(span_of(options->listen), &where.addr, err);
-    if (code < 0) {
-        return err_prefix(err, "--listen");
-    }
+    printf("ready %s\n", addr_format(http_server_addr(server), text));
+    (void)fflush(stdout); /* nobody may be reading */
+    loop_run(loop);
+    signals_free(signals);
+}
+
+static int run_echo(const struct sample_options *options, struct loop *loop, struct err *err)
+{
+    struct http_server *server = NULL;
+    struct http_client *upstream = NULL;
+
     if (options->upstream != NULL) {
         const struct http_client_spec client = {
             .origin = span_of(options->upstream),
             .authority = span_of(options->upstream_host),
             .conns = 16,
         };
-        code = http_client_new(&upstream, loop, &client, err);
+        int code = http_client_new(&upstream, loop, &client, err);
         if (code < 0) {
             return err_prefix(err, "--upstream");
         }
     }
-    code = http_server_new(&server, loop, &where, NULL, err);
+    int code = open_server(&server, options, loop, err);
     if (code < 0) {
         http_client_free(upstream);
-        return code;
+        return err_prefix(err, "--listen");
     }
     struct sample_service *service = sample_service_new(loop, options->name, server, upstream);
-    struct signals *signals = signals_new(loop, ends, on_signal, loop);
-
-    printf("ready %s\n", addr_format(http_server_addr(server), text));
-    (void)fflush(stdout); /* nobody may be reading */
-    loop_run(loop);
-    signals_free(signals);
+    serve(server, loop);
     http_server_free(server);
     sample_service_free(service);
     http_client_free(upstream);
     return 0;
+}
+
+/* ---- Bookinfo */
+
+/* The services that one asks, and what they need. */
+struct neighbours {
+    struct arena arena;
+    struct resolver *resolver;
+    struct peer *peers[BOOKINFO_KINDS];
+};
+
+static int meet(struct neighbours *n, const struct sample_options *options, struct loop *loop,
+                enum bookinfo_kind kind, struct err *err)
+{
+    bool direct = options->proxy == NULL || options->proxy[0] == '\0';
+    const char *dot = options->domain[0] != '\0' ? "." : "";
+    const struct peer_spec spec = {
+        .url = arena_printf(&n->arena, "http://%s%s%s:%s", options->hosts[kind], dot,
+                            options->domain, options->ports[kind]),
+        .proxy = options->proxy,
+        .resolver = n->resolver,
+        .conns = PEER_CONNS,
+    };
+    int code = peer_new(&n->peers[kind], loop, &spec, err);
+    return code < 0 ? err_prefix(err, direct ? "the address of %s" : "--proxy, for %s",
+                                 bookinfo_kind_name(kind))
+                    : 0;
+}
+
+/* Only those that `kind` asks. A forward proxy resolves names itself. */
+static int meet_all(struct neighbours *n, const struct sample_options *options, struct loop *loop,
+                    enum bookinfo_kind kind, struct err *err)
+{
+    bool direct = options->proxy == NULL || options->proxy[0] == '\0';
+    bool asks = kind == BOOKINFO_PRODUCTPAGE || kind == BOOKINFO_REVIEWS;
+    const struct resolver_spec names = {.servers = NULL};
+    int code = asks && direct ? resolver_new(&n->resolver, loop, &names, err) : 0;
+
+    if (code == 0 && asks) {
+        code = meet(n, options, loop, BOOKINFO_RATINGS, err);
+    }
+    if (code == 0 && kind == BOOKINFO_PRODUCTPAGE) {
+        code = meet(n, options, loop, BOOKINFO_DETAILS, err);
+        code = code == 0 ? meet(n, options, loop, BOOKINFO_REVIEWS, err) : code;
+    }
+    return code;
+}
+
+static void part(struct neighbours *n)
+{
+    for (int i = 0; i < BOOKINFO_KINDS; i++) {
+        peer_free(n->peers[i]);
+    }
+    resolver_free(n->resolver);
+    arena_dispose(&n->arena);
+}
+
+static int run_bookinfo(enum bookinfo_kind kind, const struct sample_options *options,
+                        struct loop *loop, struct err *err)
+{
+    struct http_server *server = NULL;
+    struct neighbours n = {.resolver = NULL};
+    char host[256] = "";
+
+    struct bookinfo_spec spec = {
+        .kind = kind,
+        .stars = strcmp(options->version, "v1") != 0,
+        .color = strcmp(options->version, "v3") == 0 ? "red" : "black",
+        .pod = options->name != NULL ? options->name : host,
+        .cluster = options->cluster,
+    };
+    if (gethostname(host, sizeof(host) - 1) == -1) {
+        host[0] = '\0'; /* only shown */
+    }
+    arena_init(&n.arena, 512);
+    int code = fault_parse(span_of(options->fault_words), ',', &spec.fault, err);
+    code = code < 0 ? err_prefix(err, "--break") : meet_all(&n, options, loop, kind, err);
+    if (code == 0) {
+        code = open_server(&server, options, loop, err);
+        code = code < 0 ? err_prefix(err, "--address") : 0;
+    }
+    if (code == 0) {
+        spec.details = n.peers[BOOKINFO_DETAILS];
+        spec.reviews = n.peers[BOOKINFO_REVIEWS];
+        spec.ratings = n.peers[BOOKINFO_RATINGS];
+        struct bookinfo *service = bookinfo_new(loop, server, &spec);
+        serve(server, loop);
+        http_server_free(server);
+        bookinfo_free(service);
+    }
+    part(&n);
+    return code;
 }
 
 int sample_main(int argc, char **argv)
@@ -96,11 +239,21 @@ int sample_main(int argc, char **argv)
     struct opt_list operands;
     struct arena arena;
 
+    if (argc > 1 && strcmp(argv[1], "load") == 0) {
+        return sample_load_main(argc - 1, argv + 1);
+    }
+    int kind = argc > 1 ? bookinfo_kind_of(argv[1]) : -1;
+    int skip = kind >= 0 ? 1 : 0;
     arena_init(&arena, 1024);
-    int code = opt_parse(&spec, &options, argc, argv, &arena, &operands, &err);
+    int code = opt_parse(kind >= 0 ? &bookinfo_spec : &echo_spec, &options, argc - skip,
+                         argv + skip, &arena, &operands, &err);
     if (code == 0) {
         struct loop *loop = loop_new(false);
-        code = serve(&options, loop, &err);
+        if (kind >= 0 && options.proxy == NULL) {
+            options.proxy = getenv("HTTP_PROXY");
+        }
+        code = kind >= 0 ? run_bookinfo((enum bookinfo_kind)kind, &options, loop, &err)
+                         : run_echo(&options, loop, &err);
         loop_free(loop);
     }
     if (code < 0) {

@@ -4,12 +4,11 @@
 #include "sample/sample_service.h"
 
 #include "base/mem.h"
-#include "codec/doc.h"
 #include "io/deadline.h"
+#include "sample/reply.h"
 
 #define PIECE_BYTES 65536
 #define PIECES_A_TURN 16
-#define JSON_MAX (8u << 20)
 
 struct sample_service {
     struct loop *loop; /* borrowed */
@@ -32,32 +31,8 @@ struct call {
     struct list node;
     struct sample_service *service; /* NULL once that is gone */
     struct http_stream *stream;     /* NULL once the caller is gone */
+    struct reply_wait wait;
 };
-
-/* ---- small answers */
-
-static void reply(struct http_stream *s, unsigned status, struct span type, struct span body)
-{
-    int code = http_stream_reply(s, status, type, body);
-    UNUSED(code); /* a caller that is gone is told by on_close */
-}
-
-static void reply_text(struct http_stream *s, unsigned status, struct span body)
-{
-    reply(s, status, SPAN("text/plain"), body);
-}
-
-static void reply_json(struct http_stream *s, unsigned status, const struct doc_node *doc)
-{
-    struct buf text;
-    buf_init(&text, JSON_MAX);
-    if (doc_write_json(doc, true, &text) == 0 && buf_append_byte(&text, '\n') == 0) {
-        reply(s, status, SPAN("application/json"), buf_span(&text));
-    } else {
-        reply_text(s, 500, SPAN("the answer is too large\n"));
-    }
-    buf_dispose(&text);
-}
 
 /* The number after the prefix of a path such as "/delay/250"; false is answered with 400. */
 static bool number_in(const struct http_request *rq, size_t prefix, uint64_t max, uint64_t *n)
@@ -94,7 +69,8 @@ static void on_echo(void *arg, const struct http_request *rq)
 {
     UNUSED(arg);
     struct span type = head_get_known(rq->head, HEAD_CONTENT_TYPE);
-    reply(rq->stream, 200, type.at ? type : SPAN("application/octet-stream"), rq->body);
+    (void)http_stream_reply(rq->stream, 200, type.at ? type : SPAN("application/octet-stream"),
+                            rq->body); /* on_close tells who is gone */
 }
 
 static void on_anything(void *arg, const struct http_request *rq)
@@ -120,7 +96,7 @@ static void on_anything(void *arg, const struct http_request *rq)
     }
     doc_set(a, doc, "headers", headers);
     doc_set(a, doc, "body_bytes", doc_int(a, (int64_t)rq->body.len));
-    reply_json(rq->stream, 200, doc);
+    reply_json(rq->stream, 200, doc, true);
 }
 
 /* ---- answers that take time */
@@ -144,17 +120,6 @@ static void ignore_trailers(void *arg, struct head *trailers)
 {
     UNUSED(arg);
     UNUSED(trailers);
-}
-
-static void ignore_drained(void *arg)
-{
-    UNUSED(arg);
-}
-
-static void ignore_close(void *arg, enum http_reset why)
-{
-    UNUSED(arg);
-    UNUSED(why);
 }
 
 static void later_on_drained(void *arg)
@@ -251,29 +216,10 @@ static void on_bytes(void *arg, const struct http_request *rq)
 
 /* ---- the upstream */
 
-static void call_on_close(void *arg, enum http_reset why)
+static void call_on_close(struct reply_wait *w)
 {
-    struct call *c = arg;
-    UNUSED(why);
-    c->stream = NULL;
+    container_of(w, struct call, wait)->stream = NULL;
 }
-
-static const struct http_stream_events call_events = {
-    .on_head = ignore_head,
-    .on_data = ignore_data,
-    .on_trailers = ignore_trailers,
-    .on_drained = ignore_drained,
-    .on_close = call_on_close,
-};
-
-/* Once answered, nothing has to know when the stream ends. */
-static const struct http_stream_events done_events = {
-    .on_head = ignore_head,
-    .on_data = ignore_data,
-    .on_trailers = ignore_trailers,
-    .on_drained = ignore_drained,
-    .on_close = ignore_close,
-};
 
 static void on_answer(void *arg, const struct http_answer *answer)
 {
@@ -284,18 +230,18 @@ static void on_answer(void *arg, const struct http_answer *answer)
         struct arena *a = http_stream_arena(stream);
         struct doc_node *doc = doc_new_map(a);
         struct doc_node *inner = NULL;
-        http_stream_set_events(stream, &done_events, NULL);
+        reply_later(stream, NULL);
         doc_set(a, doc, "name", doc_cstr(a, c->service->name));
         if (answer->err != NULL) {
             doc_set(a, doc, "error", doc_cstr(a, answer->err->text));
-            reply_json(stream, 502, doc);
+            reply_json(stream, 502, doc, true);
         } else {
             doc_set(a, doc, "status", doc_int(a, answer->head->status));
             if (doc_parse_json(a, answer->body, "answer", &inner, NULL) < 0) {
                 inner = doc_text(a, answer->body);
             }
             doc_set(a, doc, "answer", inner);
-            reply_json(stream, answer->head->status, doc);
+            reply_json(stream, answer->head->status, doc, true);
         }
     }
     list_remove(&c->node);
@@ -328,7 +274,8 @@ static void on_upstream(void *arg, const struct http_request *rq)
     c->service = s;
     c->stream = rq->stream;
     list_push_back(&s->calls, &c->node);
-    http_stream_set_events(rq->stream, &call_events, c);
+    c->wait.on_close = call_on_close;
+    reply_later(rq->stream, &c->wait);
     struct header *fields =
         arena_array(http_stream_arena(rq->stream), rq->head->count + 1, sizeof(*fields));
     size_t count = 0;
