@@ -296,7 +296,8 @@ static int build(struct control *c, struct err *err)
                           .world_arg = c,
                           .insight = c->insight,
                           .ca = c->ca,
-                          .started_us = c->started_us};
+                          .started_us = c->started_us,
+                          .taps = api_taps_new()};
     return open_socket(c, err);
 }
 
@@ -304,10 +305,12 @@ static void take_down(struct control *c)
 {
     host_drain(c->host);
     push_free(c->push);
+    c->api.push = NULL;
     for (size_t i = 0; i < c->file_count; i++) {
         from_files_free(c->files[i]);
     }
     host_free(c->host); /* API calls end before what they use */
+    api_taps_free(c->api.taps);
     from_store_free(c->stored);
     ca_free(c->ca);
     sources_free(c->sources);
