@@ -2,7 +2,8 @@
 #define CONTROL_INSIGHT_INSIGHT_H
 /* What proxies report (OTLP metrics, delta temporality, Istio's names and attributes), added up per edge and kept in rings: 5 min at 1 s, 2 h at
  * 10 s, 24 h at 2 min. Main thread. An edge is told once by its source and once by its destination; the destination's word counts when it has a
- * proxy, the source's otherwise and for what never arrived (response flags).
+ * proxy, the source's otherwise and for what never arrived (response flags). How long it took is the source's word, when that has a proxy: retries,
+ * injected delays and the way are part of what a caller waits for.
  * In: push/telemetry (an OTLP ExportMetricsServiceRequest from a proxy whose identity is proven). Out: api. */
 #include "base/arena.h"
 #include "base/compiler.h"
@@ -14,12 +15,14 @@ NONNULL_RETURN struct insight *insight_new(void);
 void insight_free(struct insight *i);
 
 /* Adds one report. `identity`: SPIFFE ID of the proxy that sent it, or empty (plaintext port): a proxy may only report edges of which it is
- * one end. `now_us`: wall time of arrival. -ERR_PROTO when it does not parse, -ERR_DENIED. */
+ * one end. `now_us`: wall time of arrival. -ERR_PROTO when it does not parse; -ERR_DENIED when it told of others' edges too, which were left
+ * out. A delta that was gathered for longer (control was away) is spread over that time. */
 MUST_USE int insight_take(struct insight *i, struct span otlp, struct span identity, int64_t now_us,
                           struct err *err);
 
 #define INSIGHT_EDGES_MAX 10000
-#define INSIGHT_SPARK 15 /* points of a sparkline */
+#define INSIGHT_BYTES_MAX 50331648 /* all rings together; then the oldest history goes first */
+#define INSIGHT_SPARK 15           /* points of a sparkline */
 
 struct insight_numbers {
     double rps;
@@ -49,7 +52,7 @@ struct insight_workload {
 };
 size_t insight_workloads(struct insight *i, int64_t now_us, int window_s, int spark_s,
                          struct arena *arena, struct insight_workload **out);
-/* Requests of a service by the version that answered, for real shares. */
+/* Requests of a service by the workload and version that answered, for real shares: `in` only. */
 size_t insight_shares(struct insight *i, int64_t now_us, int window_s, struct span service_host,
                       struct arena *arena, struct insight_workload **out);
 #endif
