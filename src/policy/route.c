@@ -76,16 +76,21 @@ static struct span lower(struct span s, struct arena *scratch)
 }
 
 static const struct virtual_host *find_host(const struct route_table *t,
-                                            const struct route_ask *ask)
+                                            const struct route_ask *ask, bool *unknown)
 {
     struct span host = ask->traffic->authority;
     if (host.len == 0) {
         explain_line(ask->explain, "the request has no authority");
         return NULL;
     }
-    host = lower(t->ignore_port ? without_port(host) : host, ask->scratch);
-    const struct virtual_host *found = map_get(&t->exact, host);
-    const char *how = "exact";
+    host = lower(host, ask->scratch);
+    const char *how = "learned";
+    const struct virtual_host *found = t->learns ? map_get(&t->learned, host) : NULL;
+    if (!found) {
+        host = t->ignore_port ? without_port(host) : host;
+        found = map_get(&t->exact, host);
+        how = "exact";
+    }
     if (!found) {
         found = find_wildcard(&t->suffixes, host, true);
         how = "suffix";
@@ -97,6 +102,9 @@ static const struct virtual_host *find_host(const struct route_table *t,
     if (!found) {
         found = t->any;
         how = "'*'";
+        if (t->learns && unknown) {
+            *unknown = true;
+        }
     }
     if (found) {
         explain_line(ask->explain, "virtual host '%.*s' for '%.*s' (%s domain)",
@@ -107,8 +115,8 @@ static const struct virtual_host *find_host(const struct route_table *t,
     return found;
 }
 
-const struct route *route_find(const struct route_table *t, const struct traffic *tr,
-                               struct arena *scratch, struct explain *ex)
+static const struct route *find(const struct route_table *t, const struct traffic *tr,
+                                struct arena *scratch, struct explain *ex, bool *unknown)
 {
     struct route_ask ask = {
         .traffic = tr,
@@ -117,7 +125,7 @@ const struct route *route_find(const struct route_table *t, const struct traffic
         .scratch = scratch,
         .explain = ex,
     };
-    const struct virtual_host *host = find_host(t, &ask);
+    const struct virtual_host *host = find_host(t, &ask, unknown);
     if (!host) {
         return NULL;
     }
@@ -136,6 +144,19 @@ const struct route *route_find(const struct route_table *t, const struct traffic
     }
     explain_line(ex, "route '%.*s' matches", SPAN_ARG(e->route.name));
     return &e->route;
+}
+
+const struct route *route_find(const struct route_table *t, const struct traffic *tr,
+                               struct arena *scratch, struct explain *ex)
+{
+    return find(t, tr, scratch, ex, NULL);
+}
+
+const struct route *route_find_known(const struct route_table *t, const struct traffic *tr,
+                                     struct arena *scratch, bool *unknown)
+{
+    *unknown = false;
+    return find(t, tr, scratch, NULL, unknown);
 }
 
 /* ---- what the route says ---- */

@@ -181,6 +181,28 @@ struct span route_table_name(const struct route_table *t);
 /* NULL: nothing matches (404). `scratch` serves regular expressions; reset by the caller's habit. */
 const struct route *route_find(const struct route_table *t, const struct traffic *tr,
                                struct arena *scratch, struct explain *ex);
+/* The same for a table that learns: `*unknown` when no virtual host names the request's authority, so that what
+ * was found is of "*" (or nothing), and the host's own may be asked for. */
+const struct route *route_find_known(const struct route_table *t, const struct traffic *tr,
+                                     struct arena *scratch, bool *unknown);
+
+/* ---- virtual hosts on demand (RouteConfiguration.vhds) ---- */
+
+bool route_table_learns(const struct route_table *t);
+struct pb_route_VirtualHost;
+struct virtual_host;
+/* One virtual host by itself. Its domains do not matter: it answers for the authority it was asked for. Tables that
+ * learn have nothing that it could inherit (refused). Memory as route_table_compile. */
+MUST_USE int route_host_compile(const struct virtual_host **out, const struct route_compile *with,
+                                const struct pb_route_VirtualHost *config, struct err *err);
+struct route_learned {
+    struct span authority; /* whole, lower case; outlives the table */
+    const struct virtual_host *host;
+};
+/* A table as `base`, which must outlive it as the hosts must, that also knows these. */
+struct route_table *route_table_with(const struct route_table *base, struct arena *arena,
+                                     const struct route_learned *hosts, size_t count);
+
 /* The weighted choice for this request; NULL for routes with cluster_header. */
 const struct route_cluster *route_pick_cluster(const struct route *r, uint64_t random);
 /* The override of that filter for this route and this choice of cluster (may be NULL); NULL = none. */

@@ -5,6 +5,8 @@
 #include "policy/route_int.h"
 
 #define DIRECT_BODY_MAX 4096 /* RouteConfiguration.max_direct_response_body_size_bytes */
+#define DIRECT_BODY_ALONE_MAX \
+    1048576 /* of a virtual host that comes alone: as Istio's tables say */
 
 /* ---- routes ---- */
 
@@ -209,9 +211,7 @@ static void wildcard_lengths(struct host_wildcards *w, struct arena *arena)
 static int refuse_unsupported(const struct pb_route_RouteConfiguration *config, struct err *err)
 {
     const char *field = NULL;
-    if (config->vhds) {
-        field = "vhds";
-    } else if (config->internal_only_headers.count > 0) {
+    if (config->internal_only_headers.count > 0) {
         field = "internal_only_headers";
     } else if (config->cluster_specifier_plugins.count > 0) {
         field = "cluster_specifier_plugins";
@@ -220,6 +220,28 @@ static int refuse_unsupported(const struct pb_route_RouteConfiguration *config, 
     }
     return field ? err_set(err, -ERR_CONFIG, "'%s' is not supported", field)
                  : known_check(&pb_route_RouteConfiguration_desc, config, err);
+}
+
+/* A virtual host that comes alone is compiled alone: nothing of its table may hold for it. */
+static int refuse_with_vhds(const struct pb_route_RouteConfiguration *config, struct err *err)
+{
+    const char *field = NULL;
+    if (config->request_headers_to_add.count > 0) {
+        field = "request_headers_to_add";
+    } else if (config->request_headers_to_remove.count > 0) {
+        field = "request_headers_to_remove";
+    } else if (config->response_headers_to_add.count > 0) {
+        field = "response_headers_to_add";
+    } else if (config->response_headers_to_remove.count > 0) {
+        field = "response_headers_to_remove";
+    } else if (config->typed_per_filter_config.count > 0) {
+        field = "typed_per_filter_config";
+    } else if (config->most_specific_header_mutations_wins) {
+        field = "most_specific_header_mutations_wins";
+    }
+    return field != NULL && config->vhds != NULL
+               ? err_set(err, -ERR_CONFIG, "'%s' is not supported together with vhds", field)
+               : 0;
 }
 
 static void dispose(void *arg)
@@ -237,6 +259,8 @@ static struct route_table *new_table(struct arena *arena,
     t->name = config->name;
     t->ignore_port = config->ignore_port_in_host_matching;
     t->ignore_path_parameters = config->ignore_path_parameters_in_path_matching;
+    t->learns = config->vhds != NULL;
+    map_init(&t->learned);
     map_init(&t->exact);
     map_init(&t->suffixes.map);
     map_init(&t->prefixes.map);
@@ -272,6 +296,7 @@ int route_table_compile(struct route_table **out, const struct route_compile *wi
                         const struct pb_route_RouteConfiguration *config, struct err *err)
 {
     int rc = refuse_unsupported(config, err);
+    rc = rc != 0 ? rc : refuse_with_vhds(config, err);
     if (rc != 0) {
         return rc;
     }
@@ -297,4 +322,44 @@ int route_table_compile(struct route_table **out, const struct route_compile *wi
         *out = t;
     }
     return rc;
+}
+
+/* ---- virtual hosts on demand ---- */
+
+int route_host_compile(const struct virtual_host **out, const struct route_compile *with,
+                       const struct pb_route_VirtualHost *config, struct err *err)
+{
+    static const struct pb_route_RouteConfiguration none;
+    struct route_scope scope = {
+        .with = with, .config = &none, .host = config, .direct_body_max = DIRECT_BODY_ALONE_MAX};
+    struct virtual_host *host = arena_new(with->arena, struct virtual_host);
+    int rc = known_check(&pb_route_VirtualHost_desc, config, err);
+    rc = rc != 0 ? rc : host_scope(&scope, NULL, err);
+    rc = rc != 0 ? rc : compile_host(host, &scope, err);
+    *out = host;
+    return rc;
+}
+
+bool route_table_learns(const struct route_table *t)
+{
+    return t->learns;
+}
+
+static void dispose_learned(void *arg)
+{
+    map_dispose(arg);
+}
+
+struct route_table *route_table_with(const struct route_table *base, struct arena *arena,
+                                     const struct route_learned *hosts, size_t count)
+{
+    struct route_table *t = arena_new(arena, struct route_table);
+    *t = *base; /* shares its maps */
+    map_init(&t->learned);
+    for (size_t i = 0; i < count; i++) {
+        (void)map_put(&t->learned, hosts[i].authority,
+                      (void *)(uintptr_t)hosts[i].host); /* only read */
+    }
+    arena_defer(arena, dispose_learned, &t->learned);
+    return t;
 }

@@ -118,6 +118,8 @@ struct route_table {
     struct map exact;
     struct host_wildcards suffixes, prefixes;
     struct virtual_host *any;
+    bool learns;        /* vhds: hosts that none of the above names are asked for */
+    struct map learned; /* whole authority -> struct virtual_host: what was asked for */
 };
 
 /* ---- compiling: what is inherited on the way down ---- */

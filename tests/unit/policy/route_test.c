@@ -811,7 +811,8 @@ static void refuses_by_name(void **state)
         {"{virtual_hosts: [{name: v}]}", "domains is empty"},
         {"{virtual_hosts: [{name: v, domains: ['*'], require_tls: EXTERNAL_ONLY}]}", "require_tls"},
         {"{virtual_hosts: [{name: v, domains: ['*'], hedge_policy: {}}]}", "hedge_policy"},
-        {"{vhds: {}}", "'vhds'"},
+        {"{vhds: {}, request_headers_to_remove: [a]}", "'request_headers_to_remove'"},
+        {"{vhds: {}, most_specific_header_mutations_wins: true}", "together with vhds"},
         {"{internal_only_headers: [x]}", "internal_only_headers"},
         {"{vhost_header: x}", "vhost_header"},
     };
