@@ -14,6 +14,7 @@ static const struct {
     [CONF_CLUSTER] = {sizeof(struct conf_cluster), "cluster"},
     [CONF_ENDPOINTS] = {sizeof(struct conf_endpoints), "endpoints"},
     [CONF_SECRET] = {sizeof(struct conf_secret), "secret"},
+    [CONF_VIRTUAL_HOST] = {sizeof(struct conf_virtual_host), "virtual host"},
 };
 
 void *conf_new(enum conf_kind kind)

@@ -29,6 +29,12 @@ static struct ingest_entry *find(const struct ingest *g, enum conf_kind kind, st
     return map_get(&g->entries[kind], name);
 }
 
+/* A listener is never looked up by slot; endpoints are found by their cluster's, virtual hosts by their table. */
+static bool has_slot(enum conf_kind kind)
+{
+    return kind != CONF_LISTENER && kind != CONF_ENDPOINTS && kind != CONF_VIRTUAL_HOST;
+}
+
 static struct ingest_entry *find_or_add(struct ingest *g, enum conf_kind kind, struct span name)
 {
     struct ingest_entry *e = find(g, kind, name);
@@ -38,9 +44,7 @@ static struct ingest_entry *find_or_add(struct ingest *g, enum conf_kind kind, s
     e = mem_new(struct ingest_entry);
     e->kind = kind;
     e->name = (struct span){mem_strndup(name.at ? name.at : "", name.len), name.len};
-    /* A listener is never looked up by slot; endpoints are found by their cluster's. */
-    e->slot =
-        kind == CONF_LISTENER || kind == CONF_ENDPOINTS ? SLOT_NONE : slots_take(&g->slots, name);
+    e->slot = has_slot(kind) ? slots_take(&g->slots, name) : SLOT_NONE;
     list_init(&e->warming_node);
     (void)map_put(&g->entries[kind], e->name, e); /* there was none */
     return e;
@@ -97,19 +101,38 @@ static void mention(struct ingest *g, const struct conf *c)
 static void drop_active(struct ingest *g, struct ingest_entry *e);
 
 /* What nobody mentions any more goes, unless it came with the bootstrap. */
+static void unmention_one(struct ingest *g, struct ingest_entry *e, struct span path)
+{
+    ASSERT(e && e->mentions > 0);
+    if (--e->mentions > 0 || e->is_static) {
+        return;
+    }
+    if (g->events.on_interest) {
+        g->events.on_interest(g->arg, e->kind, e->name, path, false);
+    }
+    drop_active(g, e);
+    release_if_unused(g, e);
+}
+
 static void unmention(struct ingest *g, const struct conf *c)
 {
     for (size_t i = 0; i < c->mention_count; i++) {
-        struct ingest_entry *e = find(g, c->mentions[i].kind, c->mentions[i].name);
-        ASSERT(e && e->mentions > 0);
-        if (--e->mentions > 0 || e->is_static) {
-            continue;
-        }
-        if (g->events.on_interest) {
-            g->events.on_interest(g->arg, e->kind, e->name, c->mentions[i].path, false);
-        }
-        drop_active(g, e);
-        release_if_unused(g, e);
+        const struct read_mention *m = &c->mentions[i];
+        unmention_one(g, find(g, m->kind, m->name), m->path);
+    }
+}
+
+/* The table of a virtual host, or the table itself, must be put together anew. */
+static void forget_with_hosts(struct ingest *g, const struct conf *c)
+{
+    struct span table = c->kind == CONF_ROUTES ? c->name : SPAN_EMPTY;
+    if (c->kind == CONF_VIRTUAL_HOST) {
+        table = container_of(c, struct conf_virtual_host, conf)->table;
+    }
+    struct ingest_entry *e = table.len > 0 ? find(g, CONF_ROUTES, table) : NULL;
+    if (e) {
+        conf_put(e->with_hosts);
+        e->with_hosts = NULL;
     }
 }
 
@@ -137,6 +160,7 @@ static void drop_active(struct ingest *g, struct ingest_entry *e)
         return;
     }
     e->active = NULL;
+    forget_with_hosts(g, c);
     dns_targets_free(e->active_dns);
     e->active_dns = NULL;
     unmention(g, c);
@@ -187,6 +211,7 @@ static void commit(struct ingest *g, struct ingest_entry *e, struct conf *c, str
     ask_settle(g);
 }
 
+/* The graph has no circles and is four deep: listener, routes or virtual host, cluster, endpoints or secret. */
 static bool is_warm(const struct ingest *g, const struct ingest_entry *e)
 {
     if (e->warming_dns && !dns_targets_endpoints(e->warming_dns)) {
@@ -195,7 +220,8 @@ static bool is_warm(const struct ingest *g, const struct ingest_entry *e)
     for (size_t i = 0; i < e->warming->mention_count; i++) {
         const struct read_mention *m = &e->warming->mentions[i];
         const struct ingest_entry *needed = find(g, m->kind, m->name);
-        if (!needed->active && !needed->warming && !needed->missing) {
+        bool is_there = needed->active || needed->missing;
+        if (!is_there && (!needed->warming || !is_warm(g, needed))) {
             return false;
         }
     }
@@ -212,6 +238,7 @@ static void promote(struct ingest *g, struct ingest_entry *e)
     e->warming_dns = NULL;
     list_remove(&e->warming_node);
     dns_targets_free(old_dns);
+    forget_with_hosts(g, e->active);
     if (old) {
         unmention(g, old);
         conf_put(old);
@@ -219,10 +246,11 @@ static void promote(struct ingest *g, struct ingest_entry *e)
     g->changed = true;
 }
 
-static void promote_what_is_warm(struct ingest *g)
+/* False when nothing moved. `*next`: when somebody has waited enough. */
+static bool promote_round(struct ingest *g, int64_t now, int64_t *next)
 {
-    int64_t now = loop_now_ms(g->loop);
-    int64_t next = INT64_MAX;
+    bool moved = false;
+    *next = INT64_MAX;
     LIST_EACH(node, after, &g->warming) {
         struct ingest_entry *e = list_item(node, struct ingest_entry, warming_node);
         bool late = now >= e->warm_until_ms;
@@ -232,9 +260,19 @@ static void promote_what_is_warm(struct ingest *g)
                          conf_kind_name(e->kind), SPAN_ARG(e->name));
             }
             promote(g, e);
+            moved = true;
         } else {
-            next = i64_min(next, e->warm_until_ms);
+            *next = i64_min(*next, e->warm_until_ms);
         }
+    }
+    return moved;
+}
+
+static void promote_what_is_warm(struct ingest *g)
+{
+    int64_t now = loop_now_ms(g->loop);
+    int64_t next;
+    while (promote_round(g, now, &next)) { /* one that waited too long lets others go */
     }
     if (next != INT64_MAX) {
         deadline_arm(&g->warm, g->loop, next - now);
@@ -248,15 +286,17 @@ static void settle(struct loop_task *task)
 {
     struct ingest *g = container_of(task, struct ingest, settle);
     promote_what_is_warm(g);
-    if (!g->changed) {
-        return;
+    if (g->changed) {
+        g->changed = false;
+        struct snapshot *old = g->current;
+        g->current = ingest_snapshot_new(g);
+        g->events.on_snapshot(g->arg, g->current);
+        if (old) {
+            ingest_snapshot_put(old);
+        }
     }
-    g->changed = false;
-    struct snapshot *old = g->current;
-    g->current = ingest_snapshot_new(g);
-    g->events.on_snapshot(g->arg, g->current);
-    if (old) {
-        ingest_snapshot_put(old);
+    if (g->events.on_settled) {
+        g->events.on_settled(g->arg);
     }
 }
 
@@ -287,7 +327,9 @@ static int stage_one(struct ingest *g, enum conf_kind kind, const struct ingest_
                        SPAN_ARG(r->type_url));
     }
     struct span inner = resource_name(r->value);
-    if (r->name.len > 0 && inner.len > 0 && !span_eq(r->name, inner)) {
+    if (kind == CONF_VIRTUAL_HOST) { /* named by what was asked for, not by what is in it */
+        inner = r->name;
+    } else if (r->name.len > 0 && inner.len > 0 && !span_eq(r->name, inner)) {
         return err_set(err, -ERR_CONFIG, "%s '%.*s' came under the name '%.*s'",
                        conf_kind_name(kind), SPAN_ARG(inner), SPAN_ARG(r->name));
     }
@@ -300,7 +342,15 @@ static int stage_one(struct ingest *g, enum conf_kind kind, const struct ingest_
     if (is_same(e, r->value)) {
         return 0;
     }
-    out->conf = resource_read(kind, r->value, r->version, &g->slots, temp, err);
+    const struct resource_spec spec = {
+        .kind = kind,
+        .name = inner,
+        .bytes = r->value,
+        .version = r->version,
+        .slots = &g->slots,
+        .by_name = g->by_name,
+    };
+    out->conf = resource_read(&spec, temp, err);
     return out->conf ? 0 : -ERR_CONFIG;
 }
 
@@ -401,6 +451,7 @@ int ingest_apply(struct ingest *g, const struct ingest_resource *added, size_t a
     }
     mem_free(staged);
     if (rc != 0) {
+        ask_settle(g); /* somebody may wait for what was refused */
         return rc;
     }
     for (size_t i = 0; i < removed_count; i++) {
@@ -413,6 +464,57 @@ int ingest_apply(struct ingest *g, const struct ingest_resource *added, size_t a
         remove_unlisted(g, kind);
     }
     return 0;
+}
+
+/* ---- names that are wanted ---- */
+
+void ingest_set_by_name(struct ingest *g)
+{
+    g->by_name = true;
+}
+
+void ingest_want(struct ingest *g, enum conf_kind kind, struct span name, bool wanted)
+{
+    if (wanted) {
+        struct ingest_entry *e = find_or_add(g, kind, name);
+        if (e->wanted) {
+            return;
+        }
+        e->wanted = true;
+        if (e->mentions++ == 0 && !e->is_static && g->events.on_interest) {
+            g->events.on_interest(g->arg, kind, e->name, SPAN_EMPTY, true);
+        }
+        return;
+    }
+    struct ingest_entry *e = find(g, kind, name);
+    if (e && e->wanted) {
+        e->wanted = false;
+        forget_failure(e);
+        unmention_one(g, e, SPAN_EMPTY);
+    }
+}
+
+enum ingest_state ingest_look(const struct ingest *g, enum conf_kind kind, struct span name)
+{
+    const struct ingest_entry *e = find(g, kind, name);
+    if (e && e->active) {
+        return INGEST_ACTIVE;
+    }
+    return e && !e->warming && (e->missing || e->failed) ? INGEST_MISSING : INGEST_COMING;
+}
+
+bool ingest_leads_to(const struct ingest *g, enum conf_kind kind, struct span name,
+                     const bool *slots, size_t count)
+{
+    const struct ingest_entry *e = find(g, kind, name);
+    for (size_t i = 0; e && e->active && i < e->active->mention_count; i++) {
+        const struct read_mention *m = &e->active->mentions[i];
+        const struct ingest_entry *c = m->kind == CONF_CLUSTER ? find(g, m->kind, m->name) : NULL;
+        if (c && c->slot < count && slots[c->slot]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- the rest ---- */
@@ -454,6 +556,7 @@ static void free_entry(struct ingest_entry *e)
     dns_targets_free(e->active_dns);
     conf_put(e->warming);
     conf_put(e->active);
+    conf_put(e->with_hosts);
     mem_free((void *)(uintptr_t)e->name.at);
     mem_free(e->version);
     mem_free(e);

@@ -23,11 +23,16 @@ struct ingest_events {
      * the file at `path` when there is one. */
     void (*on_interest)(void *arg, enum conf_kind kind, struct span name, struct span path,
                         bool wanted);
+    /* What came in this turn has found its place, after on_snapshot if there is one. May be NULL. */
+    void (*on_settled)(void *arg);
 };
 
 struct ingest *ingest_new(struct loop *loop, struct resolver *resolver,
                           const struct ingest_events *ev, void *arg);
 void ingest_free(struct ingest *g);
+/* Before anything is applied. On-demand discovery: clusters are wanted by name (on_interest) from the listeners,
+ * route tables and virtual hosts that lead to them, and route tables may have `vhds`. */
+void ingest_set_by_name(struct ingest *g);
 
 struct pb_bootstrap_Bootstrap;
 /* What the process began with, for /config_dump; borrowed for the ingest's life. */
@@ -45,6 +50,17 @@ struct ingest_resource {
 MUST_USE int ingest_apply(struct ingest *g, const struct ingest_resource *added, size_t added_count,
                           struct span type_url, const struct span *removed, size_t removed_count,
                           bool full, struct err *err);
+/* A name that is wanted (or no more) though nothing mentions it. What is no longer wanted and not mentioned goes. */
+void ingest_want(struct ingest *g, enum conf_kind kind, struct span name, bool wanted);
+enum ingest_state {
+    INGEST_COMING,  /* no answer yet, or not yet all that it needs */
+    INGEST_MISSING, /* there is none, or it was refused */
+    INGEST_ACTIVE,  /* in the newest snapshot */
+};
+enum ingest_state ingest_look(const struct ingest *g, enum conf_kind kind, struct span name);
+/* Whether what is active under this name leads to one of these clusters (by slot) itself. */
+bool ingest_leads_to(const struct ingest *g, enum conf_kind kind, struct span name,
+                     const bool *slots, size_t count);
 /* A worker gave a snapshot back. */
 void ingest_snapshot_done(struct ingest *g, struct snapshot *s);
 /* Everything mentioned is there (or known to be missing) and nothing is warming: the proxy may say it is

@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     instant_fake_start(1000000000, 1700000000000000);
     struct loop *loop = loop_new(true);
     struct seen seen = {0};
-    struct ingest_events events = {on_snapshot, on_interest};
+    struct ingest_events events = {.on_snapshot = on_snapshot, .on_interest = on_interest};
     struct ingest *g = ingest_new(loop, NULL, &events, &seen);
     struct ingest_resource r = {.version = SPAN("1"), .value = span_from(data + 1, size - 1)};
     take(loop, g, &seen, kind, &r);

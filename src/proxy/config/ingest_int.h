@@ -39,7 +39,10 @@ struct ingest_entry {
     struct list warming_node;
     int64_t warm_until_ms;
     struct ingest_failed *failed; /* owned; NULL = the last update was taken */
-    uint64_t seen;                /* number of the state-of-the-world answer that listed it */
+    bool wanted;                  /* by ingest_want: counts as a mention */
+    /* Of a route table that learns: `active` with its virtual hosts; a reference. NULL = to be made. */
+    struct conf *with_hosts;
+    uint64_t seen; /* number of the state-of-the-world answer that listed it */
 };
 
 struct ingest {
@@ -53,6 +56,7 @@ struct ingest {
     struct map entries[CONF_KIND_COUNT]; /* name -> struct ingest_entry */
     char *versions[CONF_KIND_COUNT];     /* owned: of the last answer; NULL = none */
     struct list warming;                 /* entries */
+    bool by_name;                        /* clusters are mentioned, and come by name */
     struct loop_task settle;
     struct deadline warm;
     bool changed;

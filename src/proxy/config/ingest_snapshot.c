@@ -32,8 +32,8 @@ static void hold(struct snapshot *s, struct conf *c)
 
 static size_t count_held(const struct ingest *g)
 {
-    size_t count =
-        map_count(&g->entries[CONF_CLUSTER]); /* a DNS cluster has an endpoints object too */
+    /* A DNS cluster has an endpoints object too, a table that learns one with its virtual hosts. */
+    size_t count = map_count(&g->entries[CONF_CLUSTER]) + map_count(&g->entries[CONF_ROUTES]);
     for (unsigned k = 0; k < CONF_KIND_COUNT; k++) {
         count += map_count(&g->entries[k]);
     }
@@ -80,6 +80,42 @@ static void add_listeners(const struct ingest *g, struct snapshot *s)
     mem_free(list);
 }
 
+/* ---- tables that learn ---- */
+
+static struct conf *with_hosts(const struct ingest *g, const struct conf_routes *base)
+{
+    struct conf_routes *r = conf_new(CONF_ROUTES);
+    size_t room = map_count(&g->entries[CONF_VIRTUAL_HOST]);
+    struct route_learned *hosts = mem_array(room, sizeof(*hosts));
+    size_t count = 0;
+    for (struct map_slot *m = NULL; (m = map_next(&g->entries[CONF_VIRTUAL_HOST], m));) {
+        const struct ingest_entry *e = m->value;
+        const struct conf_virtual_host *h =
+            e->active ? container_of(e->active, struct conf_virtual_host, conf) : NULL;
+        if (h && span_eq(h->table, base->conf.name)) {
+            hosts[count++] = (struct route_learned){.authority = h->authority, .host = h->host};
+        }
+    }
+    r->table = route_table_with(base->table, &r->conf.arena, hosts, count);
+    mem_free(hosts);
+    return &r->conf;
+}
+
+/* What it shares with `active` and its hosts is held by the same snapshot: they are active, too. */
+static const struct conf_routes *routes_of(const struct ingest *g, struct snapshot *s,
+                                           struct ingest_entry *e)
+{
+    const struct conf_routes *base = container_of(e->active, struct conf_routes, conf);
+    if (!route_table_learns(base->table)) {
+        return base;
+    }
+    if (!e->with_hosts) {
+        e->with_hosts = with_hosts(g, base);
+    }
+    hold(s, e->with_hosts);
+    return container_of(e->with_hosts, struct conf_routes, conf);
+}
+
 static void add_by_slot(const struct ingest *g, struct snapshot *s, enum conf_kind kind)
 {
     for (struct map_slot *m = NULL; (m = map_next(&g->entries[kind], m));) {
@@ -97,7 +133,7 @@ static void add_by_slot(const struct ingest *g, struct snapshot *s, enum conf_ki
             s->clusters[e->slot] = container_of(e->active, struct conf_cluster, conf);
             s->endpoints[e->slot] = endpoints_of(g, s, e);
         } else if (kind == CONF_ROUTES) {
-            s->routes[e->slot] = container_of(e->active, struct conf_routes, conf);
+            s->routes[e->slot] = routes_of(g, s, e);
         } else if (kind == CONF_SECRET) {
             s->secrets[e->slot] = container_of(e->active, struct conf_secret, conf);
         }
@@ -120,6 +156,7 @@ struct snapshot *ingest_snapshot_new(struct ingest *g)
     add_by_slot(g, s, CONF_ROUTES);
     add_by_slot(g, s, CONF_ENDPOINTS);
     add_by_slot(g, s, CONF_SECRET);
+    add_by_slot(g, s, CONF_VIRTUAL_HOST);
     list_push_back(&g->snapshots, &s->node);
     return s;
 }

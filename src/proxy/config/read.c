@@ -82,6 +82,14 @@ void read_mention(struct read *rd, enum conf_kind kind, struct span name,
     rd->mentions[rd->mention_count++] = (struct read_mention){kind, name, path_of(source)};
 }
 
+uint32_t read_cluster_slot(struct read *rd, struct span name)
+{
+    if (rd->by_name) {
+        read_mention(rd, CONF_CLUSTER, name, NULL);
+    }
+    return slots_take(rd->slots, name);
+}
+
 void read_skip(struct read *rd, struct span what)
 {
     rd->skipped =

@@ -22,6 +22,7 @@ struct read {
     struct arena *arena; /* of the object */
     struct arena *temp;
     struct slots *slots;
+    bool by_name;                  /* clusters are asked for by name */
     struct read_mention *mentions; /* in arena; doubles as it grows */
     size_t mention_count, mention_room;
     struct span *skipped; /* in arena */
@@ -38,6 +39,8 @@ bool read_is_type(struct span type, const char *name);
 /* `source` says where it comes from; NULL = the control plane. */
 void read_mention(struct read *rd, enum conf_kind kind, struct span name,
                   const struct pb_core_ConfigSource *source);
+/* The slot of a cluster that traffic is led to. */
+uint32_t read_cluster_slot(struct read *rd, struct span name);
 /* Something optional, or without effect here, was left out. */
 void read_skip(struct read *rd, struct span what);
 struct span read_lower(struct read *rd, struct span text);

@@ -38,7 +38,7 @@ static int tcp_clusters(struct read *rd, struct conf_tcp *out,
     if (c->cluster_specifier_case == PB_TCP_PROXY_TCP_PROXY_CLUSTER_SPECIFIER_CLUSTER) {
         struct route_cluster *one = arena_new(rd->arena, struct route_cluster);
         *one = (struct route_cluster){
-            .name = c->cluster, .slot = slots_take(rd->slots, c->cluster), .weight = 1};
+            .name = c->cluster, .slot = read_cluster_slot(rd, c->cluster), .weight = 1};
         out->clusters = one;
         out->cluster_count = 1;
         out->total_weight = 1;
@@ -54,7 +54,7 @@ static int tcp_clusters(struct read *rd, struct conf_tcp *out,
         const struct pb_tcp_proxy_TcpProxy_WeightedCluster_ClusterWeight *w =
             c->weighted_clusters->clusters.at[i];
         list[i] = (struct route_cluster){
-            .name = w->name, .slot = slots_take(rd->slots, w->name), .weight = w->weight};
+            .name = w->name, .slot = read_cluster_slot(rd, w->name), .weight = w->weight};
         out->total_weight += w->weight;
     }
     out->clusters = list;

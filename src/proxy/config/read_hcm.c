@@ -68,6 +68,10 @@ static int routes(struct read *rd, struct conf_http *out,
         return 0;
     case PB_HCM_HTTP_CONNECTION_MANAGER_ROUTE_SPECIFIER_ROUTE_CONFIG: {
         struct route_table *table = NULL;
+        if (c->route_config->vhds != NULL) {
+            return err_set(err, -ERR_CONFIG, "route_config '%.*s': 'vhds' is only supported by rds",
+                           SPAN_ARG(c->route_config->name));
+        }
         int rc = read_routes(rd, &table, c->route_config, err);
         out->routes = table;
         out->route_name = c->route_config->name;

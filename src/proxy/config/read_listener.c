@@ -330,6 +330,51 @@ static enum conf_direction direction_of(int32_t direction)
                                                              : CONF_UNSPECIFIED;
 }
 
+/* ---- on-demand discovery ---- */
+
+#define DISCOVERY_FILTER "mesh.discovery"
+#define DISCOVERY_LIST_MAX 10000
+
+static int texts_of(struct read *rd, const struct pb_protobuf_Struct *s, const char *key,
+                    const struct span **out, size_t *count, struct err *err)
+{
+    const struct pb_protobuf_Value *v = read_member(s, key);
+    const struct pb_protobuf_ListValue *list = v != NULL ? v->list_value : NULL;
+    if (v == NULL || list == NULL) {
+        return v == NULL ? 0
+                         : err_set(err, -ERR_CONFIG, DISCOVERY_FILTER ": '%s' is not a list", key);
+    }
+    if (list->values.count > DISCOVERY_LIST_MAX) {
+        return err_set(err, -ERR_CONFIG, DISCOVERY_FILTER ": '%s' has more than %d members", key,
+                       DISCOVERY_LIST_MAX);
+    }
+    struct span *texts = arena_array(rd->arena, list->values.count, sizeof(*texts));
+    for (uint32_t i = 0; i < list->values.count; i++) {
+        texts[i] = read_text(list->values.at[i]);
+    }
+    *out = texts;
+    *count = list->values.count;
+    return 0;
+}
+
+static int discovery(struct read *rd, struct conf_listener *out,
+                     const struct pb_core_Metadata *metadata, struct err *err)
+{
+    const struct pb_protobuf_Struct *s = read_metadata(metadata, DISCOVERY_FILTER);
+    const struct span *ranges = NULL;
+    int rc = texts_of(rd, s, "known", &out->known, &out->known_count, err);
+    rc = rc != 0 ? rc : texts_of(rd, s, "ranges", &ranges, &out->mesh_range_count, err);
+    struct cidr *parsed = arena_array(rd->arena, out->mesh_range_count, sizeof(*parsed));
+    for (size_t i = 0; i < out->mesh_range_count && rc == 0; i++) {
+        if (cidr_parse(ranges[i], &parsed[i]) != 0) {
+            rc = err_set(err, -ERR_CONFIG, DISCOVERY_FILTER ": '%.*s' is not an address range",
+                         SPAN_ARG(ranges[i]));
+        }
+    }
+    out->mesh_ranges = parsed;
+    return rc;
+}
+
 int read_listener(struct read *rd, struct conf_listener *out,
                   const struct pb_listener_Listener *config, struct err *err)
 {
@@ -345,6 +390,7 @@ int read_listener(struct read *rd, struct conf_listener *out,
     }
     int rc = refuse_unsupported(config, err);
     rc = rc != 0 ? rc : addresses(rd, out, config, err);
+    rc = rc != 0 ? rc : discovery(rd, out, config->metadata, err);
     rc = rc != 0 ? rc : listener_filters(rd, out, config, err);
     rc = rc != 0 ? rc : chains(rd, out, config, err);
     rc = rc != 0 ? rc

@@ -40,6 +40,11 @@ static int routes(struct read *rd, struct conf *c, const void *msg, struct err *
     return read_routes(rd, &container_of(c, struct conf_routes, conf)->table, msg, err);
 }
 
+static int virtual_host(struct read *rd, struct conf *c, const void *msg, struct err *err)
+{
+    return read_virtual_host(rd, container_of(c, struct conf_virtual_host, conf), msg, err);
+}
+
 static const struct kind {
     const char *type_url;
     const struct pb_desc *desc;
@@ -51,6 +56,7 @@ static const struct kind {
     [CONF_ENDPOINTS] = {PB_ENDPOINT_CLUSTER_LOAD_ASSIGNMENT_URL,
                         &pb_endpoint_ClusterLoadAssignment_desc, endpoints},
     [CONF_SECRET] = {PB_TLS_SECRET_URL, &pb_tls_Secret_desc, secret},
+    [CONF_VIRTUAL_HOST] = {PB_ROUTE_VIRTUAL_HOST_URL, &pb_route_VirtualHost_desc, virtual_host},
 };
 
 enum conf_kind resource_kind(struct span type_url)
@@ -113,13 +119,15 @@ struct span resource_name(struct span bytes)
 
 /* ---- reading ---- */
 
-static int read_into(struct conf *c, struct slots *slots, struct arena *temp, struct err *err)
+static int read_into(struct conf *c, const struct resource_spec *spec, struct arena *temp,
+                     struct err *err)
 {
     const struct kind *k = &kinds[c->kind];
     if (c->name.len == 0) {
         return err_set(err, -ERR_CONFIG, "name is empty");
     }
-    struct read rd = {.arena = &c->arena, .temp = temp, .slots = slots};
+    struct read rd = {
+        .arena = &c->arena, .temp = temp, .slots = spec->slots, .by_name = spec->by_name};
     const void *msg = read_any(&rd, k->desc, c->resource, err);
     if (!msg) {
         return -ERR_CONFIG;
@@ -130,16 +138,16 @@ static int read_into(struct conf *c, struct slots *slots, struct arena *temp, st
     return rc;
 }
 
-struct conf *resource_read(enum conf_kind kind, struct span bytes, struct span version,
-                           struct slots *slots, struct arena *temp, struct err *err)
+struct conf *resource_read(const struct resource_spec *spec, struct arena *temp, struct err *err)
 {
-    struct conf *c = conf_new(kind);
-    c->resource = arena_dup(&c->arena, bytes);
-    c->version = arena_dup(&c->arena, version);
-    c->name = resource_name(c->resource);
+    struct conf *c = conf_new(spec->kind);
+    c->resource = arena_dup(&c->arena, spec->bytes);
+    c->version = arena_dup(&c->arena, spec->version);
+    c->name = spec->kind == CONF_VIRTUAL_HOST ? arena_dup(&c->arena, spec->name)
+                                              : resource_name(c->resource);
     c->updated_us = instant_wall_us();
-    if (read_into(c, slots, temp, err) != 0) {
-        (void)err_prefix(err, "%s '%.*s'", conf_kind_name(kind), SPAN_ARG(c->name));
+    if (read_into(c, spec, temp, err) != 0) {
+        (void)err_prefix(err, "%s '%.*s'", conf_kind_name(spec->kind), SPAN_ARG(c->name));
         conf_put(c);
         return NULL;
     }

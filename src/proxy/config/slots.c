@@ -30,11 +30,6 @@ uint32_t slots_take(struct slots *s, struct span name)
     return (uint32_t)(s->count - 1);
 }
 
-unsigned slots_of(void *slots, struct span name)
-{
-    return slots_take(slots, name);
-}
-
 size_t slots_count(const struct slots *s)
 {
     return s->count;

@@ -18,8 +18,6 @@ struct slots {
 
 void slots_init(struct slots *s);
 uint32_t slots_take(struct slots *s, struct span name);
-/* As route_compile wants it; `slots` is a struct slots. */
-unsigned slots_of(void *slots, struct span name);
 size_t slots_count(const struct slots *s);
 void slots_dispose(struct slots *s);
 #endif

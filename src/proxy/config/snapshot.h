@@ -24,6 +24,7 @@ enum conf_kind {
     CONF_CLUSTER,
     CONF_ENDPOINTS,
     CONF_SECRET,
+    CONF_VIRTUAL_HOST, /* on demand: part of a route table that learns */
     CONF_KIND_COUNT
 };
 
@@ -217,11 +218,24 @@ struct conf_listener {
     size_t log_count;
     const struct span *skipped; /* optional extensions that were left out, for /config_dump */
     size_t skipped_count;
+    /* filter metadata "mesh.discovery" (proxy/discovery.h): addresses that only the mesh has, and names to
+     * learn before ready, as "VirtualHost|9080/reviews:9080" */
+    const struct cidr *mesh_ranges;
+    size_t mesh_range_count;
+    const struct span *known;
+    size_t known_count;
 };
 
 struct conf_routes {
     struct conf conf;
     struct route_table *table;
+};
+
+/* Resource "TABLE/AUTHORITY" of VHDS. Requests see it as part of the table in snapshot.routes. */
+struct conf_virtual_host {
+    struct conf conf;
+    struct span table, authority;
+    const struct virtual_host *host;
 };
 
 /* ---- clusters ---- */
@@ -323,7 +337,7 @@ struct snapshot {
     size_t slots; /* length of the arrays below; a slot may be NULL in any */
     const struct conf_cluster **clusters;
     const struct conf_endpoints **endpoints; /* by the cluster's slot */
-    const struct conf_routes **routes;
+    const struct conf_routes **routes;       /* with the virtual hosts that were learned */
     const struct conf_secret **secrets;
     /* private */
     unsigned

@@ -90,6 +90,8 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(downstream_cx_destroy)          \
     COUNTER(no_filter_chain_match)          \
     COUNTER(downstream_pre_cx_timeout)      \
+    COUNTER(downstream_cx_asked)            \
+    COUNTER(downstream_cx_unknown_mesh)     \
     COUNTER(ssl_handshake)                  \
     COUNTER(ssl_connection_error)           \
     COUNTER(ssl_fail_verify_san)

@@ -63,7 +63,8 @@ static int begin(void **state)
     (void)state;
     bench_begin(&b);
     ingest_free(b.ingest);
-    struct ingest_events events = {bench_on_snapshot, bench_on_interest};
+    struct ingest_events events = {.on_snapshot = bench_on_snapshot,
+                                   .on_interest = bench_on_interest};
     b.ingest =
         ingest_new(b.loop, (struct resolver *)&b, &events, &b); /* any pointer: it is played here */
     memset(lookups, 0, sizeof(lookups));

@@ -103,7 +103,8 @@ static inline void bench_begin(struct bench *b)
     b->loop = loop_new(true);
     arena_init(&b->arena, 65536);
     bench_make_pem(b);
-    struct ingest_events events = {bench_on_snapshot, bench_on_interest};
+    struct ingest_events events = {.on_snapshot = bench_on_snapshot,
+                                   .on_interest = bench_on_interest};
     b->ingest = ingest_new(b->loop, NULL, &events, b);
 }
 
