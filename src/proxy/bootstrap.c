@@ -67,6 +67,24 @@ static void read_node(struct bootstrap *b, const struct pb_core_Node *node)
 
 /* ---- where configuration comes from ---- */
 
+/* Ours: "on-demand" (names as they are used, discovery.h) or "full" (everything, as ever). */
+static int read_discovery(struct bootstrap *b, const struct pb_core_Node *node, struct err *err)
+{
+    struct span how = metadata_text(node != NULL ? node->metadata : NULL, "MESH_DISCOVERY");
+    b->on_demand = span_is(how, "on-demand");
+    if (how.len > 0 && !b->on_demand && !span_is(how, "full")) {
+        return err_set(err, -ERR_CONFIG,
+                       "node.metadata.MESH_DISCOVERY is '%.*s'; use on-demand or full",
+                       SPAN_ARG(how));
+    }
+    if (b->on_demand && (!b->ads_delta || b->lds.origin != BOOTSTRAP_ADS)) {
+        return err_set(err, -ERR_CONFIG,
+                       "node.metadata.MESH_DISCOVERY 'on-demand' needs lds_config ads and an "
+                       "ads_config with api_type DELTA_GRPC");
+    }
+    return 0;
+}
+
 static int read_source(struct bootstrap_source *to, const struct pb_core_ConfigSource *from,
                        const char *field, struct err *err)
 {
@@ -212,6 +230,7 @@ static int read_all(struct bootstrap *b, struct span text, const char *name, str
     }
     code = read_admin(b, pb->admin, err);
     code = code ? code : read_dynamic(b, pb->dynamic_resources, err);
+    code = code ? code : read_discovery(b, pb->node, err);
     if (code != 0) {
         return err_prefix(err, "%s", name);
     }

@@ -33,6 +33,7 @@ struct bootstrap {
     struct addr admin;
     struct bootstrap_source lds, cds;
     bool has_ads, ads_delta;
+    bool on_demand;            /* node metadata MESH_DISCOVERY "on-demand"; needs delta ADS */
     struct span ads_cluster;   /* the static cluster that reaches the control plane */
     struct span ads_authority; /* EnvoyGrpc.authority; may be empty */
     /* Static resources; clusters first, then secrets, then listeners. */

@@ -18,6 +18,7 @@
 #include "io/signals.h"
 #include "proxy/bootstrap.h"
 #include "proxy/proxy_admin.h"
+#include "proxy/proxy_discovery.h"
 #include "proxy/proxy_sources.h"
 #include "proxy/proxy_worker.h"
 #include "tls/tls.h"
@@ -27,7 +28,7 @@
 
 struct settings {
     const char *config_file, *config_text, *log_level, *service_node, *service_cluster,
-        *admin_address_path;
+        *admin_address_path, *state_dir;
     int log_format, mode;
     int64_t concurrency, drain_s;
 };
@@ -44,6 +45,7 @@ struct proxy {
     struct shared *shared;
     struct ingest *ingest;
     struct proxy_sources *sources;
+    struct proxy_discovery *discovery; /* NULL: full discovery */
     struct proxy_admin *admin;
     struct proxy_worker *workers[WORKERS_MAX];
     unsigned worker_count, idle_count;
@@ -51,7 +53,7 @@ struct proxy {
     const struct snapshot *newest;
     struct proxy_numbers numbers;
     struct map listeners; /* name -> struct known_listener: to count what changed */
-    bool failed_health, started;
+    bool failed_health, started, is_ending;
     enum proxy_state state;
     struct deadline drain;
     enum { DRAIN_NONE, DRAIN_ACCEPTING, DRAIN_LINGERING } drain_state;
@@ -127,6 +129,11 @@ static const struct opt rows[] = {
      .offset = AT(admin_address_path),
      .arg = "FILE",
      .help = "write the admin page's address there once it is open"},
+    {.name = "state-dir",
+     .type = OPT_TEXT,
+     .offset = AT(state_dir),
+     .arg = "DIR",
+     .help = "where it keeps what it learned for the next run; must exist, for its owner only"},
     {.name = NULL},
 };
 
@@ -156,7 +163,8 @@ static bool is_applied_everywhere(const struct proxy *p)
 static void look_whether_live(struct proxy *p)
 {
     if (p->state != PROXY_INITIALIZING || !is_applied_everywhere(p) ||
-        !ingest_is_complete(p->ingest) || !proxy_sources_are_complete(p->sources)) {
+        !ingest_is_complete(p->ingest) || !proxy_sources_are_complete(p->sources) ||
+        (p->discovery != NULL && !proxy_discovery_is_settled(p->discovery))) {
         return;
     }
     p->state = PROXY_LIVE;
@@ -215,6 +223,15 @@ static void on_worker_idle(void *arg, unsigned index)
     }
 }
 
+static void on_question(void *arg, unsigned index, enum conf_kind kind, struct span name)
+{
+    struct proxy *p = arg;
+    if (p->is_ending) {
+        return; /* mail that comes while workers stop */
+    }
+    proxy_discovery_ask(p->discovery, index, kind, name);
+}
+
 static int start_workers(struct proxy *p, struct err *err)
 {
     unsigned count = p->set.concurrency > 0 ? (unsigned)p->set.concurrency : worker_cpu_quota();
@@ -230,6 +247,7 @@ static int start_workers(struct proxy *p, struct err *err)
             .on_snapshot_done = on_snapshot_done,
             .on_applied = on_applied,
             .on_idle = on_worker_idle,
+            .on_question = p->discovery != NULL ? on_question : NULL,
         };
         int code = proxy_worker_start(&p->workers[i], &w, err);
         if (code != 0) {
@@ -286,6 +304,9 @@ static void on_snapshot(void *arg, struct snapshot *s)
         snapshot_get(s);
         proxy_worker_apply(p->workers[i], s);
     }
+    if (p->discovery != NULL && p->state == PROXY_INITIALIZING) {
+        proxy_discovery_hints(p->discovery, s);
+    }
 }
 
 static void on_interest(void *arg, enum conf_kind kind, struct span name, struct span path,
@@ -295,12 +316,40 @@ static void on_interest(void *arg, enum conf_kind kind, struct span name, struct
     proxy_sources_want(p->sources, kind, name, path, wanted);
 }
 
-static const struct ingest_events ingest_events = {.on_snapshot = on_snapshot,
-                                                   .on_interest = on_interest};
+static void on_settled(void *arg)
+{
+    struct proxy *p = arg;
+    if (p->discovery != NULL) {
+        proxy_discovery_settled(p->discovery);
+    }
+}
+
+static const struct ingest_events ingest_events = {
+    .on_snapshot = on_snapshot, .on_interest = on_interest, .on_settled = on_settled};
 
 static void on_sources_moved(void *arg)
 {
     look_whether_live(arg);
+}
+
+static void start_discovery(struct proxy *p)
+{
+    if (!p->boot.on_demand) {
+        return;
+    }
+    ingest_set_by_name(p->ingest);
+    const struct proxy_discovery_spec names = {
+        .loop = p->loop,
+        .registry = p->registry,
+        .ingest = p->ingest,
+        .numbers = &p->numbers,
+        .workers = p->workers,
+        .worker_count = &p->worker_count,
+        .state_dir = p->set.state_dir,
+        .on_moved = on_sources_moved,
+        .arg = p,
+    };
+    p->discovery = proxy_discovery_new(&names);
 }
 
 /* Clusters first, so that the control plane can be found; then secrets; then listeners. */
@@ -464,6 +513,7 @@ static int build(struct proxy *p, struct err *err)
     map_init(&p->listeners);
     p->sources = proxy_sources_new(p->loop, p->resolver, p->ingest, &p->boot, &p->numbers,
                                    on_sources_moved, p);
+    start_discovery(p);
     return apply_static(p, err);
 }
 
@@ -495,12 +545,14 @@ static void forget_listeners(struct proxy *p)
 static void take_down(struct proxy *p)
 {
     forget_listeners(p);
+    p->is_ending = true;
     proxy_sources_free(p->sources);
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_stop(p->workers[i]);
     }
     proxy_admin_free(p->admin);
     mailbox_free(p->mailbox); /* the last snapshots come home */
+    proxy_discovery_free(p->discovery);
     ingest_free(p->ingest);
     resolver_free(p->resolver);
     shared_free(p->shared);

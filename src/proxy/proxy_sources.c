@@ -42,9 +42,16 @@ struct file_source {
 };
 
 static const char *const type_urls[CONF_KIND_COUNT] = {
-    [CONF_LISTENER] = XDS_LISTENER,   [CONF_ROUTES] = XDS_ROUTES, [CONF_CLUSTER] = XDS_CLUSTER,
-    [CONF_ENDPOINTS] = XDS_ENDPOINTS, [CONF_SECRET] = XDS_SECRET,
+    [CONF_LISTENER] = XDS_LISTENER, [CONF_ROUTES] = XDS_ROUTES,
+    [CONF_CLUSTER] = XDS_CLUSTER,   [CONF_ENDPOINTS] = XDS_ENDPOINTS,
+    [CONF_SECRET] = XDS_SECRET,     [CONF_VIRTUAL_HOST] = XDS_VIRTUAL_HOST,
 };
+
+/* Istio's names of a proxy's own identity, which comes from the CA, never from configuration. */
+static bool is_own_identity(enum conf_kind kind, struct span name)
+{
+    return kind == CONF_SECRET && (span_is(name, "default") || span_is(name, "ROOTCA"));
+}
 
 /* ---- what arrives ---- */
 
@@ -159,7 +166,7 @@ static bool fill_http(struct proxy_sources *s, const struct conf_cluster *c,
 
 static void subscribe_first(struct proxy_sources *s)
 {
-    if (s->boot->cds.origin == BOOTSTRAP_ADS) {
+    if (s->boot->cds.origin == BOOTSTRAP_ADS && !s->boot->on_demand) {
         xds_client_subscribe(s->client, span_of(XDS_CLUSTER), XDS_WILDCARD);
     }
     if (s->boot->lds.origin == BOOTSTRAP_ADS) {
@@ -302,6 +309,9 @@ void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct spa
         want_file(s, path, wanted);
         return;
     }
+    if (s->boot->on_demand && is_own_identity(kind, name)) {
+        return;
+    }
     if (s->client != NULL) {
         if (wanted) {
             xds_client_subscribe(s->client, span_of(type_urls[kind]), name);
@@ -342,7 +352,7 @@ struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *reso
 bool proxy_sources_are_complete(const struct proxy_sources *s)
 {
     return (s->boot->lds.origin == BOOTSTRAP_NONE || s->lds_came) &&
-           (s->boot->cds.origin == BOOTSTRAP_NONE || s->cds_came);
+           (s->boot->cds.origin == BOOTSTRAP_NONE || s->boot->on_demand || s->cds_came);
 }
 
 void proxy_sources_free(struct proxy_sources *s)

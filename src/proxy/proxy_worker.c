@@ -50,6 +50,43 @@ static void on_idle_arrive(struct mail *mail, void *owner)
     mem_free(m);
 }
 
+/* A question goes out and its answer comes back in the same form. */
+struct name_mail {
+    struct mail mail;
+    void (*on_question)(void *arg, unsigned index, enum conf_kind kind, struct span name);
+    unsigned index;
+    enum conf_kind kind;
+    enum ask_answer answer;
+    size_t len;
+    char text[];
+};
+
+static struct name_mail *name_mail_new(enum conf_kind kind, struct span name)
+{
+    struct name_mail *m = mem_zalloc(sizeof(*m) + name.len + 1);
+    m->kind = kind;
+    m->len = name.len;
+    memcpy(m->text, name.at, name.len);
+    return m;
+}
+
+static void on_question_arrive(struct mail *mail, void *owner)
+{
+    struct name_mail *m = container_of(mail, struct name_mail, mail);
+    m->on_question(owner, m->index, m->kind, span_from(m->text, m->len));
+    mem_free(m);
+}
+
+static void post_question(void *arg, enum conf_kind kind, struct span name)
+{
+    struct proxy_worker *w = arg;
+    struct name_mail *m = name_mail_new(kind, name);
+    m->mail.on_arrive = on_question_arrive;
+    m->on_question = w->spec.on_question;
+    m->index = w->spec.index;
+    mailbox_post_take(w->spec.main, &m->mail);
+}
+
 static struct report_mail *report_new(struct proxy_worker *w,
                                       void (*on_arrive)(struct mail *, void *))
 {
@@ -202,6 +239,23 @@ static void on_apply(struct mail *mail, void *owner)
     mailbox_post_take(w->spec.main, &answer->mail);
 }
 
+static void on_name_answer(struct mail *mail, void *owner)
+{
+    struct proxy_worker *w = owner;
+    struct name_mail *m = container_of(mail, struct name_mail, mail);
+    asks_answer(w->ds.asks, m->kind, span_from(m->text, m->len), m->answer);
+    mem_free(m);
+}
+
+void proxy_worker_answer(struct proxy_worker *w, enum conf_kind kind, struct span name,
+                         enum ask_answer answer)
+{
+    struct name_mail *m = name_mail_new(kind, name);
+    m->mail.on_arrive = on_name_answer;
+    m->answer = answer;
+    mailbox_post_take(worker_mailbox(w->worker), &m->mail);
+}
+
 struct word_mail {
     struct mail mail;
     bool stop_accepting;
@@ -345,6 +399,81 @@ void proxy_worker_ask_endpoints(struct proxy_worker *w,
     mailbox_post_take(worker_mailbox(w->worker), &m->mail);
 }
 
+struct use_mail {
+    struct mail mail;
+    void (*on_use)(void *arg, const struct proxy_use *use);
+    void *arg;
+    struct mailbox *main;
+    struct arena arena;
+    struct proxy_use use;
+};
+
+static void on_use_arrive(struct mail *mail, void *owner)
+{
+    struct use_mail *m = container_of(mail, struct use_mail, mail);
+    UNUSED(owner);
+    m->on_use(m->arg, &m->use);
+    arena_dispose(&m->arena);
+    mem_free(m);
+}
+
+static bool is_used(struct entry *e)
+{
+    bool used = e->uses != e->uses_told || !list_is_empty(&e->sessions);
+    e->uses_told = e->uses;
+    return used;
+}
+
+static bool is_cluster_used(struct cluster *c)
+{
+    uint64_t sum = 0;
+    for (size_t k = 0; k < c->endpoint_count; k++) {
+        const struct endpoint *e = c->endpoints[k];
+        sum += e->rq_total + e->cx_total + e->active + e->cx_active;
+    }
+    bool used = sum != c->uses_told;
+    c->uses_told = sum;
+    return used;
+}
+
+static void on_ask_use(struct mail *mail, void *owner)
+{
+    struct proxy_worker *w = owner;
+    struct use_mail *m = container_of(mail, struct use_mail, mail);
+    size_t entries = 0;
+    LIST_EACH(node, next, &w->ds.entries) {
+        entries++;
+    }
+    struct span *names = arena_array(&m->arena, entries, sizeof(*names));
+    LIST_EACH(node, next, &w->ds.entries) {
+        struct entry *e = list_item(node, struct entry, node);
+        if (is_used(e)) {
+            names[m->use.listener_count++] = arena_dup(&m->arena, e->name);
+        }
+    }
+    bool *slots = arena_array(&m->arena, w->cluster_slots, sizeof(*slots));
+    for (size_t i = 0; i < w->cluster_slots; i++) {
+        slots[i] = w->clusters[i] != NULL && is_cluster_used(w->clusters[i]);
+    }
+    m->use.listeners = names;
+    m->use.slots = slots;
+    m->use.slot_count = w->cluster_slots;
+    m->mail.on_arrive = on_use_arrive;
+    mailbox_post_take(m->main, &m->mail);
+}
+
+void proxy_worker_ask_use(struct proxy_worker *w,
+                          void (*on_use)(void *arg, const struct proxy_use *use), void *arg)
+{
+    struct use_mail *m = mem_new(struct use_mail);
+    m->mail.on_arrive = on_ask_use;
+    m->on_use = on_use;
+    m->arg = arg;
+    m->main = w->spec.main;
+    arena_init(&m->arena, 4096);
+    mailbox_post_take(worker_mailbox(w->worker), &m->mail);
+}
+
 /* ---- life ---- */
 
 static int on_start(struct worker *worker, void *arg, struct err *err)
@@ -364,6 +493,7 @@ static int on_start(struct worker *worker, void *arg, struct err *err)
         .arg = w,
         .reuse_port = w->spec.several,
         .on_listen_fail = on_listen_fail,
+        .asks = w->spec.on_question != NULL ? asks_new(w->loop, post_question, w) : NULL,
     };
     list_init(&w->ds.entries);
     deadline_init(&w->watch, on_watch);
@@ -413,6 +543,7 @@ static void on_stop(struct worker *worker, void *arg)
     if (w->ds.view != NULL) {
         view_retire(w->ds.view);
     }
+    asks_free(w->ds.asks);
     access_logs_free(w->ds.logs);
     stats_free(w->stats);
 }

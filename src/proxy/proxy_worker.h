@@ -8,6 +8,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "io/worker.h"
+#include "proxy/config/ask.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/report/stats.h"
 #include "proxy/upstream/shared.h"
@@ -27,6 +28,8 @@ struct proxy_worker_spec {
     void (*on_applied)(void *arg, unsigned index, uint64_t number, const struct err *err);
     /* Draining and no connection is left. */
     void (*on_idle)(void *arg, unsigned index);
+    /* On-demand discovery: it wants to know this (config/ask.h); the name is borrowed. NULL: no discovery. */
+    void (*on_question)(void *arg, unsigned index, enum conf_kind kind, struct span name);
 };
 
 MUST_USE int proxy_worker_start(struct proxy_worker **out, const struct proxy_worker_spec *spec,
@@ -36,6 +39,10 @@ void proxy_worker_apply(struct proxy_worker *w, struct snapshot *s);
 /* New requests end their connections; with `stop_accepting` listeners close too. */
 void proxy_worker_drain(struct proxy_worker *w, bool stop_accepting);
 void proxy_worker_reopen_logs(struct proxy_worker *w);
+
+/* The answer to a question; what was found is in the snapshot that was applied last. */
+void proxy_worker_answer(struct proxy_worker *w, enum conf_kind kind, struct span name,
+                         enum ask_answer answer);
 
 /* What one worker knows of an endpoint, for /clusters. */
 struct proxy_endpoint_state {
@@ -51,6 +58,16 @@ void proxy_worker_ask_endpoints(struct proxy_worker *w,
                                                   const struct proxy_endpoint_state *states,
                                                   size_t count),
                                 void *arg);
+/* What a worker used since it was asked last. */
+struct proxy_use {
+    const struct span *listeners; /* names: connections came, or are there */
+    size_t listener_count;
+    const bool *slots; /* clusters: something was sent to one of its endpoints */
+    size_t slot_count;
+};
+/* As proxy_worker_ask_endpoints. */
+void proxy_worker_ask_use(struct proxy_worker *w,
+                          void (*on_use)(void *arg, const struct proxy_use *use), void *arg);
 /* Joins the thread; connections are closed. */
 void proxy_worker_stop(struct proxy_worker *w);
 #endif

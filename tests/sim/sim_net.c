@@ -12,7 +12,8 @@ struct sim_net {
     struct loop *loop;
     struct list listeners;
     struct list origins;
-    struct list clients; /* struct sim_peer */
+    struct list clients;  /* struct sim_peer */
+    const char *redirect; /* what connections to where nobody listens are redirected to */
 };
 
 static struct sim_net *the_net; /* dial_start and listener_open are not told which */
@@ -312,6 +313,11 @@ void listener_close(struct listener *l)
     }
 }
 
+void sim_net_redirect(struct sim_net *net, const char *to)
+{
+    net->redirect = to;
+}
+
 bool sim_net_is_listening(const struct sim_net *net, const char *addr)
 {
     struct addr at = address(addr);
@@ -322,6 +328,10 @@ struct sim_peer *sim_net_connect(struct sim_net *net, const char *to, const char
 {
     struct addr at = address(to);
     struct listener *l = listener_at(net, &at);
+    if (l == NULL && net->redirect != NULL) {
+        const struct addr catcher = address(net->redirect);
+        l = listener_at(net, &catcher);
+    }
     if (l == NULL || l->paused) {
         return NULL;
     }

@@ -61,6 +61,8 @@ struct sim_origin *sim_net_origin(struct sim_net *net, const char *addr);
 /* A client's connection to who listens there, or NULL if nobody does (or it is paused). */
 struct sim_peer *sim_net_connect(struct sim_net *net, const char *to, const char *from,
                                  size_t room);
+/* Interception: connections to where nobody listens come to this listener, with their destination. */
+void sim_net_redirect(struct sim_net *net, const char *to);
 bool sim_net_is_listening(const struct sim_net *net, const char *addr);
 /* Reads what has arrived at all peers and lets origins reply; whether anything moved. */
 bool sim_net_move(struct sim_net *net);

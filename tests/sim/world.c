@@ -7,7 +7,9 @@
 
 #include "base/instant.h"
 #include "proxy/bootstrap.h"
+#include "proxy/proxy_discovery.h"
 #include "proxy/proxy_worker.c"
+#include "sim/control.h"
 
 #define START_NS INT64_C(1000000000)
 #define START_WALL_US INT64_C(1700000000000000)
@@ -222,16 +224,33 @@ static void on_snapshot(void *arg, struct snapshot *snapshot)
     s->views++;
     s->most_views = s->views > s->most_views ? s->views : s->most_views;
     proxy_worker_apply(s->worker, snapshot);
+    if (s->control != NULL && s->control->discovery != NULL) {
+        proxy_discovery_hints(s->control->discovery, snapshot);
+    }
+}
+
+static void on_settled(void *arg)
+{
+    struct sim *s = arg;
+    if (s->control != NULL && s->control->discovery != NULL) {
+        proxy_discovery_settled(s->control->discovery);
+    }
+}
+
+static void on_question(void *arg, unsigned index, enum conf_kind kind, struct span name)
+{
+    struct sim *s = arg;
+    proxy_discovery_ask(s->control->discovery, index, kind, name);
 }
 
 static void on_interest(void *arg, enum conf_kind kind, struct span name, struct span path,
                         bool wanted)
 {
+    struct sim *s = arg;
     UNUSED(path);
-    UNUSED(arg);
-    UNUSED(kind);
-    UNUSED(name);
-    UNUSED(wanted);
+    if (s->control != NULL) {
+        sim_control_want(s->control, kind, name, wanted);
+    }
 }
 
 static void on_snapshot_done(void *arg, struct snapshot *snapshot)
@@ -400,7 +419,8 @@ void sim_begin(struct sim *s, const struct sim_conf *conf)
     s->families = stats_families_new(s->registry, &self);
     s->shard = metric_shard_new(s->registry);
     s->shared = shared_new();
-    struct ingest_events events = {on_snapshot, on_interest};
+    struct ingest_events events = {
+        .on_snapshot = on_snapshot, .on_interest = on_interest, .on_settled = on_settled};
     s->ingest = ingest_new(s->loop, NULL, &events, s);
     struct proxy_worker_spec spec = {
         .main = s->mailbox,
@@ -410,7 +430,12 @@ void sim_begin(struct sim *s, const struct sim_conf *conf)
         .on_snapshot_done = on_snapshot_done,
         .on_applied = on_applied,
         .on_idle = on_idle,
+        .on_question = conf->control != NULL ? on_question : NULL,
     };
+    s->control = conf->control;
+    if (s->control != NULL) {
+        sim_control_begin(s->control, s);
+    }
     struct err err;
     int code = proxy_worker_start(&s->worker, &spec, &err);
     ASSERT(code == 0);
@@ -444,6 +469,9 @@ void sim_end(struct sim *s)
     }
     check_breakers(s);
     ASSERT(s->views == 0);
+    if (s->control != NULL) {
+        sim_control_end(s->control);
+    }
     ingest_free(s->ingest);
     sim_net_free(s->net);
     mailbox_free(s->mailbox);

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/metric.h"
+#include "proxy/config/ingest.h"
 #include "sim/sim_net.h"
 
 /* Configuration, as fields of Envoy's messages in YAML's flow form without braces ("a: 1, b: {c: d}"). What is NULL
@@ -29,6 +30,7 @@ struct sim_conf {
     const char *log;       /* format of an access log, see sim_log */
     bool no_listener;
     bool no_cluster;
+    struct sim_control *control; /* on-demand discovery (sim/control.h); only sim_begin looks */
 };
 
 struct sim {
@@ -43,6 +45,7 @@ struct sim {
     bool keeps_memory;    /* a library's first use is in this one: memory is not compared */
     bool idle;            /* draining, and nobody is left */
     /* private */
+    struct sim_control *control;
     struct ingest *ingest;
     struct stats_families *families;
     struct shared *shared;

@@ -26,6 +26,7 @@ static void arrival_free(void *obj)
 static void leave(struct arrival *a)
 {
     list_remove(&a->node);
+    ask_cancel(&a->ask);
     deadline_disarm(&a->limit);
     loop_bury(a->entry->ds->loop, arrival_free, a);
 }
@@ -251,7 +252,7 @@ static void on_limit(struct deadline *d)
 static void on_event(void *arg, unsigned events)
 {
     struct arrival *a = arg;
-    if ((events & IO_READ) == 0 || a->state == ARRIVAL_HANDSHAKING) {
+    if ((events & IO_READ) == 0 || a->state == ARRIVAL_HANDSHAKING || a->state == ARRIVAL_ASKING) {
         return;
     }
     ssize_t n = read_more(a);
@@ -276,8 +277,7 @@ void arrival_rebind(struct arrival *a, int chain_index)
 {
     const struct entry_chain *chain = entry_chain_at(a->entry, chain_index);
     bool same = chain != NULL && (chain->conf->tls != NULL) == a->tls;
-    bool sniffing = a->state == ARRIVAL_SNIFFING; /* has none yet */
-    if (sniffing ? a->entry->conf == NULL : !same) {
+    if (arrival_has_chain(a) ? !same : a->entry->conf == NULL) {
         arrival_close(a);
     } else {
         a->chain_index = chain_index;
@@ -286,47 +286,121 @@ void arrival_rebind(struct arrival *a, int chain_index)
 
 /* ---- start ---- */
 
-/* With use_original_dst another listener may be the one that is meant (Listener.use_original_dst). */
-static struct entry *entry_meant(struct entry *e, struct io *io, struct addr *dst)
+static void begin(struct arrival *a)
 {
-    *dst = io->local;
-    if (!e->conf->use_original_dst && !e->conf->original_dst_filter) {
-        return e;
-    }
-    struct addr original;
-    int fd = io_fd(io);
-    if (fd >= 0 && sockopt_original_dst(fd, &original) == 0) {
-        *dst = original;
-    }
-    if (!e->conf->use_original_dst) {
-        return e;
-    }
-    struct entry *other = entry_find(e->ds, dst);
-    return other != NULL ? other : e;
-}
-
-void arrival_start_take(struct entry *e, struct io *io)
-{
-    struct addr dst;
-    struct entry *meant = entry_meant(e, io, &dst);
-    struct arrival *a = mem_new(struct arrival);
-    a->entry = meant;
-    a->io = io;
-    a->original_dst = dst;
-    buf_init(&a->got, SNIFF_BYTES_MAX + 2 * LOOP_READ_BYTES);
-    deadline_init(&a->limit, on_limit);
-    list_push_back(&meant->arrivals, &a->node);
-    io_set_owner(io, on_event, a);
-    const struct conf_listener *conf = meant->conf;
+    const struct conf_listener *conf = a->entry->conf;
     struct sniff_want want = want_of(a);
+    a->entry->uses++;
+    a->state = ARRIVAL_SNIFFING;
     if (!want.tls && !want.http) {
         choose_chain(a, SNIFF_OPAQUE);
         return;
     }
-    a->state = ARRIVAL_SNIFFING;
     a->hello = mem_new(struct hello);
     if (conf->sniff_ms > 0) {
-        deadline_arm(&a->limit, meant->ds->loop, conf->sniff_ms);
+        deadline_arm(&a->limit, a->entry->ds->loop, conf->sniff_ms);
     }
-    io_watch(io, IO_READ);
+    io_watch(a->io, IO_READ);
+}
+
+/* ---- a destination that no listener is for ---- */
+
+static bool is_in_mesh(const struct conf_listener *l, const struct addr *dst)
+{
+    for (size_t i = 0; i < l->mesh_range_count; i++) {
+        if (cidr_contains(&l->mesh_ranges[i], &dst->ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody but the mesh has this address: to let it pass would send it to nowhere, or to the wrong one. */
+static void refuse(struct arrival *a)
+{
+    struct entry *e = a->entry;
+    uint32_t dropped;
+    if (log_limit_allows(&e->ds->refused, loop_now_ms(e->ds->loop), &dropped)) {
+        char to[ADDR_TEXT_BYTES];
+        log_warn(
+            "discovery",
+            "MESH4050 connection closed: the control plane does not answer, and the address is the "
+            "mesh's destination=%s more=%u",
+            addr_format(&a->original_dst, to), dropped);
+    }
+    metric_add(e->stats.downstream_cx_unknown_mesh, 1);
+    arrival_close(a);
+}
+
+/* With use_original_dst another listener may be the one that is meant (Listener.use_original_dst). */
+static void enter(struct arrival *a, enum ask_answer answer)
+{
+    struct entry *e = a->entry;
+    if (e->conf == NULL) {
+        arrival_close(a);
+        return;
+    }
+    struct entry *meant = entry_find(e->ds, &a->original_dst);
+    if (meant == NULL && answer == ASK_AWAY && is_in_mesh(e->conf, &a->original_dst)) {
+        refuse(a);
+        return;
+    }
+    if (meant != NULL && meant != e) {
+        list_remove(&a->node);
+        list_push_back(&meant->arrivals, &a->node);
+        a->entry = meant;
+    }
+    begin(a);
+}
+
+static void on_answer(struct ask_wait *w, enum ask_answer answer)
+{
+    enter(container_of(w, struct arrival, ask), answer);
+}
+
+/* A connection that came to the listener itself was not redirected: there is no other destination. */
+static bool is_own(const struct conf_listener *l, const struct addr *dst)
+{
+    return l->addr.kind == ADDR_IP && l->addr.port == dst->port &&
+           (ip_is_unspecified(&l->addr.ip) || ip_eq(&l->addr.ip, &dst->ip));
+}
+
+static void look_for_other(struct arrival *a)
+{
+    struct entry *e = a->entry;
+    enum ask_answer answer = ASK_FOUND;
+    if (e->ds->asks != NULL && e->conf->direction != CONF_INBOUND &&
+        entry_find(e->ds, &a->original_dst) == NULL && !is_own(e->conf, &a->original_dst)) {
+        char name[ADDR_TEXT_BYTES];
+        struct span text = span_of(addr_format(&a->original_dst, name));
+        if (ask_wait(e->ds->asks, CONF_LISTENER, text, &a->ask, &answer)) {
+            metric_add(e->stats.downstream_cx_asked, 1);
+            return;
+        }
+    }
+    enter(a, answer);
+}
+
+void arrival_start_take(struct entry *e, struct io *io)
+{
+    struct arrival *a = mem_new(struct arrival);
+    a->entry = e;
+    a->io = io;
+    a->original_dst = io->local;
+    a->state = ARRIVAL_ASKING;
+    buf_init(&a->got, SNIFF_BYTES_MAX + 2 * LOOP_READ_BYTES);
+    deadline_init(&a->limit, on_limit);
+    ask_wait_init(&a->ask, on_answer);
+    list_push_back(&e->arrivals, &a->node);
+    io_set_owner(io, on_event, a);
+    int fd = e->conf->use_original_dst || e->conf->original_dst_filter ? io_fd(io) : -1;
+    struct addr original;
+    if (fd >= 0 && sockopt_original_dst(fd, &original) == 0) {
+        a->original_dst = original;
+    }
+    if (e->conf->use_original_dst) {
+        look_for_other(a);
+    } else {
+        begin(a);
+    }
 }

@@ -2,13 +2,15 @@
 #define PROXY_DOWNSTREAM_ARRIVAL_H
 /* A connection between accept and its session: original destination, first bytes, filter chain, TLS.
  *
- *   SNIFFING --(enough bytes, or time)--> chain --> HANDSHAKING --> PEEKING (HTTP/1 or 2?) --> session
+ *   (ASKING -->) SNIFFING --(enough bytes, or time)--> chain --> HANDSHAKING --> PEEKING (HTTP/1 or 2?) --> session
+ * ASKING: no listener is for its destination, and the control plane may know one (config/ask).
  * In: downstream/entry. Out: session_http or session_tcp. Next: those.                                       */
 #include "base/buf.h"
 #include "base/compiler.h"
 #include "base/list.h"
 #include "io/deadline.h"
 #include "io/io.h"
+#include "proxy/config/ask.h"
 #include "tls/hello_parse.h"
 
 struct entry;
@@ -24,10 +26,15 @@ struct arrival {
     int chain_index;        /* once chosen, as the next two */
     struct span chain_name; /* owned copy; may be empty */
     bool tls;               /* the chain's */
-    enum { ARRIVAL_SNIFFING, ARRIVAL_HANDSHAKING, ARRIVAL_PEEKING } state;
+    struct ask_wait ask;
+    enum { ARRIVAL_ASKING, ARRIVAL_SNIFFING, ARRIVAL_HANDSHAKING, ARRIVAL_PEEKING } state;
     struct span sni; /* owned copy */
 };
 
+static inline bool arrival_has_chain(const struct arrival *a)
+{
+    return a->state > ARRIVAL_SNIFFING;
+}
 /* Takes the stream. */
 void arrival_start_take(struct entry *e, struct io *io);
 void arrival_close(struct arrival *a);

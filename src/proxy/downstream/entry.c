@@ -111,7 +111,7 @@ static void drain_chain(struct entry *e, const struct entry_chain *c)
 {
     LIST_EACH(early, next_early, &e->arrivals) {
         struct arrival *a = list_item(early, struct arrival, node);
-        if (a->state != ARRIVAL_SNIFFING && entry_chain_at(e, a->chain_index) == c) {
+        if (arrival_has_chain(a) && entry_chain_at(e, a->chain_index) == c) {
             arrival_close(a);
         }
     }

@@ -10,7 +10,9 @@
  * In: io/listener. Out: downstream/arrival for each connection. Next: downstream/sniff.                      */
 #include "base/compiler.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "io/listener.h"
+#include "proxy/config/ask.h"
 #include "proxy/config/tls_bind.h"
 #include "proxy/config/view.h"
 #include "proxy/request/request.h"
@@ -29,6 +31,8 @@ struct downstream {
     void *arg;
     bool draining;
     unsigned session_count;
+    struct asks *asks; /* owned by the worker; NULL: nothing is learned on demand */
+    struct log_limit refused;
     bool reuse_port; /* several workers share the address */
     /* A listener could not be opened: for /listeners and readiness. */
     void (*on_listen_fail)(void *arg, struct span name, const struct err *err);
@@ -54,6 +58,7 @@ struct entry {
     size_t chain_count;
     struct stats_listener stats;
     struct list arrivals, sessions;
+    uint64_t uses, uses_told; /* connections that were for it */
 };
 
 struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf);

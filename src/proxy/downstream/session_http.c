@@ -110,6 +110,13 @@ static void on_age(struct deadline *d)
     http_conn_drain(container_of(d, struct session_http, age)->conn);
 }
 
+static void newest(const struct request_place *p, const struct conf_http **conf, struct view **view)
+{
+    struct session_http *s = container_of(p, struct session_http, place);
+    *conf = s->http;
+    *view = s->last != NULL ? s->last : s->base.entry->ds->view;
+}
+
 static void fill_limits(struct http_limits *limits, const struct conf_http *conf)
 {
     *limits = http_limits_default;
@@ -142,6 +149,8 @@ static void fill_place(struct session_http *s, const struct session_start *start
         .cluster_at = ds->cluster_at,
         .cluster_named = ds->cluster_named,
         .arg = ds->arg,
+        .asks = ds->asks,
+        .newest = newest,
         .direction = start->entry->conf->direction,
         .edges = &s->edges,
         .peer_labels = &s->who.labels,

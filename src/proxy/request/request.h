@@ -21,6 +21,8 @@
 #include "proxy/request/today.h"
 #include "proxy/upstream/attempt.h"
 
+struct ask_wait;
+struct asks;
 struct request;
 struct session_http;
 
@@ -58,6 +60,10 @@ struct request_place {
     struct access_log *logs[REQUEST_LOGS_MAX];
     size_t log_count;
     void *arg;
+    struct asks *asks; /* NULL: nothing is learned on demand */
+    /* What holds for a request that begins now: for one that has waited. */
+    void (*newest)(const struct request_place *p, const struct conf_http **conf,
+                   struct view **view);
     enum conf_direction direction;
     struct request_edges *edges;
     const struct stats_workload *peer_labels;
@@ -78,6 +84,7 @@ struct request {
     const struct conf_http *conf;      /* of the chain, in `view` */
     struct view *view;      /* held until the response head is sent or the request ends */
     unsigned at;            /* the step in hand */
+    struct ask_wait *wait;  /* in the arena: the routing step waits for a virtual host; or NULL */
     struct traffic traffic; /* as it arrived (after normalisation) */
 
     /* decided on the way */

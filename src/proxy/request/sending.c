@@ -300,7 +300,8 @@ static void start(struct request *rq, bool fresh)
 
 static enum step_answer on_request(struct request *rq)
 {
-    rq->up.keep = !rq->request_ended; /* a body may have to be sent again */
+    /* A body may have to be sent again; it may have come whole while an earlier step waited. */
+    rq->up.keep = !rq->request_ended || buf_len(&rq->up.kept) > 0;
     rq->retries_left = rq->retry.attempts;
     rq->at++; /* through, whatever comes */
     if (rq->request_ended) {

@@ -53,6 +53,7 @@ struct cluster {
     const struct conf_endpoints *conf_endpoints;
     struct endpoint **endpoints; /* owned array of references */
     size_t endpoint_count;
+    uint64_t uses_told; /* sum of their numbers when uses were last asked for */
     struct endpoint *
         *eligible; /* those of the chosen priority that may be picked; rebuilt on change */
     size_t eligible_count;

@@ -1,0 +1,244 @@
+/* Binds learned names to the process: see proxy_discovery.h. */
+#include "proxy/proxy_discovery.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/deadline.h"
+#include "io/loop.h"
+
+#define FILE_BYTES_MAX (DISCOVERY_NAMES_MAX * (DISCOVERY_NAME_BYTES_MAX + 16))
+
+struct proxy_discovery {
+    struct proxy_discovery_spec spec;
+    struct discovery *names;
+    char *path; /* owned; NULL = nothing is kept */
+    struct deadline write;
+    const bool *used_slots; /* during on_use */
+    size_t used_count;
+};
+
+static enum conf_kind kind_of(enum discovery_type type)
+{
+    return type == DISCOVERY_LISTENER ? CONF_LISTENER : CONF_VIRTUAL_HOST;
+}
+
+/* ---- what discovery needs ---- */
+
+static void want(void *arg, enum discovery_type type, struct span name, bool wanted)
+{
+    struct proxy_discovery *p = arg;
+    ingest_want(p->spec.ingest, kind_of(type), name, wanted);
+}
+
+static enum ingest_state look(void *arg, enum discovery_type type, struct span name)
+{
+    struct proxy_discovery *p = arg;
+    return ingest_look(p->spec.ingest, kind_of(type), name);
+}
+
+static bool is_connected(void *arg)
+{
+    return ((struct proxy_discovery *)arg)->spec.numbers->cp_connected != 0;
+}
+
+static void on_known(void *arg)
+{
+    struct proxy_discovery *p = arg;
+    if (p->path != NULL && !deadline_is_armed(&p->write)) {
+        deadline_arm(&p->write, p->spec.loop, PROXY_DISCOVERY_WRITE_MS);
+    }
+    p->spec.on_moved(p->spec.arg);
+}
+
+/* ---- uses ---- */
+
+static void touch_if_used(void *arg, enum discovery_type type, struct span name)
+{
+    struct proxy_discovery *p = arg;
+    if (type != DISCOVERY_NAME_TABLE &&
+        ingest_leads_to(p->spec.ingest, kind_of(type), name, p->used_slots, p->used_count)) {
+        discovery_touch(p->names, type, name);
+    }
+}
+
+static void on_use(void *arg, const struct proxy_use *use)
+{
+    struct proxy_discovery *p = arg;
+    for (size_t i = 0; i < use->listener_count; i++) {
+        discovery_touch(p->names, DISCOVERY_LISTENER, use->listeners[i]);
+    }
+    p->used_slots = use->slots;
+    p->used_count = use->slot_count;
+    discovery_each_known(p->names, touch_if_used, p);
+    p->used_slots = NULL;
+    p->used_count = 0;
+}
+
+static void on_sweep(void *arg)
+{
+    struct proxy_discovery *p = arg;
+    for (unsigned i = 0; i < *p->spec.worker_count; i++) {
+        proxy_worker_ask_use(p->spec.workers[i], on_use, p);
+    }
+}
+
+static const struct discovery_ops ops = {
+    .want = want,
+    .look = look,
+    .is_connected = is_connected,
+    .on_sweep = on_sweep,
+    .on_known = on_known,
+};
+
+/* ---- workers ---- */
+
+struct worker_wait {
+    struct discovery_wait wait;
+    struct proxy_discovery *owner;
+    unsigned worker;
+    enum conf_kind kind;
+};
+
+static void on_answer(struct discovery_wait *wait, struct span name, enum ask_answer answer)
+{
+    struct worker_wait *w = container_of(wait, struct worker_wait, wait);
+    proxy_worker_answer(w->owner->spec.workers[w->worker], w->kind, name, answer);
+    mem_free(w);
+}
+
+static void drop(struct discovery_wait *wait)
+{
+    mem_free(container_of(wait, struct worker_wait, wait));
+}
+
+void proxy_discovery_ask(struct proxy_discovery *p, unsigned worker, enum conf_kind kind,
+                         struct span name)
+{
+    struct worker_wait *w = mem_new(struct worker_wait);
+    w->wait.on_answer = on_answer;
+    w->owner = p;
+    w->worker = worker;
+    w->kind = kind;
+    discovery_ask(p->names, kind == CONF_LISTENER ? DISCOVERY_LISTENER : DISCOVERY_VIRTUAL_HOST,
+                  name, &w->wait);
+}
+
+/* ---- the file ---- */
+
+static int write_all(int fd, struct span text)
+{
+    while (text.len > 0) {
+        ssize_t n = write(fd, text.at, text.len);
+        if (n <= 0) {
+            return n == 0 ? -EIO : -errno;
+        }
+        text = span_from_offset(text, (size_t)n);
+    }
+    return 0;
+}
+
+/* Beside it, then in its place: a reader finds the old one or the new one. */
+static int replace(const char *path, struct span text)
+{
+    char next[4096];
+    if (snprintf(next, sizeof(next), "%s.new", path) >= (int)sizeof(next)) {
+        return -ENAMETOOLONG;
+    }
+    int fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd == -1) {
+        return -errno;
+    }
+    int code = write_all(fd, text);
+    if (close(fd) == -1 && code == 0) {
+        code = -errno;
+    }
+    return code == 0 && rename(next, path) == -1 ? -errno : code;
+}
+
+static void on_write(struct deadline *d)
+{
+    struct proxy_discovery *p = container_of(d, struct proxy_discovery, write);
+    struct buf text;
+    buf_init(&text, FILE_BYTES_MAX);
+    int code = discovery_write(p->names, &text);
+    code = code ? code : replace(p->path, buf_span(&text));
+    buf_dispose(&text);
+    if (code != 0) {
+        log_warn("discovery", "MESH4052 learned names are not kept file=%s why=\"%s\"", p->path,
+                 err_name(code));
+    }
+}
+
+static void read_names(struct proxy_discovery *p)
+{
+    int fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    if (fd == -1) {
+        return; /* the first run, or not for us: names are learned again */
+    }
+    bool ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= FILE_BYTES_MAX &&
+                (st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0;
+    char *text = ours ? mem_zalloc((size_t)st.st_size + 1) : NULL;
+    ssize_t n = ours ? read(fd, text, (size_t)st.st_size) : -1;
+    (void)close(fd); /* only read from */
+    struct span rest = n > 0 ? span_from(text, (size_t)n) : SPAN_EMPTY;
+    while (rest.len > 0) {
+        discovery_add_text(p->names, span_cut(&rest, '\n'));
+    }
+    mem_free(text);
+}
+
+/* ---- the rest ---- */
+
+void proxy_discovery_hints(struct proxy_discovery *p, const struct snapshot *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++) {
+        const struct conf_listener *l = s->listeners[i];
+        for (size_t k = 0; k < l->known_count; k++) {
+            discovery_add_text(p->names, l->known[k]);
+        }
+    }
+}
+
+void proxy_discovery_settled(struct proxy_discovery *p)
+{
+    discovery_settled(p->names);
+}
+
+bool proxy_discovery_is_settled(const struct proxy_discovery *p)
+{
+    return discovery_is_settled(p->names);
+}
+
+struct proxy_discovery *proxy_discovery_new(const struct proxy_discovery_spec *spec)
+{
+    struct proxy_discovery *p = mem_new(struct proxy_discovery);
+    p->spec = *spec;
+    deadline_init(&p->write, on_write);
+    p->names = discovery_new(spec->loop, spec->registry, &ops, p);
+    if (spec->state_dir != NULL && spec->state_dir[0] != '\0') {
+        size_t room = strlen(spec->state_dir) + sizeof("/" PROXY_DISCOVERY_FILE);
+        p->path = mem_zalloc(room);
+        (void)snprintf(p->path, room, "%s/%s", spec->state_dir, PROXY_DISCOVERY_FILE);
+        read_names(p);
+    }
+    return p;
+}
+
+void proxy_discovery_free(struct proxy_discovery *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    if (deadline_is_armed(&p->write)) {
+        deadline_disarm(&p->write);
+        on_write(&p->write);
+    }
+    discovery_free(p->names, drop);
+    mem_free(p->path);
+    mem_free(p);
+}
