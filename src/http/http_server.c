@@ -342,6 +342,14 @@ int http_server_new(struct http_server **out, struct loop *loop, const struct li
     return 0;
 }
 
+void http_server_set_tls(struct http_server *s, struct tls_ctx *tls)
+{
+    ASSERT(s->tls != NULL && tls != NULL);
+    tls_ctx_get(tls);
+    tls_ctx_put(s->tls);
+    s->tls = tls;
+}
+
 const struct addr *http_server_addr(const struct http_server *s)
 {
     return &s->addr;

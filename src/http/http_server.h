@@ -26,6 +26,8 @@ typedef void (*http_handler)(void *arg, const struct http_request *rq);
 MUST_USE int http_server_new(struct http_server **out, struct loop *loop,
                              const struct listener_spec *where, struct tls_ctx *tls,
                              struct err *err);
+/* Another certificate or trust for connections to come; those that are open keep theirs. A reference is kept. Only for a server that has TLS. */
+void http_server_set_tls(struct http_server *s, struct tls_ctx *tls);
 const struct addr *http_server_addr(const struct http_server *s);
 /* `path` exact, or ending in '*' for a prefix; longest wins. `streaming`: called at the head, and the
  * handler takes over the stream's events. `methods`: comma-separated, others get 405. */

@@ -13,6 +13,7 @@
 #include "tls/csr_int.h"
 #include "tls/keypair_int.h"
 #include "tls/tls_int.h"
+#include "tls/x509_int.h"
 
 enum {
     RSA_BITS_MIN = 2048,
@@ -57,15 +58,27 @@ int csr_write(const struct keypair *key, struct span spiffe_id, struct buf *out,
 
 /* --- reading. mbedTLS's reader refuses the empty subject that workloads send. --- */
 
+struct csr {
+    struct arena arena; /* the DER, and what is below */
+    mbedtls_pk_context key;
+    struct span uris[CSR_URIS_MAX];
+    size_t uri_count;
+};
+
 /* What counts of a request (RFC 2986 section 4). */
 struct request {
-    struct span info; /* CertificationRequestInfo, which is signed */
-    struct span key;  /* SubjectPublicKeyInfo */
+    struct span info;       /* CertificationRequestInfo, which is signed */
+    struct span key;        /* SubjectPublicKeyInfo */
+    struct span attributes; /* of [0]; empty when there are none */
     mbedtls_asn1_buf algorithm;
     struct span signature;
 };
 
-enum { SEQUENCE = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE };
+enum {
+    SEQUENCE = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE,
+    SET = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SET,
+    ATTRIBUTES = MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_ASN1_CONSTRUCTED,
+};
 
 /* The next TLV, header and all. */
 static bool take(struct span *rest, int tag, struct span *whole, struct span *value)
@@ -82,13 +95,20 @@ static bool take(struct span *rest, int tag, struct span *whole, struct span *va
     return true;
 }
 
-/* version 0, a subject that nobody reads, the key; attributes are what the grant decides. */
+static bool take_value(struct span *rest, int tag, struct span *value)
+{
+    struct span whole;
+    return take(rest, tag, &whole, value);
+}
+
+/* version 0, a subject that nobody reads, the key, attributes. */
 static bool take_info(struct span info, struct request *out)
 {
-    struct span whole, value;
-    return take(&info, MBEDTLS_ASN1_INTEGER, &whole, &value) && value.len == 1 &&
-           value.at[0] == 0 && take(&info, SEQUENCE, &whole, &value) &&
-           take(&info, SEQUENCE, &out->key, &value);
+    struct span value;
+    out->attributes = SPAN_EMPTY;
+    return take_value(&info, MBEDTLS_ASN1_INTEGER, &value) && value.len == 1 && value.at[0] == 0 &&
+           take_value(&info, SEQUENCE, &value) && take(&info, SEQUENCE, &out->key, &value) &&
+           (info.len == 0 || (take_value(&info, ATTRIBUTES, &out->attributes) && info.len == 0));
 }
 
 static bool take_request(struct span der, struct request *out)
@@ -105,6 +125,67 @@ static bool take_request(struct span der, struct request *out)
     out->algorithm = (mbedtls_asn1_buf){
         .tag = MBEDTLS_ASN1_OID, .len = oid.len, .p = (unsigned char *)(uintptr_t)oid.at};
     out->signature = span_from_offset(bits, 1);
+    return true;
+}
+
+/* GeneralNames (RFC 5280 section 4.2.1.6), of which the URIs count. */
+static bool take_names(struct span names, struct csr *csr)
+{
+    struct span list, value;
+    if (!take_value(&names, SEQUENCE, &list) || names.len != 0) {
+        return false;
+    }
+    while (list.len > 0) {
+        int tag = (unsigned char)list.at[0];
+        if (!take_value(&list, tag, &value)) {
+            return false;
+        }
+        if (tag != (MBEDTLS_ASN1_CONTEXT_SPECIFIC | X509_SAN_URI)) {
+            continue;
+        }
+        if (csr->uri_count == CSR_URIS_MAX) {
+            return false;
+        }
+        csr->uris[csr->uri_count++] = value;
+    }
+    return true;
+}
+
+/* Extensions ::= SEQUENCE OF SEQUENCE { OID, [BOOLEAN,] OCTET STRING } */
+static bool take_extensions(struct span extensions, struct csr *csr)
+{
+    struct span list, one, oid, critical, value;
+    if (!take_value(&extensions, SEQUENCE, &list)) {
+        return false;
+    }
+    while (list.len > 0) {
+        if (!take_value(&list, SEQUENCE, &one) || !take_value(&one, MBEDTLS_ASN1_OID, &oid)) {
+            return false;
+        }
+        (void)take_value(&one, MBEDTLS_ASN1_BOOLEAN, &critical); /* may be left out */
+        if (!take_value(&one, MBEDTLS_ASN1_OCTET_STRING, &value)) {
+            return false;
+        }
+        if (span_eq(oid, SPAN(MBEDTLS_OID_SUBJECT_ALT_NAME)) && !take_names(value, csr)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Attribute ::= SEQUENCE { OID, SET }; only extensionRequest concerns us. */
+static bool take_attributes(struct span attributes, struct csr *csr)
+{
+    struct span one, oid, set;
+    while (attributes.len > 0) {
+        if (!take_value(&attributes, SEQUENCE, &one) || !take_value(&one, MBEDTLS_ASN1_OID, &oid) ||
+            !take_value(&one, SET, &set)) {
+            return false;
+        }
+        if (span_eq(oid, SPAN(MBEDTLS_OID_PKCS9_CSR_EXT_REQ)) && !take_extensions(set, csr)) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -135,35 +216,66 @@ static int check(const struct request *rq, mbedtls_pk_context *key, struct err *
     return 0;
 }
 
-static int read_der(struct span der, mbedtls_pk_context *key, struct err *err)
+static int read_der(struct span der, struct csr *csr, struct err *err)
 {
     struct request rq;
-    if (!take_request(der, &rq)) {
+    if (!take_request(der, &rq) || !take_attributes(rq.attributes, csr)) {
         return err_set(err, -ERR_PROTO, "signing request is not well formed");
     }
     unsigned char *at = (unsigned char *)(uintptr_t)rq.key.at;
-    int rc = mbedtls_pk_parse_subpubkey(&at, at + rq.key.len, key);
-    return rc == 0 ? check(&rq, key, err)
+    int rc = mbedtls_pk_parse_subpubkey(&at, at + rq.key.len, &csr->key);
+    return rc == 0 ? check(&rq, &csr->key, err)
                    : tls_err(err, -ERR_PROTO, rc, "signing request has no usable key");
 }
 
-int csr_read(struct span pem, mbedtls_pk_context *key, struct err *err)
+static int read_pem(struct span pem, struct csr *csr, struct err *err)
 {
     if (pem.len > CSR_BYTES_MAX) {
         return err_set(err, -ERR_PROTO, "signing request is longer than %d bytes", CSR_BYTES_MAX);
     }
-    struct arena arena;
     struct pem_block block;
-    arena_init(&arena, 4096);
-    int code = pem_next(&pem, &arena, &block, err);
+    int code = pem_next(&pem, &csr->arena, &block, err);
     if (code == 1 && (span_is(block.label, "CERTIFICATE REQUEST") ||
                       span_is(block.label, "NEW CERTIFICATE REQUEST"))) {
-        code = read_der(block.der, key, err);
-    } else if (code >= 0) {
-        code = err_set(err, -ERR_PROTO, "no signing request in PEM found");
-    } else {
-        err_prefix(err, "signing request");
+        return read_der(block.der, csr, err);
     }
-    arena_dispose(&arena);
+    if (code >= 0) {
+        return err_set(err, -ERR_PROTO, "no signing request in PEM found");
+    }
+    err_prefix(err, "signing request");
     return code;
+}
+
+int csr_parse(struct csr **out, struct span pem, struct err *err)
+{
+    struct csr *csr = mem_new(struct csr);
+    arena_init(&csr->arena, 2048);
+    mbedtls_pk_init(&csr->key);
+    int code = read_pem(pem, csr, err);
+    if (code != 0) {
+        csr_free(csr);
+        return code;
+    }
+    *out = csr;
+    return 0;
+}
+
+void csr_free(struct csr *csr)
+{
+    if (csr != NULL) {
+        mbedtls_pk_free(&csr->key);
+        arena_dispose(&csr->arena);
+        mem_free(csr);
+    }
+}
+
+mbedtls_pk_context *csr_key(struct csr *csr)
+{
+    return &csr->key;
+}
+
+const struct span *csr_uris(const struct csr *csr, size_t *count)
+{
+    *count = csr->uri_count;
+    return csr->uris;
 }

@@ -9,11 +9,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void read_one(struct span pem)
 {
     struct err err;
-    mbedtls_pk_context key;
-    mbedtls_pk_init(&key);
-    int code = csr_read(pem, &key, &err);
-    ASSERT(code == -ERR_PROTO || (code == 0 && mbedtls_pk_get_bitlen(&key) >= 256));
-    mbedtls_pk_free(&key);
+    struct csr *csr;
+    int code = csr_parse(&csr, pem, &err);
+    ASSERT(code == -ERR_PROTO || code == 0);
+    if (code == 0) {
+        size_t count;
+        const struct span *uris = csr_uris(csr, &count);
+        ASSERT(mbedtls_pk_get_bitlen(csr_key(csr)) >= 256 && count <= CSR_URIS_MAX);
+        for (size_t i = 0; i < count; i++) {
+            ASSERT(span_starts(uris[i], uris[i]));
+        }
+        csr_free(csr);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,12 +1,10 @@
 #ifndef TLS_CSR_INT_H
 #define TLS_CSR_INT_H
-/* Reading a signing request, for issue. */
+/* What issue needs of a signing request. */
 #include <mbedtls/pk.h>
 
 #include "tls/csr.h"
 
-/* The public key of a request (RFC 2986), for which `key` is initialized by the caller, who also frees it.
- * Names and attributes are not read: they come from the grant. -ERR_PROTO: it does not parse, is not signed
- * by its own key, or the key is weak. */
-MUST_USE int csr_read(struct span pem, mbedtls_pk_context *key, struct err *err);
+/* Its public key; borrowed. Not const, because mbedTLS's functions do not say so. */
+mbedtls_pk_context *csr_key(struct csr *csr);
 #endif

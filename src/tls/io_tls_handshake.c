@@ -132,6 +132,8 @@ static void fill_peer(struct io_tls *t)
         peer->spiffe_id = v->spiffe_id;
         peer->dns_san = v->dns_san;
         peer->subject = v->subject;
+        peer->serial = v->serial;
+        peer->not_after_s = v->not_after_s;
         memcpy(peer->sha256, v->sha256, sizeof(peer->sha256));
     }
     peer->alpn = span_of(mbedtls_ssl_get_alpn_protocol(&t->ssl)); /* lives in the ctx */

@@ -413,15 +413,20 @@ int issue_key(const struct issuer *issuer, const struct keypair *key, const stru
     return issue_for(issuer, keypair_pk(key), spec, out, err);
 }
 
+int issue_request(const struct issuer *issuer, struct csr *csr, const struct issue_spec *spec,
+                  struct buf *out, struct err *err)
+{
+    return issue_for(issuer, csr_key(csr), spec, out, err);
+}
+
 int issue_csr(const struct issuer *issuer, struct span csr_pem, const struct issue_spec *spec,
               struct buf *out, struct err *err)
 {
-    mbedtls_pk_context key;
-    mbedtls_pk_init(&key);
-    int code = csr_read(csr_pem, &key, err);
+    struct csr *csr;
+    int code = csr_parse(&csr, csr_pem, err);
     if (code == 0) {
-        code = issue_for(issuer, &key, spec, out, err);
+        code = issue_request(issuer, csr, spec, out, err);
+        csr_free(csr);
     }
-    mbedtls_pk_free(&key);
     return code;
 }

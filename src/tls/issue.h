@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "tls/csr.h"
 #include "tls/keypair.h"
 
 #define ISSUE_NAMES_MAX 64 /* DNS SANs of one certificate */
@@ -36,6 +37,9 @@ MUST_USE int issue_root(const struct keypair *key, const struct issue_spec *spec
  * issuer's. -ERR_PROTO: the CSR does not parse, is not signed by its own key, or the key is weak. */
 MUST_USE int issue_csr(const struct issuer *issuer, struct span csr_pem,
                        const struct issue_spec *spec, struct buf *out, struct err *err);
+/* The same for a request that has been parsed already. */
+MUST_USE int issue_request(const struct issuer *issuer, struct csr *csr,
+                           const struct issue_spec *spec, struct buf *out, struct err *err);
 /* As above for a key of our own. */
 MUST_USE int issue_key(const struct issuer *issuer, const struct keypair *key,
                        const struct issue_spec *spec, struct buf *out, struct err *err);

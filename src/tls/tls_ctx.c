@@ -75,7 +75,10 @@ static int check_peer_mode(const struct tls_ctx_spec *spec, struct err *err)
         return err_set(err, -ERR_CONFIG,
                        "only a server can leave it to its peer to show a certificate");
     }
-    return spec->trust_count > 0
+    if (spec->pin != NULL && (spec->server || spec->trust_count > 0)) {
+        return err_set(err, -ERR_CONFIG, "only a client without trusted roots can have a pin");
+    }
+    return spec->trust_count > 0 || spec->pin != NULL
                ? 0
                : err_set(err, -ERR_CONFIG,
                          "peers are to be verified, but there are no trusted roots");
@@ -176,7 +179,9 @@ static int set_conf(struct tls_ctx *ctx, const struct tls_ctx_spec *spec, struct
         return tls_err(err, -ERR_TLS, rc, "can not set up TLS");
     }
     mbedtls_ssl_conf_rng(conf, tls_random, NULL);
-    mbedtls_ssl_conf_authmode(conf, authmodes[spec->peer_mode]);
+    /* mbedTLS insists on roots where it requires a certificate; a pin is judged by verify.c alone, which refuses hard. */
+    mbedtls_ssl_conf_authmode(conf, spec->pin != NULL ? MBEDTLS_SSL_VERIFY_OPTIONAL
+                                                      : authmodes[spec->peer_mode]);
     mbedtls_ssl_conf_ciphersuites(conf, suite_ids);
     mbedtls_ssl_conf_groups(conf, groups);
     mbedtls_ssl_conf_sig_algs(conf, spec->max_version == 0x0303 ? signatures_12 : signatures);

@@ -44,6 +44,9 @@ struct tls_ctx_spec {
     struct span key_pem;
     const struct tls_trust *trust; /* per trust domain: a peer's SPIFFE ID picks its bundle */
     size_t trust_count;
+    /* Client, in place of `trust`: the SHA-256 (32 bytes) of the root's DER. The server sends that root at the end of its chain, which
+     * is all that is trusted. NULL = none. */
+    const uint8_t *pin;
     enum tls_peer_mode peer_mode;
     /* Secure naming: when there are any, a peer must match one of them; none = any verified peer. */
     const struct tls_san_match *allowed;

@@ -53,9 +53,13 @@ int verify_rules_init(struct verify_rules *rules, const struct tls_ctx_spec *spe
 {
     *rules = (struct verify_rules){
         .peer_is_client = spec->server,
-        .refuse_hard = spec->peer_mode == TLS_PEER_OPTIONAL,
+        .refuse_hard = spec->peer_mode == TLS_PEER_OPTIONAL || spec->pin != NULL,
+        .has_pin = spec->pin != NULL,
         .allowed_count = spec->allowed_count,
     };
+    if (spec->pin != NULL) {
+        memcpy(rules->pin, spec->pin, sizeof(rules->pin));
+    }
     arena_init(&rules->arena, 512);
     mbedtls_x509_crt_init(&rules->roots);
     rules->bundles = arena_array(&rules->arena, spec->trust_count, sizeof(*rules->bundles));
@@ -250,6 +254,9 @@ static bool bundle_has(const struct verify_bundle *bundle, const mbedtls_x509_cr
 static bool root_is_trusted(const struct verify_result *v, struct span trust_domain)
 {
     const struct verify_rules *rules = v->rules;
+    if (rules->has_pin) {
+        return v->top_is_pinned;
+    }
     bool named = false;
     for (size_t i = 0; i < rules->bundle_count && trust_domain.len > 0; i++) {
         named |= span_eq(rules->bundles[i].trust_domain, trust_domain);
@@ -321,6 +328,8 @@ static void check_leaf(struct verify_result *v, const mbedtls_x509_crt *leaf)
 {
     struct identity id;
     x509_sha256(leaf, v->sha256);
+    v->serial = arena_dup(v->arena, span_from(leaf->serial.p, leaf->serial.len));
+    v->not_after_s = x509_time(&leaf->valid_to);
     if (!read_names(v, leaf, &id)) {
         return;
     }
@@ -335,12 +344,26 @@ static void check_leaf(struct verify_result *v, const mbedtls_x509_crt *leaf)
     }
 }
 
+/* The root that was pinned stands in for trusted ones; mbedTLS has checked that it signs what is below it. It is no leaf. */
+static void look_for_pin(struct verify_result *v, int depth, uint32_t *flags)
+{
+    uint8_t hash[32];
+    x509_sha256(v->top, hash);
+    v->top_is_pinned = depth > 0 && memcmp(hash, v->rules->pin, sizeof(hash)) == 0;
+    if (v->top_is_pinned) {
+        *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_NOT_TRUSTED;
+    }
+}
+
 int verify_on_cert(void *result, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct verify_result *v = result;
     *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH; /* see the header */
     if (v->top == NULL) {
         v->top = crt;
+        if (v->rules->has_pin) {
+            look_for_pin(v, depth, flags);
+        }
     }
     v->flags |= *flags;
     /* A critical one does not even parse. */
@@ -352,6 +375,7 @@ int verify_on_cert(void *result, mbedtls_x509_crt *crt, int depth, uint32_t *fla
     }
     check_leaf(v, crt);
     v->top = NULL;
+    v->top_is_pinned = false;
     v->passed = !v->refused && v->flags == 0;
     if (v->passed) {
         return 0;

@@ -30,6 +30,8 @@ struct verify_rules {
     size_t bundle_count;
     struct tls_san_match *allowed;
     size_t allowed_count;
+    bool has_pin;
+    uint8_t pin[32]; /* of the only root there is */
     bool peer_is_client;
     bool refuse_hard; /* fail the handshake ourselves: with OPTIONAL mbedTLS would go on */
 };
@@ -40,11 +42,14 @@ struct verify_result {
     struct arena *arena;              /* borrowed */
     struct span spiffe_id, dns_san, subject;
     uint8_t sha256[32];
+    struct span serial;  /* bytes */
+    int64_t not_after_s; /* of the leaf */
     bool passed;
     bool refused;
     struct err why; /* set when refused */
     /* private */
     const mbedtls_x509_crt *top; /* while a chain is walked */
+    bool top_is_pinned;
     uint32_t flags;
 };
 
