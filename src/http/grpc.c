@@ -371,6 +371,11 @@ size_t grpc_queued(const struct grpc_stream *g)
     return g->stream ? http_stream_queued(g->stream) : buf_len(&g->out);
 }
 
+void grpc_message_max(struct grpc_stream *g, size_t bytes)
+{
+    g->frames.limit = size_min(bytes, GRPC_MESSAGE_MAX);
+}
+
 void grpc_half_close(struct grpc_stream *g)
 {
     if (g->gone || g->half_closed) {

@@ -62,6 +62,8 @@ int grpc_send(struct grpc_stream *g, struct span message);
 size_t grpc_queued(const struct grpc_stream *g);
 /* Client: no more messages from us. */
 void grpc_half_close(struct grpc_stream *g);
+/* The largest message that the peer may send: GRPC_MESSAGE_MAX unless set to less, before it has sent any. */
+void grpc_message_max(struct grpc_stream *g, size_t bytes);
 /* Server: ends the call with this status; `g` is gone. */
 void grpc_finish(struct grpc_stream *g, enum grpc_status status, struct span message);
 /* Ends the call at once, no on_end; `g` is gone. */

@@ -12,7 +12,8 @@ struct span grpc_message_decode(struct arena *arena, struct span text);
  * of others memory grows with the bytes that came, not with the length that was announced. */
 struct grpc_frames {
     struct buf part;
-    bool told; /* `part` is the message told last */
+    size_t limit; /* of one message */
+    bool told;    /* `part` is the message told last */
 };
 enum grpc_frame {
     GRPC_FRAME_MORE, /* all of the input is used */

@@ -155,6 +155,7 @@ struct span grpc_message_decode(struct arena *arena, struct span text)
 void grpc_frames_init(struct grpc_frames *f)
 {
     buf_init(&f->part, GRPC_MESSAGE_MAX + PREFIX_BYTES);
+    f->limit = GRPC_MESSAGE_MAX;
     f->told = false;
 }
 
@@ -163,7 +164,7 @@ void grpc_frames_dispose(struct grpc_frames *f)
     buf_dispose(&f->part);
 }
 
-static enum grpc_frame read_prefix(struct span bytes, size_t *len)
+static enum grpc_frame read_prefix(const struct grpc_frames *f, struct span bytes, size_t *len)
 {
     const unsigned char *b = (const unsigned char *)bytes.at;
     if (bytes.len < PREFIX_BYTES || !b) {
@@ -176,7 +177,7 @@ static enum grpc_frame read_prefix(struct span bytes, size_t *len)
         return GRPC_FRAME_BAD;
     }
     *len = (size_t)b[1] << 24 | (size_t)b[2] << 16 | (size_t)b[3] << 8 | b[4];
-    return *len > GRPC_MESSAGE_MAX ? GRPC_FRAME_TOO_LARGE : GRPC_FRAME_MESSAGE;
+    return *len > f->limit ? GRPC_FRAME_TOO_LARGE : GRPC_FRAME_MESSAGE;
 }
 
 /* Moves what a message lacks from `in` to the part that is kept. */
@@ -198,7 +199,7 @@ enum grpc_frame grpc_frames_next(struct grpc_frames *f, struct span *in, struct 
         buf_release(&f->part);
     }
     if (buf_len(&f->part) == 0) {
-        enum grpc_frame what = read_prefix(*in, &len);
+        enum grpc_frame what = read_prefix(f, *in, &len);
         if (what == GRPC_FRAME_MESSAGE && in->len - PREFIX_BYTES >= len) { /* whole: no copy */
             *message = span_first(span_from_offset(*in, PREFIX_BYTES), len);
             *in = span_from_offset(*in, PREFIX_BYTES + len);
@@ -211,7 +212,7 @@ enum grpc_frame grpc_frames_next(struct grpc_frames *f, struct span *in, struct 
     if (buf_len(&f->part) < PREFIX_BYTES && take_part(f, in, PREFIX_BYTES) != GRPC_FRAME_MESSAGE) {
         return GRPC_FRAME_MORE;
     }
-    enum grpc_frame what = read_prefix(buf_span(&f->part), &len);
+    enum grpc_frame what = read_prefix(f, buf_span(&f->part), &len);
     if (what == GRPC_FRAME_MESSAGE) {
         what = take_part(f, in, PREFIX_BYTES + len);
     }
