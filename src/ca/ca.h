@@ -4,12 +4,11 @@
  * (gRPC istio.v1.auth.IstioCertificateService/CreateCertificate, proto/istio_ca.proto). Who somebody is comes from the proof (a
  * token, or the certificate of the TLS connection), never from the request. `mesh ca` has it alone; control has it in its process.
  *
- *   host's thread (one or several)                     the CA's thread (control: main)
- *   desk: csr_service -- asks with a proof ---mail---> authenticate -> grant -> ledger (store, committed)
- *         tls/issue   <-- the grant -----------mail---'
- *         answer
+ *   host's thread (one or several)
+ *   desk: csr_service -> authenticate, token or ledger (store) -> grant -> ledger, committed (store) -> tls/issue -> answer
  *
- * The key signs on each host's thread with its own parsed copy; what is decided and counted is decided on the CA's thread only. */
+ * A desk works on its own thread with a store port and a parsed copy of the key of its own; what desks share does not change after ca_new.
+ * Tokens are counted and certificates written down by the store, which is one for all. */
 #include "base/arena.h"
 #include "base/compiler.h"
 #include "base/err.h"
@@ -31,9 +30,8 @@ struct ca_spec {
     struct loop
         *loop; /* the CA's thread; everything here is called on it unless it says otherwise */
     struct store *store; /* borrowed; tokens and ledger */
-    /* Where ca-root.pem, ca-cert.pem, ca-key.pem are. A first start makes ca-root.pem and ca-key.pem (0600; folder 0700). A key that others
-     * can read is refused. With cert-chain.pem and root-cert.pem beside ca-cert.pem and ca-key.pem (the file names of Istio's `cacerts`) these
-     * are used. */
+    /* The folder of key and certificates; a first start makes a root there. The files of Istio's `cacerts` are taken as they are (ca/root.h). A
+     * key that others can read is refused. */
     const char *data_dir;
     const char *trust_domain; /* NULL = cluster.local */
     int64_t leaf_ttl_s;       /* 0 = CA_LEAF_TTL_S */
@@ -62,13 +60,14 @@ MUST_USE int ca_server_tls(struct ca *ca, struct tls_ctx **out, struct err *err)
 /* Serves signing requests on the servers "xds-tls" and "xds-plain" (where all are refused) of `host`, as far as there are such, and renews the
  * certificate of "xds-tls" (made by ca_server_tls) at half its life. */
 MUST_USE int ca_attach(struct ca_desk **out, struct ca *ca, struct host *host, struct err *err);
-/* Before host_free, on the host's thread; the CA's thread waits meanwhile (worker_stop) or is the same. NULL is fine. */
+/* Before host_free, on the host's thread. Calls under way end with UNAVAILABLE. NULL is fine. */
 void ca_desk_close(struct ca_desk *desk);
 
 /* ---- tokens ---- */
 
 #define CA_TOKEN_TTL_S 86400
 #define CA_TOKEN_TTL_MAX_S (366 * 86400)
+#define CA_TOKEN_USES_MAX 1000000
 
 struct ca_token_spec {
     struct span ns, sa; /* sa "*": any service account of the namespace */
@@ -107,10 +106,11 @@ typedef void (*ca_on_issued)(void *arg, const struct ca_issued *rows, size_t cou
 /* The newest first, at most `most`; `identity` empty = all. */
 void ca_issued_list(struct ca *ca, struct span identity, size_t most, ca_on_issued on_issued,
                     void *arg);
-/* A certificate with that serial can not renew itself any more (it stays valid until it ends: leaves are short). */
-void ca_issued_revoke(struct ca *ca, struct span serial, ca_on_done on_done, void *arg);
+/* `what`: a serial (hex), or a SPIFFE ID: all that were issued to it until now. Such certificates can not renew themselves any more; they are valid
+ * until they end (leaves are short). */
+void ca_revoke(struct ca *ca, struct span what, ca_on_done on_done, void *arg);
 
-/* Metrics (mesh_ca_issued_total, mesh_ca_refused_total ...) as plain counts, for the owner's registry. */
+/* Plain counts since the start, of all desks; they may lag by a turn. */
 struct ca_numbers {
     uint64_t issued, refused, failed;
     int64_t root_not_after_s;

@@ -117,4 +117,7 @@
 
 #define MESH_ROOT_NAMESPACE "istio-system"
 #define MESH_TRUST_DOMAIN "cluster.local"
+/* Who our control plane is: spiffe://TRUST_DOMAIN/ns/mesh-system/sa/mesh-control. */
+#define MESH_SYSTEM_NAMESPACE "mesh-system"
+#define MESH_CONTROL_ACCOUNT "mesh-control"
 #endif

@@ -117,8 +117,8 @@ struct store_call *store_history_list(struct store_port *p, struct span key, siz
 struct store_call *store_token_create(struct store_port *p, const struct store_token *t,
                                       store_on_answer on_answer, void *arg);
 /* In one step: there is such a token with this hash, not revoked, not expired at `now_us`, uses left, and bound to `identity` ("ns/sa"; empty:
- * whatever it is bound to); then one use less. Fills `tokens` with it as it is after that. -ERR_DENIED otherwise: `why` is for the log and says
- * which; a caller should not be told more than that it is refused. */
+ * whatever it is bound to); then one use less. Fills `tokens` with it as it is after that. -EACCES: all is well but the
+ * identity. -ERR_DENIED otherwise: `why` is for the log and says which; a caller should not be told more than that it is refused. */
 struct store_call *store_token_use(struct store_port *p, struct span id,
                                    const unsigned char hash[32], struct span identity,
                                    int64_t now_us, store_on_answer on_answer, void *arg);

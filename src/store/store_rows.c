@@ -281,7 +281,6 @@ static const char *why_refused(const struct store_token *t, const struct store_c
     return t->revoked                                         ? "is revoked"
            : t->expires_us != 0 && t->expires_us <= c->now_us ? "has expired"
            : t->uses_left <= 0                                ? "is used up"
-           : !is_bound(t->identity, c->token.identity)        ? "is for another identity"
                                                               : NULL;
 }
 
@@ -304,6 +303,10 @@ static int use_token(struct store_db *db, struct store_call *c)
     }
     if (why != NULL) {
         return err_set(&c->err, -ERR_DENIED, "token '%.*s' %s", SPAN_ARG(c->token.id), why);
+    }
+    if (!is_bound(t->identity, c->token.identity)) {
+        return err_set(&c->err, -EACCES, "token '%.*s' is for another identity",
+                       SPAN_ARG(c->token.id));
     }
     begin(&q, STORE_SQL_TOKEN_USE);
     bind_text(&q, 1, c->token.id);

@@ -19,16 +19,16 @@
 /* Who the other end proved to be. Spans live as long as the stream. */
 struct tls_peer {
     bool verified;         /* presented a certificate and it verified */
-    struct span spiffe_id; /* "spiffe://..." or empty; empty unless verified, like the next six */
+    struct span spiffe_id; /* "spiffe://..." or empty; empty unless verified, like the next seven */
     struct span dns_san;   /* first one, or empty */
     struct span subject;   /* RFC 2253 text, or empty */
     uint8_t sha256[32];    /* of the leaf's DER */
     struct span serial;    /* of the leaf: bytes, or empty */
-    int64_t not_after_s;   /* when the leaf ends, seconds since 1970; a connection may outlive it */
-    struct span alpn;      /* negotiated, or empty */
-    struct span sni;       /* server: what the client asked for, in lower case */
-    uint16_t version;      /* 0x0303, 0x0304 */
-    const char *suite;     /* IANA name; static */
+    int64_t not_before_s, not_after_s; /* of the leaf; a connection may outlive it */
+    struct span alpn;                  /* negotiated, or empty */
+    struct span sni;                   /* server: what the client asked for, in lower case */
+    uint16_t version;                  /* 0x0303, 0x0304 */
+    const char *suite;                 /* IANA name; static */
 };
 
 struct io_tls_spec {

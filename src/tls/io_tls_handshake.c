@@ -133,6 +133,7 @@ static void fill_peer(struct io_tls *t)
         peer->dns_san = v->dns_san;
         peer->subject = v->subject;
         peer->serial = v->serial;
+        peer->not_before_s = v->not_before_s;
         peer->not_after_s = v->not_after_s;
         memcpy(peer->sha256, v->sha256, sizeof(peer->sha256));
     }

@@ -79,6 +79,26 @@ void issuer_free(struct issuer *issuer)
     }
 }
 
+int issuer_check_roots(const struct issuer *issuer, struct span roots_pem, struct err *err)
+{
+    mbedtls_x509_crt roots;
+    mbedtls_x509_crt_init(&roots);
+    int skipped;
+    int code = x509_parse_roots(&roots, roots_pem, &skipped, err);
+    uint32_t flags = 0;
+    /* It only reads the chain. */
+    mbedtls_x509_crt *chain = (mbedtls_x509_crt *)(uintptr_t)&issuer->chain;
+    if (code == 0 && mbedtls_x509_crt_verify(chain, &roots, NULL, NULL, &flags, NULL, NULL) != 0) {
+        code = err_set(err, -ERR_CONFIG, "the CA's certificate %s",
+                       (flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0 ? "or one above it has expired"
+                       : (flags & MBEDTLS_X509_BADCERT_FUTURE) != 0
+                           ? "or one above it is not valid yet"
+                           : "does not lead to its root");
+    }
+    mbedtls_x509_crt_free(&roots);
+    return code;
+}
+
 int64_t issuer_not_after(const struct issuer *issuer)
 {
     return x509_time(&issuer->chain.valid_to);

@@ -17,6 +17,9 @@ struct issuer; /* certificate and key that sign */
 MUST_USE int issuer_parse(struct issuer **out, struct span chain_pem, struct span key_pem,
                           struct err *err);
 void issuer_free(struct issuer *issuer); /* NULL is fine */
+/* -ERR_CONFIG: its chain does not lead to one of these roots, now. */
+MUST_USE int issuer_check_roots(const struct issuer *issuer, struct span roots_pem,
+                                struct err *err);
 /* When the signing certificate ends, seconds since 1970. */
 int64_t issuer_not_after(const struct issuer *issuer);
 

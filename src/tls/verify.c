@@ -329,6 +329,7 @@ static void check_leaf(struct verify_result *v, const mbedtls_x509_crt *leaf)
     struct identity id;
     x509_sha256(leaf, v->sha256);
     v->serial = arena_dup(v->arena, span_from(leaf->serial.p, leaf->serial.len));
+    v->not_before_s = x509_time(&leaf->valid_from);
     v->not_after_s = x509_time(&leaf->valid_to);
     if (!read_names(v, leaf, &id)) {
         return;

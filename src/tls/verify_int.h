@@ -42,8 +42,8 @@ struct verify_result {
     struct arena *arena;              /* borrowed */
     struct span spiffe_id, dns_san, subject;
     uint8_t sha256[32];
-    struct span serial;  /* bytes */
-    int64_t not_after_s; /* of the leaf */
+    struct span serial;                /* bytes */
+    int64_t not_before_s, not_after_s; /* of the leaf */
     bool passed;
     bool refused;
     struct err why; /* set when refused */
