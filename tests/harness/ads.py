@@ -59,6 +59,7 @@ class _Stream:
         self.delta = delta
         self.events = queue.Queue()
         self.asked = {}     # type -> set of names; empty = all (wildcard)
+        self.wild = set()   # types of which all is asked, delta
         self.sent = {}      # type -> {name: version}, delta; type -> version, otherwise
         self.nonce = {}     # type -> last nonce
         self.node = None
@@ -76,7 +77,7 @@ class _Stream:
             if event == "push":
                 # Clusters before endpoints, listeners before routes: Envoy's order for no gap.
                 for type_url in (config.CLUSTER, config.ENDPOINTS, config.LISTENER, config.ROUTES,
-                                 config.SECRET):
+                                 config.VIRTUAL_HOST, config.SECRET):
                     if type_url in self.asked:
                         yield from self._send(type_url)
                 continue
@@ -101,14 +102,15 @@ class _Stream:
             fresh = set(r.resource_names_subscribe)
             if first:
                 self.sent[t] = {k: v for k, v in r.initial_resource_versions.items()}
-            if "*" in fresh:
+            if "*" in fresh or (first and not fresh and t in WILDCARD):
                 fresh.discard("*")
+                self.wild.add(t)
             names |= fresh
             names -= set(r.resource_names_unsubscribe)
             for n in (*fresh, *r.resource_names_unsubscribe):
                 self.sent[t].pop(n, None)
-            if first or fresh:
-                yield from self._send(t, must_answer=first)
+            if (first or fresh) and not server.silent:
+                yield from self._send(t, must_answer=first, fresh=fresh)
             return
         names = set(r.resource_names)
         if first or names != self.asked[t]:
@@ -119,11 +121,14 @@ class _Stream:
     def _wanted(self, t):
         have = self.server.resources.get(t, {})
         names = self.asked[t]
+        own = self.server.own
+        if self.delta and own is not None and t in self.wild:
+            return {n: r for n, r in have.items() if n in own or n in names}
         if not names and t in WILDCARD:
             return have
         return {n: have[n] for n in names if n in have}
 
-    def _send(self, t, must_answer=False):
+    def _send(self, t, must_answer=False, fresh=()):
         server = self.server
         with server.lock:
             wanted = self._wanted(t)
@@ -132,12 +137,13 @@ class _Stream:
                 sent = self.sent.setdefault(t, {})
                 changed = {n: r for n, r in wanted.items() if sent.get(n) != r[0]}
                 gone = [n for n in sent if n not in wanted]
+                gone += [n for n in fresh if n not in wanted and n not in gone]
                 if not changed and not gone and not must_answer:
                     return
                 for n, (v, _) in changed.items():
                     sent[n] = v
                 for n in gone:
-                    del sent[n]
+                    sent.pop(n, None)
                 nonce = server.next_nonce(version)
                 self.nonce[t] = nonce
                 answer = _discovery.DeltaDiscoveryResponse(
@@ -165,6 +171,8 @@ class AdsServer(_ads.AggregatedDiscoveryServiceServicer):
         self.refusals = []
         self.taken = {}             # type -> highest version acknowledged
         self.version_of_nonce = {}
+        self.own = None             # names that "*" gives, where it is not all (on-demand discovery)
+        self.silent = False         # says nothing more to delta clients
         self.streams = []
         self._server = grpc.server(futures.ThreadPoolExecutor(32))
         _ads.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
@@ -180,11 +188,20 @@ class AdsServer(_ads.AggregatedDiscoveryServiceServicer):
         """Adds or replaces these; answers {type: version}."""
         return self._change(resources, [])
 
+    def put_as(self, name, resource):
+        """The same for a resource that is not named by what is in it: a virtual host."""
+        return self._change([(resource["@type"], name, pack(resource))], [])
+
+    def names_asked(self, type_url):
+        """All that was ever subscribed to, delta."""
+        with self.lock:
+            return [n for r in self.requests if r.type_url == type_url for n in r.resource_names_subscribe]
+
     def remove(self, type_url, *names):
         return self._change([], [(type_url, n) for n in names])
 
     def _change(self, resources, gone):
-        packed = [(r["@type"], name_of(r), pack(r)) for r in resources]
+        packed = [r if isinstance(r, tuple) else (r["@type"], name_of(r), pack(r)) for r in resources]
         with self.lock:
             touched = {t for t, _, _ in packed} | {t for t, _ in gone}
             for t in touched:

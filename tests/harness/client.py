@@ -64,12 +64,12 @@ def request(port, method, path, body=None, headers=None, chunked=False):
 class Raw:
     """A TCP connection, byte by byte."""
 
-    def __init__(self, port, rcvbuf=None, timeout_s=TIMEOUT_S):
+    def __init__(self, port, rcvbuf=None, timeout_s=TIMEOUT_S, host="127.0.0.1"):
         self.sock = socket.socket()
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.sock.settimeout(timeout_s)
-        self.sock.connect(("127.0.0.1", port))
+        self.sock.connect((host, port))
         self._held = b""
 
     def __enter__(self):

@@ -11,6 +11,7 @@ LISTENER = TYPE + "envoy.config.listener.v3.Listener"
 CLUSTER = TYPE + "envoy.config.cluster.v3.Cluster"
 ENDPOINTS = TYPE + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 ROUTES = TYPE + "envoy.config.route.v3.RouteConfiguration"
+VIRTUAL_HOST = TYPE + "envoy.config.route.v3.VirtualHost"
 SECRET = TYPE + "envoy.extensions.transport_sockets.tls.v3.Secret"
 
 _HCM = TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
