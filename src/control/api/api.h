@@ -6,6 +6,12 @@
  * On TCP a Host that is no address, "localhost" or one of ours is refused (DNS rebinding), and writes need the header `x-mesh-write: 1`, which
  * no foreign web page can send. The unix socket needs neither: who can open it owns the mesh.
  *
+ * GET /api/v1/objects?kind=&namespace=&name=&selector= and /api/v1/objects/KIND[/NAMESPACE[/NAME]] (KIND as people write it: plural, short name,
+ * with a group; "-" as namespace of kinds without): the documents in force, from files and store. DELETE of one: kept by the API only.
+ * POST /api/v1/apply?dryRun=&file= (YAML or JSON, any number of objects; `file` names the text in findings): all or nothing, answered after the store
+ * has it: {"kind":"ApplyResult","dryRun","items":[{"kind","namespace","name","action":"created|configured|unchanged|deleted","generation"}],
+ * "findings":[...]}; 422 with "findings" when there is an error among them. GET /api/v1/findings: FindingList.
+ *
  * Lists: {"apiVersion":"mesh/v1","kind":"<X>List","items":[...],"warnings":[...]}. Errors: {"apiVersion":"mesh/v1","kind":"Error", and the fields of
  * finding_to_doc}, with the HTTP status. `?pretty=true` indents.
  * In: http_server. Out: answers. Next: api_*.c. */

@@ -3,6 +3,8 @@
 /* The tables of the API's parts, one a file. */
 #include "control/api/api.h"
 
+extern const struct api_route api_objects_routes[]; /* objects, findings */
+extern const struct api_route api_apply_routes[];   /* apply */
 extern const struct api_route api_status_routes[];  /* status, proxies */
 extern const struct api_route api_ca_routes[];      /* tokens, certs */
 extern const struct api_route api_traffic_routes[]; /* stat, edges, routes */

@@ -24,5 +24,6 @@ struct from_store_step {
 void from_store_change(struct from_store *f, const struct from_store_step *steps, size_t count,
                        struct span author, void (*on_done)(void *arg, const struct err *err),
                        void *arg);
-const struct object *from_store_get(const struct from_store *f, struct span key);
+/* As the changes under way will leave it; `is_kept` (may be NULL): the store has confirmed it. */
+const struct object *from_store_get(const struct from_store *f, struct span key, bool *is_kept);
 #endif
