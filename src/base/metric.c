@@ -40,6 +40,7 @@ void metric_registry_free(struct metric_registry *r)
         map_dispose(&shard->by_key);
         for (size_t i = 0; i < atomic_load(&shard->series_count); i++) {
             mem_free(shard->chunks[i / METRIC_CHUNK][i % METRIC_CHUNK]->base);
+            mem_free(shard->chunks[i / METRIC_CHUNK][i % METRIC_CHUNK]->marked);
         }
         arena_dispose(&shard->arena);
         mem_free(shard);

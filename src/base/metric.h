@@ -70,4 +70,12 @@ struct metric_sample {
 };
 void metric_each(struct metric_registry *r,
                  void (*on_series)(void *arg, const struct metric_sample *sample), void *arg);
+/* Main thread: calls `on_change` for each series of these families (names, NULL-terminated; counters and histograms) that grew since
+ * it was last marked, with the growth; shard by shard, not summed. What was taken well is marked with the same growth; what is not
+ * marked is told again, with what came meanwhile. One reader a registry. false from `on_change` ends the walk. */
+void metric_each_change(struct metric_registry *r, const char *const *families,
+                        bool (*on_change)(void *arg, struct metric_series *series,
+                                          const struct metric_sample *growth),
+                        void *arg);
+void metric_mark(struct metric_series *series, const struct metric_sample *growth);
 #endif

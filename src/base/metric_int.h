@@ -37,12 +37,13 @@ struct metric_series {
     struct span key;              /* lives in the shard's arena, as all below */
     struct span *values;          /* one a label, inside `key` */
     struct metric_base *base;     /* main thread's alone: owned; NULL = never reset */
+    struct metric_base *marked;   /* main thread's alone: owned; NULL = nothing yet (metric_mark) */
     _Atomic uint64_t value;       /* counter; gauge in two's complement; count of a histogram */
     _Atomic double sum;
     _Atomic uint64_t buckets[];
 };
 
-/* What a series held when it was reset: taken off when it is read. */
+/* What a series held when it was reset, or has told its reader of: taken off when it is read. */
 struct metric_base {
     uint64_t value;
     double sum;

@@ -29,6 +29,7 @@ struct bootstrap {
     struct span node_id, node_cluster;
     struct span node_wire;      /* the Node message, for xDS requests */
     struct stats_workload self; /* from the node's metadata, with Istio's keys */
+    bool report_otlp;           /* metadata MESH_REPORT "otlp": numbers go to the control plane */
     bool has_admin;
     struct addr admin;
     struct bootstrap_source lds, cds;

@@ -21,6 +21,7 @@
 #include "proxy/proxy_discovery.h"
 #include "proxy/proxy_sources.h"
 #include "proxy/proxy_worker.h"
+#include "proxy/report/otlp_export.h"
 #include "tls/tls.h"
 
 #define WORKERS_MAX 256
@@ -46,6 +47,7 @@ struct proxy {
     struct ingest *ingest;
     struct proxy_sources *sources;
     struct proxy_discovery *discovery; /* NULL: full discovery */
+    struct otlp_export *report;        /* NULL: nobody wants it */
     struct proxy_admin *admin;
     struct proxy_worker *workers[WORKERS_MAX];
     unsigned worker_count, idle_count;
@@ -517,6 +519,24 @@ static int build(struct proxy *p, struct err *err)
     return apply_static(p, err);
 }
 
+static struct http_client *control_client(void *arg)
+{
+    return proxy_sources_http(((struct proxy *)arg)->sources);
+}
+
+static void start_report(struct proxy *p)
+{
+    if (p->boot.has_ads && p->boot.report_otlp) {
+        p->report = otlp_export_new(&(struct otlp_export_spec){
+            .loop = p->loop,
+            .registry = p->registry,
+            .client = control_client,
+            .arg = p,
+            .node_id = p->boot.node_id,
+        });
+    }
+}
+
 static int serve(struct proxy *p, struct err *err)
 {
     int code = start_workers(p, err);
@@ -525,6 +545,7 @@ static int serve(struct proxy *p, struct err *err)
     if (code != 0) {
         return code;
     }
+    start_report(p);
     log_info("proxy", "started node=%.*s workers=%u listeners=%zu clusters=%zu",
              SPAN_ARG(p->boot.node_id), p->worker_count, p->boot.listener_count,
              p->boot.cluster_count);
@@ -546,6 +567,7 @@ static void take_down(struct proxy *p)
 {
     forget_listeners(p);
     p->is_ending = true;
+    otlp_export_free(p->report);
     proxy_sources_free(p->sources);
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_stop(p->workers[i]);

@@ -355,6 +355,11 @@ bool proxy_sources_are_complete(const struct proxy_sources *s)
            (s->boot->cds.origin == BOOTSTRAP_NONE || s->boot->on_demand || s->cds_came);
 }
 
+struct http_client *proxy_sources_http(struct proxy_sources *s)
+{
+    return s->client != NULL ? xds_client_http(s->client) : NULL;
+}
+
 void proxy_sources_free(struct proxy_sources *s)
 {
     if (s == NULL) {

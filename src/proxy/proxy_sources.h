@@ -26,6 +26,8 @@ void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct spa
                         struct span path, bool wanted);
 /* The first answers for listeners and clusters are there, or none are to come. */
 bool proxy_sources_are_complete(const struct proxy_sources *s);
+/* What the ADS stream goes over, or NULL while there is none (xds_client_http). */
+struct http_client *proxy_sources_http(struct proxy_sources *s);
 /* NULL is fine. */
 void proxy_sources_free(struct proxy_sources *s);
 #endif

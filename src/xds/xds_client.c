@@ -230,6 +230,11 @@ bool xds_client_is_connected(const struct xds_client *c)
     return c->state == OPEN;
 }
 
+struct http_client *xds_client_http(struct xds_client *c)
+{
+    return c->state == OPEN ? c->http : NULL;
+}
+
 int xds_client_set_http(struct xds_client *c, const struct http_client_spec *http, bool now,
                         struct err *err)
 {

@@ -41,6 +41,9 @@ void xds_client_start(struct xds_client *c);
 void xds_client_subscribe(struct xds_client *c, struct span type_url, struct span name);
 void xds_client_unsubscribe(struct xds_client *c, struct span type_url, struct span name);
 bool xds_client_is_connected(const struct xds_client *c);
+/* While the stream is open: what it goes over, for other calls to the same control plane on the same connection. It may be
+ * freed with the next stream; their calls then end. NULL otherwise. */
+struct http_client *xds_client_http(struct xds_client *c);
 /* Another address or identity, from the next stream on; with `now` the stream in hand is left for it. */
 MUST_USE int xds_client_set_http(struct xds_client *c, const struct http_client_spec *http,
                                  bool now, struct err *err);

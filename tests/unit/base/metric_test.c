@@ -1,5 +1,6 @@
 /* base/metric: sums over shards, both text forms to the letter, overflow, a reader beside a writer. */
 #include "base/metric.c"
+#include "base/metric_change.c"
 #include "base/metric_write.c"
 
 #include <pthread.h>
@@ -214,6 +215,71 @@ static void is_read_while_written(void **state)
     metric_registry_free(s.r);
 }
 
+struct grown {
+    int64_t value, buckets[5];
+    double sum;
+    size_t calls;
+    bool mark, stop;
+};
+
+static bool on_change(void *arg, struct metric_series *series, const struct metric_sample *growth)
+{
+    struct grown *g = arg;
+    g->calls++;
+    g->value += growth->value;
+    g->sum += growth->sum;
+    for (size_t i = 0; i < ARRAY_LEN(g->buckets) && growth->family->kind == METRIC_HISTOGRAM; i++) {
+        g->buckets[i] += (int64_t)growth->buckets[i];
+    }
+    if (g->mark) {
+        metric_mark(series, growth);
+    }
+    return !g->stop;
+}
+
+static void tells_what_grew(void **state)
+{
+    (void)state;
+    struct setup s = begin();
+    static const char *const names[] = {"istio_requests_total", "duration_ms", NULL};
+    const struct span values[] = {SPAN("200"), SPAN("/")};
+    struct metric_series *a = metric_series_get(s.shards[0], s.requests, values);
+    struct metric_series *b = metric_series_get(s.shards[1], s.requests, values);
+    struct metric_series *h = metric_series_get(s.shards[1], s.duration, NULL);
+    metric_add(metric_series_get(s.shards[0], s.pushes, NULL), 100);
+    static const struct {
+        unsigned a, b, h;
+        bool mark;
+        int64_t value; /* told */
+        size_t calls;
+    } rows[] = {
+        {0, 0, 0, true, 0, 0},  {5, 2, 0, false, 7, 2}, {1, 0, 1, true, 9, 3},
+        {0, 0, 0, true, 0, 0},  {0, 4, 0, true, 4, 1},  {0, 0, 3, false, 3, 1},
+        {0, 0, 1, false, 4, 1}, {0, 0, 0, true, 4, 1},  {0, 0, 0, true, 0, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        metric_add(a, rows[i].a);
+        metric_add(b, rows[i].b);
+        for (unsigned n = 0; n < rows[i].h; n++) {
+            metric_observe(h, 3);
+        }
+        struct grown g = {.mark = rows[i].mark};
+        metric_each_change(s.r, names, on_change, &g);
+        assert_int_equal(g.value, rows[i].value);
+        assert_int_equal(g.calls, rows[i].calls);
+        assert_true(g.sum == 3.0 * (double)g.buckets[2]);
+        if (i == 3) {
+            metric_reset(s.r); /* what is read for people starts again, growth goes on */
+        }
+    }
+    metric_add(a, 1);
+    metric_add(b, 1);
+    struct grown g = {.stop = true};
+    metric_each_change(s.r, names, on_change, &g);
+    assert_int_equal(g.calls, 1);
+    metric_registry_free(s.r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +288,7 @@ int main(void)
         cmocka_unit_test(cuts_long_values_between_characters),
         cmocka_unit_test(folds_what_is_too_much),
         cmocka_unit_test(is_read_while_written),
+        cmocka_unit_test(tells_what_grew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
