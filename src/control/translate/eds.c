@@ -1,0 +1,118 @@
+/* Endpoints of a service's port: who can be asked, as the node sees it.
+ * Source: Istio pilot/pkg/networking/core/endpoint builder (pilot/pkg/xds/endpoints). */
+#include "control/translate/translate_int.h"
+#include "proto/endpoint.pb.h"
+
+static bool has_labels(const struct world_endpoint *e, const struct label *want, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct span value = selector_label(e->labels, e->label_count, want[i].key);
+        if (!value.at || !span_eq(value, want[i].value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The workload's own policy may say that its port takes no mutual TLS. */
+static bool takes_mutual_tls(const struct translation *t, const struct world_endpoint *e)
+{
+    return e->mutual_tls && (t->w->config->peer_auth_count == 0 ||
+                             world_mtls_of(t->w, e->namespace, e->labels, e->label_count,
+                                           e->port) != WORLD_MTLS_DISABLE);
+}
+
+bool eds_all_mutual(const struct translation *t, const struct destination *d)
+{
+    const struct world_endpoints *all = t->w->endpoints[d->service->index];
+    size_t count = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct world_endpoint *e = &all->items[i];
+        if (e->service_port != d->port->number) {
+            continue;
+        }
+        if (!takes_mutual_tls(t, e)) {
+            return false;
+        }
+        count++;
+    }
+    return count > 0;
+}
+
+/* Read by proxy/config/read_endpoints; "workload" is Istio's "name;namespace;app;version;cluster". */
+static struct pb_core_Metadata *metadata(struct translation *t, const struct world_endpoint *e)
+{
+    struct pb_core_Metadata *m = NULL;
+    if (takes_mutual_tls(t, e)) {
+        message_put_text(t->arena,
+                         message_metadata(t->arena, &m, SPAN("envoy.transport_socket_match")),
+                         SPAN("tlsMode"), SPAN("istio"));
+    }
+    if (e->workload.len > 0 || e->app.len > 0) {
+        struct span text =
+            MESSAGE_JOIN(t->arena, e->workload, SPAN(";"), e->namespace, SPAN(";"), e->app,
+                         SPAN(";"), e->version, SPAN(";"), t->w->config->mesh.cluster_id);
+        message_put_text(t->arena, message_metadata(t->arena, &m, SPAN("istio")), SPAN("workload"),
+                         text);
+    }
+    return m;
+}
+
+static struct pb_endpoint_LbEndpoint *endpoint(struct translation *t,
+                                               const struct world_endpoint *e)
+{
+    struct pb_endpoint_LbEndpoint *out = arena_new(t->arena, struct pb_endpoint_LbEndpoint);
+    out->host_identifier_case = PB_ENDPOINT_LB_ENDPOINT_HOST_IDENTIFIER_ENDPOINT;
+    out->endpoint = arena_new(t->arena, struct pb_endpoint_Endpoint);
+    out->endpoint->address =
+        e->unix_path.len > 0
+            ? message_pipe(t->arena, e->unix_path)
+            : message_address(t->arena,
+                              e->hostname.len > 0 ? e->hostname : message_ip(t->arena, &e->address),
+                              e->port);
+    out->load_balancing_weight = message_u32(t->arena, e->weight > 0 ? e->weight : 1);
+    out->metadata = metadata(t, e);
+    return out;
+}
+
+static struct pb_endpoint_LocalityLbEndpoints *locality_of(
+    struct translation *t, struct pb_endpoint_ClusterLoadAssignment *a,
+    const struct world_endpoint *e)
+{
+    for (uint32_t i = a->endpoints.count; i > 0; i--) {
+        const struct pb_core_Locality *l = a->endpoints.at[i - 1]->locality;
+        if (span_eq(l->region, e->region) && span_eq(l->zone, e->zone) &&
+            span_eq(l->sub_zone, e->sub_zone)) {
+            return a->endpoints.at[i - 1];
+        }
+    }
+    struct pb_endpoint_LocalityLbEndpoints *l =
+        arena_new(t->arena, struct pb_endpoint_LocalityLbEndpoints);
+    l->locality = arena_new(t->arena, struct pb_core_Locality);
+    l->locality->region = e->region;
+    l->locality->zone = e->zone;
+    l->locality->sub_zone = e->sub_zone;
+    l->load_balancing_weight = message_u32(t->arena, 0);
+    PB_ADD(t->arena, &a->endpoints, l);
+    return l;
+}
+
+struct pb_endpoint_ClusterLoadAssignment *eds_endpoints(struct translation *t, struct span name,
+                                                        const struct destination *d)
+{
+    struct pb_endpoint_ClusterLoadAssignment *a =
+        arena_new(t->arena, struct pb_endpoint_ClusterLoadAssignment);
+    a->cluster_name = name;
+    const struct world_endpoints *all = t->w->endpoints[d->service->index];
+    for (size_t i = 0; i < all->count; i++) {
+        const struct world_endpoint *e = &all->items[i];
+        if (e->service_port != d->port->number || !e->ready ||
+            (d->subset && !has_labels(e, d->subset->labels, d->subset->label_count))) {
+            continue;
+        }
+        struct pb_endpoint_LocalityLbEndpoints *l = locality_of(t, a, e);
+        PB_ADD(t->arena, &l->lb_endpoints, endpoint(t, e));
+        l->load_balancing_weight->value += e->weight > 0 ? e->weight : 1;
+    }
+    return a;
+}
