@@ -22,7 +22,8 @@ enum {
 };
 
 static const char key_name[] = "ca-key.pem", cert_name[] = "ca-cert.pem",
-                  chain_name[] = "cert-chain.pem", roots_name[] = "root-cert.pem";
+                  chain_name[] = "cert-chain.pem", roots_name[] = "root-cert.pem",
+                  told_name[] = "ca-root.pem";
 
 static const char *path_of(struct root *r, const char *folder, const char *name)
 {
@@ -208,11 +209,24 @@ static int load(struct root *r, const char *folder, struct span trust_domain, st
     return code;
 }
 
+/* What people copy to other machines: rewritten only when it differs, since the folder may be read-only then. */
+static int tell_roots(struct root *r, const char *folder, struct err *err)
+{
+    const char *path = path_of(r, folder, told_name);
+    struct span old = SPAN_EMPTY;
+    if (file_exists(path) && read_file(r, path, false, &old, err) == 0 &&
+        span_eq(old, r->roots_pem)) {
+        return 0;
+    }
+    return file_write(path, r->roots_pem, 0644, err);
+}
+
 int root_load(struct root *r, const char *folder, struct span trust_domain, struct err *err)
 {
     *r = (struct root){.is_new = false};
     arena_init(&r->arena, 16384);
     int code = load(r, folder, trust_domain, err);
+    code = code ? code : tell_roots(r, folder, err);
     if (code != 0) {
         root_dispose(r);
     }

@@ -6,6 +6,7 @@
  *   ca-cert.pem     its certificate: a root, or one that a root signed  made at first start: a root
  *   cert-chain.pem  certificates between it and the root                brought along, may be missing
  *   root-cert.pem   root or roots                                       brought along; missing: ca-cert.pem is the root
+ *   ca-root.pem     a copy of the roots, for the proxies of other machines (--ca-root)  written at each start
  *
  * A first start writes the key before the certificate, so that one that was killed between the two goes on with the same key. */
 #include "base/arena.h"

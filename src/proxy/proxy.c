@@ -12,30 +12,22 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/opt.h"
 #include "io/deadline.h"
 #include "io/resolver.h"
 #include "io/signals.h"
 #include "proxy/bootstrap.h"
 #include "proxy/proxy_admin.h"
 #include "proxy/proxy_discovery.h"
+#include "proxy/proxy_options.h"
 #include "proxy/proxy_sources.h"
 #include "proxy/proxy_worker.h"
 #include "proxy/report/otlp_export.h"
 #include "tls/tls.h"
 
-#define WORKERS_MAX 256
 #define LINGER_MS 1000 /* after the drain period connections that are still busy get so long */
 
-struct settings {
-    const char *config_file, *config_text, *log_level, *service_node, *service_cluster,
-        *admin_address_path, *state_dir;
-    int log_format, mode;
-    int64_t concurrency, drain_s;
-};
-
 struct proxy {
-    struct settings set;
+    struct proxy_options set;
     struct bootstrap boot;
     struct loop *loop;
     struct mailbox *mailbox;
@@ -49,9 +41,9 @@ struct proxy {
     struct proxy_discovery *discovery; /* NULL: full discovery */
     struct otlp_export *report;        /* NULL: nobody wants it */
     struct proxy_admin *admin;
-    struct proxy_worker *workers[WORKERS_MAX];
+    struct proxy_worker *workers[PROXY_WORKERS_MAX];
     unsigned worker_count, idle_count;
-    uint64_t applied[WORKERS_MAX]; /* the newest snapshot each worker has taken */
+    uint64_t applied[PROXY_WORKERS_MAX]; /* the newest snapshot each worker has taken */
     const struct snapshot *newest;
     struct proxy_numbers numbers;
     struct map listeners; /* name -> struct known_listener: to count what changed */
@@ -61,92 +53,6 @@ struct proxy {
     enum { DRAIN_NONE, DRAIN_ACCEPTING, DRAIN_LINGERING } drain_state;
     int64_t started_us;
     int exit_code;
-};
-
-/* ---- options ---- */
-
-static const char *const log_formats[] = {"text", "json", NULL};
-static const char *const modes[] = {"serve", "validate", NULL};
-
-#define AT(field) offsetof(struct settings, field)
-static const struct opt rows[] = {
-    {.name = "config-file",
-     .letter = 'c',
-     .type = OPT_TEXT,
-     .offset = AT(config_file),
-     .arg = "FILE",
-     .help = "bootstrap: node, admin, static_resources, dynamic_resources (YAML or JSON)"},
-    {.name = "config-yaml",
-     .type = OPT_TEXT,
-     .offset = AT(config_text),
-     .arg = "TEXT",
-     .help = "the same as text"},
-    {.name = "mode",
-     .type = OPT_CHOICE,
-     .offset = AT(mode),
-     .choices = modes,
-     .fallback = "serve",
-     .help = "serve, or validate the configuration and exit"},
-    {.name = "concurrency",
-     .type = OPT_INT,
-     .offset = AT(concurrency),
-     .arg = "N",
-     .fallback = "0",
-     .min = 0,
-     .max = WORKERS_MAX,
-     .help = "workers; 0 = CPUs of the cgroup's quota"},
-    {.name = "drain-time-s",
-     .type = OPT_INT,
-     .offset = AT(drain_s),
-     .arg = "S",
-     .fallback = "5",
-     .min = 0,
-     .max = 86400,
-     .help = "after SIGTERM: accept and answer on for so long"},
-    {.name = "log-level",
-     .letter = 'l',
-     .type = OPT_TEXT,
-     .offset = AT(log_level),
-     .arg = "LEVEL",
-     .fallback = "info",
-     .help = "error, warn, info, debug; or by area: info,xds:debug"},
-    {.name = "log-format",
-     .type = OPT_CHOICE,
-     .offset = AT(log_format),
-     .choices = log_formats,
-     .fallback = "text",
-     .help = "text or json"},
-    {.name = "service-node",
-     .type = OPT_TEXT,
-     .offset = AT(service_node),
-     .arg = "ID",
-     .help = "node id, in place of the bootstrap's"},
-    {.name = "service-cluster",
-     .type = OPT_TEXT,
-     .offset = AT(service_cluster),
-     .arg = "NAME",
-     .help = "node cluster, in place of the bootstrap's"},
-    {.name = "admin-address-path",
-     .type = OPT_TEXT,
-     .offset = AT(admin_address_path),
-     .arg = "FILE",
-     .help = "write the admin page's address there once it is open"},
-    {.name = "state-dir",
-     .type = OPT_TEXT,
-     .offset = AT(state_dir),
-     .arg = "DIR",
-     .help = "where it keeps what it learned for the next run; must exist, for its owner only"},
-    {.name = NULL},
-};
-
-static const struct opt_spec spec = {
-    .command = "mesh proxy",
-    .section = "proxy",
-    .summary = "The data plane: sidecar, ingress, egress and east-west gateway.",
-    .examples = "mesh proxy --config-file sidecar.yaml\n"
-                "mesh proxy -c sidecar.yaml --mode validate\n"
-                "mesh proxy -c gateway.yaml --concurrency 2 --log-level info,xds:debug\n",
-    .rows = rows,
 };
 
 /* ---- state ---- */
@@ -237,7 +143,7 @@ static void on_question(void *arg, unsigned index, enum conf_kind kind, struct s
 static int start_workers(struct proxy *p, struct err *err)
 {
     unsigned count = p->set.concurrency > 0 ? (unsigned)p->set.concurrency : worker_cpu_quota();
-    count = count < WORKERS_MAX ? count : WORKERS_MAX;
+    count = count < PROXY_WORKERS_MAX ? count : PROXY_WORKERS_MAX;
     for (unsigned i = 0; i < count; i++) {
         struct proxy_worker_spec w = {
             .index = i,
@@ -614,7 +520,7 @@ int proxy_main(int argc, char **argv)
     arena_init(&arena, 1024);
     p->started_us = instant_wall_us();
     struct opt_list operands; /* none are taken */
-    int code = opt_parse(&spec, &p->set, argc, argv, &arena, &operands, &err);
+    int code = opt_parse(&proxy_options, &p->set, argc, argv, &arena, &operands, &err);
     int status = 0;
     if (code == 0) {
         log_set_json(p->set.log_format == 1);
