@@ -1,52 +1,95 @@
+/* The commands people type: help, and the table of the others.
+ * In: main.c. Next: cmd_*.c, through commands.def; verb.h is what they share. */
 #include "cli/cli.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cmd_demo.h"
+#include "base/compiler.h"
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/verb.h"
 #include "role.h"
 #include "version.h"
 
-/* Commands other than help and version; in the form of roles, because both are words with a main. */
-static const struct role commands[] = {
-    {"demo", cmd_demo, "two services, two sidecars, mutual TLS, on this machine"},
-    {NULL, NULL, NULL},
+const struct command commands[] = {
+#define COMMAND(word, run, group, summary) {word, run, group, summary},
+#include "cli/commands.def"
+#undef COMMAND
+    {NULL, NULL, NULL, NULL},
 };
 
-static void print_help(const struct role *roles)
+/* What peers call it. */
+static const struct {
+    const char *theirs, *ours;
+} others[] = {
+    {"proxy-status", "ps"}, {"proxy-config", "pc"}, {"viz", "stat"},        {"dump", "pc"},
+    {"describe", "get"},    {"identity", "certs"},  {"intention", "authz"}, {"create", "apply"},
+    {"rm", "delete"},       {"kv", "get"},
+};
+
+static const struct command *find(const char *word)
 {
-    printf("usage: mesh COMMAND|ROLE [OPTION]...\n\n"
-           "commands:\n"
-           "  help      this text\n"
-           "  version   the version of this binary\n");
-    for (const struct role *c = commands; c->name; c++) {
-        printf("  %-9s %s\n", c->name, c->summary);
+    for (const struct command *c = commands; c->word; c++) {
+        if (strcmp(word, c->word) == 0) {
+            return c;
+        }
     }
-    if (roles->name) {
-        printf("\nroles:\n");
+    return NULL;
+}
+
+/* One letter too many, too few, or another. */
+static bool is_near(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return strcmp(a, b + (*b != '\0')) == 0 || strcmp(a + (*a != '\0'), b) == 0 ||
+           (*a && *b && strcmp(a + 1, b + 1) == 0);
+}
+
+static const char *nearest(const char *word, const struct role *roles)
+{
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        if (strcmp(word, others[i].theirs) == 0) {
+            return others[i].ours;
+        }
+    }
+    for (const struct command *c = commands; c->word; c++) {
+        if (is_near(word, c->word)) {
+            return c->word;
+        }
     }
     for (const struct role *r = roles; r->name; r++) {
-        printf("  %-9s %s\n", r->name, r->summary);
+        if (is_near(word, r->name)) {
+            return r->name;
+        }
     }
+    return NULL;
+}
+
+static int unknown(const char *word, const struct role *roles)
+{
+    const char *near = nearest(word, roles);
+    if (near) {
+        fprintf(stderr, "error[MESH1003]: unknown verb \"%s\": did you mean %s?\n", word, near);
+    } else {
+        fprintf(stderr, "error[MESH1003]: unknown verb \"%s\"\n", word);
+    }
+    fprintf(stderr, "  fix     mesh %s\n  more    mesh explain MESH1003\n", near ? near : "help");
+    return EXIT_USAGE;
 }
 
 int cli_main(int argc, char **argv, const struct role *roles)
 {
     const char *word = argc > 1 ? argv[1] : "help";
-
     if (strcmp(word, "version") == 0 || strcmp(word, "--version") == 0) {
-        printf("mesh %s\n", MESH_VERSION);
-        return 0;
+        return help_version(argc - 1, argv + 1);
     }
     if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-        print_help(roles);
-        return 0;
+        return help_main(argc > 2 ? argv[2] : NULL, roles);
     }
-    for (const struct role *c = commands; c->name; c++) {
-        if (strcmp(word, c->name) == 0) {
-            return c->main(argc - 1, argv + 1);
-        }
-    }
-    fprintf(stderr, "mesh: no command '%s'; 'mesh help' lists them\n", word);
-    return 2;
+    const struct command *c = find(word);
+    return c ? c->run(argc - 1, argv + 1) : unknown(word, roles);
 }

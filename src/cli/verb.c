@@ -1,0 +1,160 @@
+/* One run of a verb: flags, terminal, where control is.
+ * In: cmd_*.c. Next: verb_call (asking), table (answers). */
+#include "cli/verb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/verb_int.h"
+#include "http/http_client.h"
+#include "io/loop.h"
+#include "mesh/paths.h"
+#include "mesh/ports.h"
+
+const char *const verb_outputs[] = {"table", "wide", "json", "yaml", "jsonl", "name", "csv", NULL};
+const char *const verb_colors[] = {"auto", "always", "never", NULL};
+
+static bool env_is_set(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value;
+}
+
+static bool env_is(const char *name, const char *want)
+{
+    const char *value = getenv(name);
+    return value && strcmp(value, want) == 0;
+}
+
+/* The locale decides which signs may be printed: UTF-8 when it says so. */
+static bool is_ascii_locale(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (env_is_set(names[i])) {
+            struct span value = span_of(getenv(names[i]));
+            return !span_ends_nocase(value, SPAN("UTF-8")) &&
+                   !span_ends_nocase(value, SPAN("UTF8"));
+        }
+    }
+    return true;
+}
+
+static void look_at_terminal(struct verb *v)
+{
+    struct winsize size;
+    v->is_tty = isatty(STDOUT_FILENO) == 1;
+    v->has_color = v->flags->color == COLOR_ALWAYS ||
+                   (v->flags->color == COLOR_AUTO && !env_is_set("NO_COLOR") &&
+                    (env_is_set("CLICOLOR_FORCE") || (v->is_tty && !env_is("TERM", "dumb"))));
+    v->is_ascii = is_ascii_locale();
+    if (v->is_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+        v->width = size.ws_col;
+    }
+}
+
+int verb_open(struct verb *v, const struct opt_spec *spec, void *settings, int argc, char **argv,
+              int *status)
+{
+    struct err err;
+    *v = (struct verb){.flags = settings};
+    arena_init(&v->arena, 4096);
+    int code = opt_parse(spec, settings, argc, argv, &v->arena, &v->operands, &err);
+    if (code != 0) {
+        *status = code > 0 ? EXIT_DONE : EXIT_USAGE;
+        if (code < 0) {
+            fprintf(stderr, "%s: %s\n", spec->command, err.text);
+        }
+        return -1;
+    }
+    look_at_terminal(v);
+    return 0;
+}
+
+void verb_close(struct verb *v)
+{
+    http_client_free(v->client);
+    if (v->loop) {
+        loop_free(v->loop);
+    }
+    arena_dispose(&v->arena);
+}
+
+/* ---- where is control? ---- */
+
+static bool is_socket(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* --addr and MESH_ADDR (the option's own environment), the demo, this machine's control; then its usual port. */
+static void find_target(struct verb *v)
+{
+    char path[PATHS_BYTES];
+    char demo[PATHS_BYTES];
+    if (v->flags->addr) {
+        snprintf(v->target, sizeof v->target, "%s", v->flags->addr);
+        return;
+    }
+    snprintf(demo, sizeof demo, "%.480s/control.sock", paths_demo_dir(path));
+    if (is_socket(demo)) {
+        snprintf(v->target, sizeof v->target, "unix:%.150s", demo);
+    } else if (is_socket(paths_control_socket(path))) {
+        snprintf(v->target, sizeof v->target, "unix:%.150s", path);
+    } else {
+        snprintf(v->target, sizeof v->target, "127.0.0.1:%d", PORT_API);
+    }
+}
+
+int verb_connect(struct verb *v)
+{
+    struct err err;
+    if (v->client) {
+        return 0;
+    }
+    find_target(v);
+    bool is_whole = strncmp(v->target, "unix:", 5) == 0 || strstr(v->target, "://");
+    const char *origin = arena_printf(&v->arena, "%s%s", is_whole ? "" : "http://", v->target);
+    v->loop = v->loop ? v->loop : loop_new(false);
+    const struct http_client_spec spec = {
+        .origin = span_of(origin), .connect_ms = v->flags->timeout_ms, .conns = 2};
+    if (http_client_new(&v->client, v->loop, &spec, &err) != 0) {
+        return verb_fail(v, EXIT_USAGE, 1002, NULL, "--addr '%s': %s", v->target, err.text);
+    }
+    return 0;
+}
+
+const char *verb_escape(struct verb *v, struct span text)
+{
+    char *to = arena_bytes(&v->arena, text.len * 3 + 1);
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || (c != 0 && strchr("-._~/", c));
+        if (is_plain) {
+            to[len++] = (char)c;
+        } else {
+            static const char digits[] = "0123456789ABCDEF";
+            to[len++] = '%';
+            to[len++] = digits[c >> 4];
+            to[len++] = digits[c & 15];
+        }
+    }
+    to[len] = '\0';
+    return to;
+}
+
+const char *verb_namespace_query(struct verb *v)
+{
+    if (v->flags->all_namespaces) {
+        return "";
+    }
+    const char *name = v->flags->namespace ? v->flags->namespace : "default";
+    return arena_printf(&v->arena, "?namespace=%s", verb_escape(v, span_of(name)));
+}
