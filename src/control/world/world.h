@@ -130,7 +130,7 @@ struct world_workload {
 };
 
 /* Those whose address falls into one shard of the table; immutable, counted. */
-#define WORLD_SHARDS 1024
+#define WORLD_SHARDS 256
 struct world_shard {
     unsigned refs; /* private; atomic */
     struct world_workload *items;
@@ -268,7 +268,8 @@ struct world_backend {
     const struct world_service *
         service; /* NULL: there is none; such a share answers 500 (HTTPRoute) or 503 (VirtualService) */
     struct span host; /* as resolved, also when there is no service */
-    uint16_t port;
+    uint16_t
+        port; /* 0: that of the request (VirtualService without a port, to a service with several) */
     struct span subset; /* empty = none */
     uint32_t weight;
     struct world_header_ops headers;
@@ -413,8 +414,10 @@ struct world_server {
     const struct span *sans; /* of clients; none = any */
     size_t san_count;
     struct span min_version, max_version; /* "TLSV1_2"; empty = default */
-    const struct world_bound_host *bound; /* private: see world_gateway_routes */
+    /* private */
+    const struct world_bound_host *bound; /* see world_gateway_routes */
     size_t bound_count;
+    const struct gateway_listener *listener; /* NULL: of an Istio Gateway */
 };
 struct world_gateway {
     struct span key; /* as in world_virtual_host.gateways, without section */
@@ -424,6 +427,9 @@ struct world_gateway {
     const struct world_server *servers;
     size_t server_count;
     const struct object *object;
+    const struct object *
+        *routes; /* VirtualServices and HTTPRoutes that have a host at one of its servers */
+    size_t route_count;
 };
 
 /* ---- security ---- */
@@ -560,8 +566,8 @@ enum world_mtls world_mtls_of(const struct world *w, struct span namespace,
 void world_authz_of(const struct world *w, struct span namespace, const struct label *labels,
                     size_t label_count, void (*on_policy)(void *arg, const struct world_authz *p),
                     void *arg);
-/* What is wrong with objects in relation to one another ("the route sends to v4, which has no endpoints"), in the order
- * of kind, namespace and name. Looked for at each call, in one pass over the world. */
+/* What is wrong with objects in relation to one another ("the route sends to v4, which has no endpoints"): services,
+ * gateways, routes, rules, security. Looked for at each call, in one pass over the world. */
 void world_findings(const struct world *w, struct findings *f);
 
 /* ---- building (main thread): world_build.c ---- */
