@@ -29,7 +29,7 @@ struct destination_rule_balancing { /* LoadBalancerSettings */
     int64_t cookie_ttl_ms; /* SPEC_UNSET; 0 = a session cookie */
     bool maglev;           /* else a ring hash */
     uint64_t ring_size;    /* minimumRingSize or maglev.tableSize; 0 = not told */
-    int64_t warmup_ms;     /* warmup.duration, warmupDurationSecs; SPEC_UNSET */
+    int64_t warmup_ms;     /* warmup.duration, or the older warmupDurationSecs; SPEC_UNSET */
 };
 
 struct destination_rule_pool { /* ConnectionPoolSettings; 0 = not told, times SPEC_UNSET */

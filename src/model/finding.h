@@ -30,7 +30,9 @@ struct findings {
     struct arena *arena;
     struct finding *first, **last;
     size_t count;
-    size_t errors; /* of severity ERROR */
+    size_t errors; /* of severity ERROR; those left out count too */
+    /* private */
+    struct finding *spare; /* for those beyond the limit */
 };
 
 void findings_init(struct findings *f, struct arena *arena);
@@ -39,6 +41,8 @@ void findings_init(struct findings *f, struct arena *arena);
 NONNULL_RETURN struct finding *finding_add(struct findings *f, unsigned code,
                                            const struct doc_node *at, const char *what, ...)
     PRINTF_LIKE(4, 5);
+/* A text for `path`, `why` or `fix`: formatted, at most 1 KiB, without control characters. */
+struct span finding_text(struct findings *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* {"code":"MESH2031","severity":"error","what":...,"where":{"kind","namespace","name","path","file","line"},"why":[...],"fix":[...]} */
 struct doc_node *finding_to_doc(const struct finding *f, struct arena *arena);
 #endif

@@ -33,7 +33,8 @@ struct object {
     enum object_kind kind;
     struct span namespace; /* empty for kinds without one; "default" when the text names none */
     struct span name;
-    struct span key; /* "kind/namespace/name": what a map of objects is indexed by */
+    struct span
+        key; /* "virtualservices.networking.istio.io/default/reviews"; namespace "-" of kinds without: as the API's paths */
     struct label *labels;
     size_t label_count;
     struct label *annotations;

@@ -34,7 +34,7 @@ struct service_spec {
 
 /* metadata.name and labels are in the object. */
 struct namespace_spec {
-    bool terminating; /* status.phase */
+    struct spec_texts finalizers;
 };
 
 static inline const struct service_spec *service_of(const struct object *o)

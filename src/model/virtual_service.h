@@ -75,8 +75,8 @@ struct virtual_service_retry { /* HTTPRetry */
     enum spec_bool ignore_previous_hosts;
 };
 
-struct virtual_service_fault { /* HTTPFaultInjection; percentages are 0 = none */
-    double delay_percent;      /* 100 when fixedDelay stands alone */
+struct virtual_service_fault { /* HTTPFaultInjection; percentages are 0 when not told: no request */
+    double delay_percent;
     int64_t delay_ms;
     double abort_percent;
     unsigned abort_status; /* 0 = not told */
