@@ -205,9 +205,13 @@ void from_store_free(struct from_store *f)
     if (f == NULL) {
         return;
     }
-    store_port_free(f->port); /* no answer comes from here on */
+    struct err err;
+    (void)err_set(&err, -ERR_UNAVAILABLE, "control is stopping"); /* is what on_done gets */
+    store_port_free(f->port);                                     /* no answer comes from here on */
     while (!list_is_empty(&f->changes)) {
-        free_change(list_item(f->changes.next, struct change, node));
+        struct change *c = list_item(f->changes.next, struct change, node);
+        c->on_done(c->arg, &err);
+        free_change(c);
     }
     mem_free(f);
 }

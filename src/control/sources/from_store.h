@@ -12,7 +12,7 @@ struct from_store;
 NONNULL_RETURN struct from_store *from_store_new(
     struct loop *loop, struct sources *sources, struct store *store,
     void (*on_loaded)(void *arg, const struct err *err), void *arg);
-/* NULL is fine. */
+/* Changes under way are carried out, but their on_done hears that control is stopping. NULL is fine. */
 void from_store_free(struct from_store *f);
 
 /* One step of a change. `object` as it shall be (with its generation in the document), NULL: `key` shall be gone. */
