@@ -13,7 +13,9 @@
 static void put(char *to, size_t *len, struct span text)
 {
     size_t fits = size_min(text.len, PATH_BYTES - 1 - *len);
-    memcpy(to + *len, text.at, fits);
+    if (fits > 0) { /* an empty text may have no place */
+        memcpy(to + *len, text.at, fits);
+    }
     *len += fits;
 }
 
