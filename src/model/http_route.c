@@ -20,6 +20,7 @@ static void check_parent(struct reader *r, const struct doc_node *node, void *ou
     bool service =
         span_is(kind_text, "Service") && (group_text.len == 0 || span_is(group_text, "core"));
     p->kind = service ? HTTP_ROUTE_PARENT_SERVICE : HTTP_ROUTE_PARENT_GATEWAY;
+    p->namespace = p->namespace.len > 0 ? p->namespace : r->object->namespace;
     if (gateway || service) {
         return;
     }

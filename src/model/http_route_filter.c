@@ -9,6 +9,7 @@
 void http_route_check_ref(struct reader *r, const struct doc_node *node, struct http_route_ref *ref)
 {
     ref->kind = ref->kind.len > 0 ? ref->kind : SPAN("Service");
+    ref->namespace = ref->namespace.len > 0 ? ref->namespace : r->object->namespace;
     ref->is_service = ref->group.len == 0 && span_is(ref->kind, "Service");
     if (ref->is_service && ref->port == 0) {
         reader_missing(r, node, "port", "add 'port', the port of the Service");
