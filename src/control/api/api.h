@@ -9,8 +9,8 @@
  * GET /api/v1/objects?kind=&namespace=&name=&selector= and /api/v1/objects/KIND[/NAMESPACE[/NAME]] (KIND as people write it: plural, short name,
  * with a group; "-" as namespace of kinds without): the documents in force, from files and store. DELETE of one: kept by the API only.
  * POST /api/v1/apply?dryRun=&file= (YAML or JSON, any number of objects; `file` names the text in findings): all or nothing, answered after the store
- * has it: {"kind":"ApplyResult","dryRun","items":[{"kind","namespace","name","action":"created|configured|unchanged|deleted","generation"}],
- * "findings":[...]}; 422 with "findings" when there is an error among them. GET /api/v1/findings: FindingList.
+ * has it: {"kind":"ApplyResult","dryRun","items":[{"kind","namespace","name","result":"created|configured|unchanged|deleted","generation"}],
+ * "warnings":[findings]}; 422 with "findings" when there is an error among them. GET /api/v1/findings: FindingList.
  *
  * Lists: {"apiVersion":"mesh/v1","kind":"<X>List","items":[...],"warnings":[...]}. Errors: {"apiVersion":"mesh/v1","kind":"Error", and the fields of
  * finding_to_doc}, with the HTTP status. `?pretty=true` indents.

@@ -90,22 +90,22 @@ static void plan(struct applying *a, const struct object *given)
     struct doc_node *doc = bare_copy(c->arena, given);
     int64_t generation = 1;
     int64_t created_us = instant_wall_us();
-    const char *action = "created";
+    const char *result = "created";
     if (old != NULL) {
         const struct doc_node *before = bare_copy(c->arena, old);
         bool same_spec = is_same_spec(c->arena, doc, before);
         generation = old->generation + !same_spec;
         created_us = old->created_us;
-        action = same_spec && doc_eq(doc, before) ? "unchanged" : "configured";
-        if (*action == 'u' && is_kept) {
-            doc_list_add(c->arena, a->items, api_objects_action(c, given, action, generation));
+        result = same_spec && doc_eq(doc, before) ? "unchanged" : "configured";
+        if (*result == 'u' && is_kept) {
+            doc_list_add(c->arena, a->items, api_objects_result(c, given, result, generation));
             return;
         }
     }
     struct object *o = finish(c->arena, doc, generation, created_us);
     ASSERT(o != NULL); /* it was good before we wrote into it */
     a->steps[a->step_count++].object = o;
-    doc_list_add(c->arena, a->items, api_objects_action(c, given, action, generation));
+    doc_list_add(c->arena, a->items, api_objects_result(c, given, result, generation));
 }
 
 /* Those that can not be: twice in this text, or in a file. True: refused. */
@@ -183,7 +183,7 @@ static void apply_all(struct applying *a)
     for (size_t i = 0; i < a->count; i++) {
         plan(a, a->given[i]);
     }
-    doc_set(c->arena, answer, "findings", findings_to_doc(a));
+    doc_set(c->arena, answer, "warnings", findings_to_doc(a));
     if (dry || a->step_count == 0) {
         api_reply(c, 200, answer);
     } else {

@@ -45,8 +45,8 @@ void api_objects_change(struct api_call *c, const struct from_store_step *steps,
     from_store_change(c->api->store, steps, count, SPAN("api"), on_kept, w);
 }
 
-struct doc_node *api_objects_action(const struct api_call *c, const struct object *o,
-                                    const char *action, int64_t generation)
+struct doc_node *api_objects_result(const struct api_call *c, const struct object *o,
+                                    const char *result, int64_t generation)
 {
     struct doc_node *item = doc_new_map(c->arena);
     doc_set_text(c->arena, item, "kind", span_of(object_kinds[o->kind].kind));
@@ -55,7 +55,7 @@ struct doc_node *api_objects_action(const struct api_call *c, const struct objec
         doc_set_text(c->arena, item, "namespace", o->namespace);
     }
     doc_set_text(c->arena, item, "name", o->name);
-    doc_set_text(c->arena, item, "action", span_of(action));
+    doc_set_text(c->arena, item, "result", span_of(result));
     doc_set(c->arena, item, "generation", doc_int(c->arena, generation));
     return item;
 }
@@ -129,7 +129,8 @@ static bool choose_path(struct choice *x)
     }
     if (rest.at != NULL) {
         struct span namespace = span_cut(&rest, '/');
-        x->namespace = span_is(namespace, "-") ? SPAN("") : namespace;
+        /* Kinds without a namespace are found whatever the path says. */
+        x->namespace = object_kinds[x->kind].namespaced ? namespace : SPAN("");
         x->name = rest;
     }
     return true;
@@ -218,7 +219,7 @@ static void delete_object(struct api_call *c)
     }
     struct doc_node *answer = api_answer(c, "ApplyResult");
     doc_list_add(c->arena, doc_list_in(c->arena, answer, "items"),
-                 api_objects_action(c, kept, "deleted", kept->generation));
+                 api_objects_result(c, kept, "deleted", kept->generation));
     if (api_flag(c, "dryRun")) {
         doc_set(c->arena, answer, "dryRun", doc_bool(c->arena, true));
         api_reply(c, 200, answer);

@@ -195,20 +195,20 @@ static void test_apply(void **state)
     expect(
         &b, 200,
         "\"dryRun\":true,\"items\":[{\"kind\":\"Service\",\"group\":\"\",\"namespace\":\"default\","
-        "\"name\":\"one\",\"action\":\"created\",\"generation\":1}],\"findings\":[]}");
+        "\"name\":\"one\",\"result\":\"created\",\"generation\":1}],\"warnings\":[]}");
     ask(&b, "GET", "/api/v1/objects", NULL);
     expect(&b, 200,
            "{\"apiVersion\":\"mesh/v1\",\"kind\":\"ObjectList\",\"items\":[],\"warnings\":[]}");
     ask(&b, "POST", "/api/v1/apply", SERVICE("one", "80") "---\n" SERVICE("two", "80"));
-    expect(&b, 200, "\"name\":\"one\",\"action\":\"created\",\"generation\":1}");
-    expect(&b, 200, "\"name\":\"two\",\"action\":\"created\",\"generation\":1}");
+    expect(&b, 200, "\"name\":\"one\",\"result\":\"created\",\"generation\":1}");
+    expect(&b, 200, "\"name\":\"two\",\"result\":\"created\",\"generation\":1}");
     ask(&b, "POST", "/api/v1/apply", SERVICE("one", "80") "---\n" SERVICE("two", "81"));
-    expect(&b, 200, "\"name\":\"one\",\"action\":\"unchanged\",\"generation\":1}");
-    expect(&b, 200, "\"name\":\"two\",\"action\":\"configured\",\"generation\":2}");
+    expect(&b, 200, "\"name\":\"one\",\"result\":\"unchanged\",\"generation\":1}");
+    expect(&b, 200, "\"name\":\"two\",\"result\":\"configured\",\"generation\":2}");
     /* Labels alone are no new generation. */
     ask(&b, "POST", "/api/v1/apply",
         "apiVersion: v1\nkind: Service\nmetadata: {name: two, labels: {app: x}}\nspec: {ports: [{port: 81}]}\n");
-    expect(&b, 200, "\"action\":\"configured\",\"generation\":2}");
+    expect(&b, 200, "\"result\":\"configured\",\"generation\":2}");
     /* What `get` prints can be applied again. */
     ask(&b, "GET", "/api/v1/objects/services/default/two", NULL);
     expect(&b, 200,
@@ -217,7 +217,7 @@ static void test_apply(void **state)
     static char copy[4096];
     snprintf(copy, sizeof(copy), "%s", b.body);
     ask(&b, "POST", "/api/v1/apply", copy);
-    expect(&b, 200, "\"action\":\"unchanged\",\"generation\":2}");
+    expect(&b, 200, "\"result\":\"unchanged\",\"generation\":2}");
     unsigned settled = b.settled;
     ask(&b, "POST", "/api/v1/apply", copy);
     assert_int_equal(b.settled, settled);
@@ -228,7 +228,7 @@ static void test_apply(void **state)
     expect(&b, 200, "\"port\":80");
     expect(&b, 200, "\"port\":81");
     ask(&b, "POST", "/api/v1/apply", copy);
-    expect(&b, 200, "\"action\":\"unchanged\",\"generation\":2}");
+    expect(&b, 200, "\"result\":\"unchanged\",\"generation\":2}");
     teardown(&b);
 }
 
@@ -246,7 +246,7 @@ static void test_in_a_row(void **state)
     ask(&b, "GET", "/api/v1/objects/services/default/one", NULL);
     expect(&b, 200, "\"generation\":3}");
     ask(&b, "DELETE", "/api/v1/objects/services/default/one", NULL);
-    expect(&b, 200, "\"action\":\"deleted\"");
+    expect(&b, 200, "\"result\":\"deleted\"");
     ask(&b, "GET", "/api/v1/objects/services/default/one", NULL);
     expect(&b, 404, "\"code\":\"MESH5015\"");
     teardown(&b);
@@ -277,6 +277,7 @@ static void test_refused(void **state)
         {"GET", "/api/v1/objects/frogs/a/b", NULL, 404, "MESH5016"},
         {"GET", "/api/v1/objects/services/a/b", NULL, 404, "there is no Service 'a/b'"},
         {"GET", "/api/v1/objects/ns/-/b", NULL, 404, "there is no Namespace 'b'"},
+        {"GET", "/api/v1/objects/ns/default/b", NULL, 404, "there is no Namespace 'b'"},
         {"GET", "/api/v1/objects?selector=a+in+(", NULL, 400, "MESH5014"},
         {"DELETE", "/api/v1/objects/services/a/b", NULL, 404, "MESH5015"},
         {"DELETE", "/api/v1/objects/services", NULL, 400, "MESH5014"},
