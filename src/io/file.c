@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, READ_BYTES = 16384 };
+#include "base/mem.h"
+
+enum { PATH_BYTES = 4096, READ_BYTES = 4096 };
 
 static int fail(struct err *err, const char *path, int code, const char *what)
 {
@@ -15,20 +17,24 @@ static int fail(struct err *err, const char *path, int code, const char *what)
 
 static int read_all(int fd, const char *path, struct buf *to, struct err *err)
 {
+    char part[READ_BYTES];
+    int code = 0;
     for (;;) {
-        char *at = buf_reserve(to, READ_BYTES);
-        if (at == NULL) {
-            return err_set(err, -ERR_LIMIT, "'%s' is longer than expected", path);
+        ssize_t n = read(fd, part, sizeof(part));
+        if (n < 0 && errno == EINTR) {
+            continue;
         }
-        ssize_t n = read(fd, at, READ_BYTES);
-        if (n == 0) {
-            return 0;
+        if (n <= 0) {
+            code = n == 0 ? 0 : fail(err, path, -errno, "can not be read");
+            break;
         }
-        if (n < 0 && errno != EINTR) {
-            return fail(err, path, -errno, "can not be read");
+        if (buf_append(to, part, (size_t)n) != 0) {
+            code = err_set(err, -ERR_LIMIT, "'%s' is longer than expected", path);
+            break;
         }
-        buf_commit(to, n > 0 ? (size_t)n : 0);
     }
+    mem_wipe(part, sizeof(part)); /* it may have been a key */
+    return code;
 }
 
 static int check_secret(int fd, const char *path, struct err *err)

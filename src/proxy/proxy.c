@@ -16,8 +16,10 @@
 #include "io/resolver.h"
 #include "io/signals.h"
 #include "proxy/bootstrap.h"
+#include "proxy/node_identity.h"
 #include "proxy/proxy_admin.h"
 #include "proxy/proxy_discovery.h"
+#include "proxy/proxy_native.h"
 #include "proxy/proxy_options.h"
 #include "proxy/proxy_sources.h"
 #include "proxy/proxy_worker.h"
@@ -37,6 +39,7 @@ struct proxy {
     struct stats_families *families;
     struct shared *shared;
     struct ingest *ingest;
+    struct node_identity *identity; /* NULL: certificates come with the configuration */
     struct proxy_sources *sources;
     struct proxy_discovery *discovery; /* NULL: full discovery */
     struct otlp_export *report;        /* NULL: nobody wants it */
@@ -71,6 +74,7 @@ static bool is_applied_everywhere(const struct proxy *p)
 static void look_whether_live(struct proxy *p)
 {
     if (p->state != PROXY_INITIALIZING || !is_applied_everywhere(p) ||
+        (p->identity != NULL && !node_identity_is_there(p->identity)) ||
         !ingest_is_complete(p->ingest) || !proxy_sources_are_complete(p->sources) ||
         (p->discovery != NULL && !proxy_discovery_is_settled(p->discovery))) {
         return;
@@ -221,7 +225,9 @@ static void on_interest(void *arg, enum conf_kind kind, struct span name, struct
                         bool wanted)
 {
     struct proxy *p = arg;
-    proxy_sources_want(p->sources, kind, name, path, wanted);
+    if (p->identity == NULL || !node_identity_owns(kind, name)) {
+        proxy_sources_want(p->sources, kind, name, path, wanted);
+    }
 }
 
 static void on_settled(void *arg)
@@ -238,6 +244,27 @@ static const struct ingest_events ingest_events = {
 static void on_sources_moved(void *arg)
 {
     look_whether_live(arg);
+}
+
+static int make_identity(struct proxy *p, struct err *err)
+{
+    const struct node_identity_spec spec = {
+        .loop = p->loop,
+        .resolver = p->resolver,
+        .ingest = p->ingest,
+        .registry = p->registry,
+        .control = p->set.control,
+        .token_file = p->set.token_file,
+        .ca_root = p->set.ca_root,
+        .ca_pin = p->set.ca_pin,
+        .trust_domain = p->set.trust_domain,
+        .ns = p->set.ns,
+        .service_account = p->set.service_account,
+        .state_dir = p->set.state_dir,
+        .on_ready = on_sources_moved,
+        .arg = p,
+    };
+    return p->set.control != NULL ? node_identity_new(&p->identity, &spec, err) : 0;
 }
 
 static void start_discovery(struct proxy *p)
@@ -389,8 +416,11 @@ static int load_bootstrap(struct proxy *p, struct err *err)
         code = bootstrap_read(&p->boot, span_of(p->set.config_text), "--config-yaml", err);
     } else if (p->set.config_file != NULL) {
         code = bootstrap_load(&p->boot, p->set.config_file, err);
+    } else if (p->set.control != NULL) {
+        code = proxy_native_bootstrap(&p->boot, &p->set, err);
     } else {
-        return err_set(err, -ERR_CONFIG, "--config-file is missing; see mesh proxy --help");
+        return err_set(err, -ERR_CONFIG,
+                       "--control or --config-file is missing; see mesh proxy --help");
     }
     if (code == 0 && p->set.service_node != NULL) {
         p->boot.node_id = arena_dup(&p->boot.arena, span_of(p->set.service_node));
@@ -422,7 +452,8 @@ static int build(struct proxy *p, struct err *err)
     p->sources = proxy_sources_new(p->loop, p->resolver, p->ingest, &p->boot, &p->numbers,
                                    on_sources_moved, p);
     start_discovery(p);
-    return apply_static(p, err);
+    code = make_identity(p, err);
+    return code ? code : apply_static(p, err);
 }
 
 static struct http_client *control_client(void *arg)
@@ -452,6 +483,9 @@ static int serve(struct proxy *p, struct err *err)
         return code;
     }
     start_report(p);
+    if (p->identity != NULL) {
+        node_identity_start(p->identity);
+    }
     log_info("proxy", "started node=%.*s workers=%u listeners=%zu clusters=%zu",
              SPAN_ARG(p->boot.node_id), p->worker_count, p->boot.listener_count,
              p->boot.cluster_count);
@@ -474,6 +508,7 @@ static void take_down(struct proxy *p)
     forget_listeners(p);
     p->is_ending = true;
     otlp_export_free(p->report);
+    node_identity_free(p->identity);
     proxy_sources_free(p->sources);
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_stop(p->workers[i]);

@@ -2,9 +2,19 @@
 #include "proxy/proxy_options.h"
 
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const types[] = {"sidecar", "gateway", NULL};
+static const char *const interceptions[] = {"none", "redirect", "tproxy", NULL};
+static const char *const learnings[] = {"on-demand", "full", NULL};
 static const char *const modes[] = {"serve", "validate", NULL};
 
 #define AT(field) offsetof(struct proxy_options, field)
+#define TEXT(flag, field, what, value, text) \
+    {.name = flag,                           \
+     .type = OPT_TEXT,                       \
+     .offset = AT(field),                    \
+     .arg = what,                            \
+     .fallback = value,                      \
+     .help = text}
 static const struct opt rows[] = {
     {.name = "config-file",
      .letter = 'c',
@@ -71,7 +81,61 @@ static const struct opt rows[] = {
      .type = OPT_TEXT,
      .offset = AT(state_dir),
      .arg = "DIR",
-     .help = "where it keeps what it learned for the next run; must exist, for its owner only"},
+     .help =
+         "where it keeps what it learned for the next run; must exist, for its owner only; without it the identity is asked for at each start"},
+    TEXT("control", control, "HOST:PORT", NULL,
+         "the control plane (port 15012): identity, and configuration without --config-file"),
+    TEXT("token-file", token_file, "FILE", NULL,
+         "join token for the first certificate; or the token itself in MESH_TOKEN"),
+    TEXT("ca-root", ca_root, "FILE", NULL, "root certificates of the control plane (ca-root.pem)"),
+    TEXT("ca-pin", ca_pin, "SHA256", NULL, "or its root's hash, as control logs it at start"),
+    TEXT("trust-domain", trust_domain, "NAME", "cluster.local", "of all identities"),
+    TEXT("namespace", ns, "NAME", "default", "of this workload"),
+    TEXT("service-account", service_account, "NAME", "default", "of this workload: who it is"),
+    {.name = "type",
+     .type = OPT_CHOICE,
+     .offset = AT(type),
+     .choices = types,
+     .fallback = "sidecar",
+     .help = "sidecar or gateway"},
+    TEXT("name", name, "NAME", NULL, "of this workload instance"),
+    TEXT("workload", workload, "NAME", NULL, "what it is called in metrics; default: the name"),
+    {.name = "labels",
+     .type = OPT_LIST,
+     .offset = AT(labels),
+     .arg = "KEY=VALUE",
+     .help = "of this workload; may be given again"},
+    TEXT("address", address, "IP", NULL, "of this workload, as others reach it"),
+    TEXT("app-address", app_address, "IP", NULL,
+         "where the application listens, when nothing is intercepted; default 127.0.0.1"),
+    {.name = "interception",
+     .type = OPT_CHOICE,
+     .offset = AT(interception),
+     .choices = interceptions,
+     .fallback = "redirect",
+     .help = "how traffic gets here: redirect and tproxy by mesh init; none by itself"},
+    {.name = "http-proxy-port",
+     .type = OPT_INT,
+     .offset = AT(http_proxy_port),
+     .arg = "PORT",
+     .fallback = "0",
+     .min = 0,
+     .max = 65535,
+     .help = "where the application finds its HTTP proxy; 0 = none"},
+    {.name = "dns-capture",
+     .type = OPT_BOOL,
+     .offset = AT(dns_capture),
+     .fallback = "false",
+     .help = "answer the names of the mesh (port 15053)"},
+    {.name = "discovery",
+     .type = OPT_CHOICE,
+     .offset = AT(learning),
+     .choices = learnings,
+     .fallback = "on-demand",
+     .help = "learn destinations as they are used, or all of the mesh"},
+    TEXT("admin", admin, "ADDR:PORT", "127.0.0.1:15000", "admin page; or unix:PATH, off for none"),
+    TEXT("cluster-id", cluster_id, "NAME", "Kubernetes", "where this workload runs"),
+    TEXT("mesh-id", mesh_id, "NAME", NULL, "default: the trust domain"),
     {.name = NULL},
 };
 
@@ -79,8 +143,11 @@ const struct opt_spec proxy_options = {
     .command = "mesh proxy",
     .section = "proxy",
     .summary = "The data plane: sidecar, ingress, egress and east-west gateway.",
-    .examples = "mesh proxy --config-file sidecar.yaml\n"
-                "mesh proxy -c sidecar.yaml --mode validate\n"
-                "mesh proxy -c gateway.yaml --concurrency 2 --log-level info,xds:debug\n",
+    .examples =
+        "mesh proxy --control 10.0.0.1:15012 --ca-root ca-root.pem --token-file token --name web-1 "
+        "--service-account web --address 10.0.0.7\n"
+        "mesh proxy --config-file sidecar.yaml\n"
+        "mesh proxy -c sidecar.yaml --mode validate\n"
+        "mesh proxy -c gateway.yaml --concurrency 2 --log-level info,xds:debug\n",
     .rows = rows,
 };
