@@ -151,23 +151,18 @@ static void update_clusters(struct proxy_worker *w, const struct snapshot *s)
 
 /* ---- entries ---- */
 
-static struct entry *entry_named(struct proxy_worker *w, struct span name)
-{
-    LIST_EACH(node, next, &w->ds.entries) {
-        struct entry *e = list_item(node, struct entry, node);
-        if (span_eq(e->name, name)) {
-            return e;
-        }
-    }
-    return NULL;
-}
-
 static const struct conf_listener *listener_named(const struct snapshot *s, struct span name)
 {
-    for (size_t i = 0; i < s->listener_count; i++) {
-        if (span_eq(s->listeners[i]->conf.name, name)) {
-            return s->listeners[i];
+    size_t from = 0;
+    size_t to = s->listener_count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        int order = span_cmp(s->listeners[middle]->conf.name, name);
+        if (order == 0) {
+            return s->listeners[middle];
         }
+        from = order < 0 ? middle + 1 : from;
+        to = order < 0 ? to : middle;
     }
     return NULL;
 }
@@ -185,7 +180,7 @@ static void update_entries(struct proxy_worker *w, const struct snapshot *s)
         }
     }
     for (size_t i = 0; i < s->listener_count; i++) {
-        struct entry *e = entry_named(w, s->listeners[i]->conf.name);
+        struct entry *e = map_get(&w->ds.by_name, s->listeners[i]->conf.name);
         if (e == NULL) {
             entry_new(&w->ds, s->listeners[i]);
         } else {
@@ -495,7 +490,7 @@ static int on_start(struct worker *worker, void *arg, struct err *err)
         .on_listen_fail = on_listen_fail,
         .asks = w->spec.on_question != NULL ? asks_new(w->loop, post_question, w) : NULL,
     };
-    list_init(&w->ds.entries);
+    entry_init(&w->ds);
     deadline_init(&w->watch, on_watch);
     return 0;
 }
@@ -538,6 +533,7 @@ static void on_stop(struct worker *worker, void *arg)
     LIST_EACH(left, next_left, &w->ds.entries) {
         entry_free(list_item(left, struct entry, node));
     }
+    entry_dispose(&w->ds);
     drop_clusters(w);
     loop_turn(w->loop, false);
     if (w->ds.view != NULL) {

@@ -331,8 +331,8 @@ struct conf_endpoints {
 };
 
 struct snapshot {
-    uint64_t number; /* grows */
-    const struct conf_listener **listeners;
+    uint64_t number;                        /* grows */
+    const struct conf_listener **listeners; /* sorted by name */
     size_t listener_count;
     size_t slots; /* length of the arrays below; a slot may be NULL in any */
     const struct conf_cluster **clusters;

@@ -215,6 +215,7 @@ void entry_stop(struct entry *e)
 void entry_update(struct entry *e, const struct conf_listener *conf)
 {
     if (conf == NULL) {
+        e->ds->by_addr_is_old = true;
         const struct entry old = *e;
         e->conf = NULL;
         entry_stop(e);
@@ -225,6 +226,7 @@ void entry_update(struct entry *e, const struct conf_listener *conf)
         refresh_chains(e);
         return;
     }
+    e->ds->by_addr_is_old = true;
     bool moved = has_moved(e->conf, conf);
     const struct entry old = *e;
     e->conf = conf;
@@ -248,8 +250,12 @@ struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)
     list_init(&e->arrivals);
     list_init(&e->sessions);
     char text[ADDR_TEXT_BYTES];
-    stats_listener_bind(ds->upstream.stats, span_of(addr_format(&conf->addr, text)), &e->stats);
+    /* Learned listeners come and go with what an application visits: they share their numbers. */
+    bool is_learned = !conf->bind && ds->asks != NULL;
+    struct span label = is_learned ? SPAN("learned") : span_of(addr_format(&conf->addr, text));
+    stats_listener_bind(ds->upstream.stats, label, &e->stats);
     list_push_back(&ds->entries, &e->node);
+    (void)map_put(&ds->by_name, e->name, e); /* names are unique */
     entry_update(e, conf);
     return e;
 }
@@ -279,6 +285,8 @@ void entry_free(struct entry *e)
     entry_stop(e);
     dispose_chains(e);
     list_remove(&e->node);
+    (void)map_remove(&e->ds->by_name, e->name); /* it is there */
+    e->ds->by_addr_is_old = true;
     mem_free((void *)(uintptr_t)e->name.at);
     mem_free(e);
 }
@@ -288,20 +296,53 @@ bool entry_is_empty(const struct entry *e)
     return list_is_empty(&e->arrivals) && list_is_empty(&e->sessions);
 }
 
+/* ---- by address ---- */
+
+static struct span key_of(const struct ip *ip, uint16_t port, char to[ENTRY_KEY_BYTES])
+{
+    memcpy(to, ip, sizeof(*ip));
+    memcpy(to + sizeof(*ip), &port, sizeof(port));
+    return span_from(to, ENTRY_KEY_BYTES);
+}
+
+/* Of several for one address the first counts; of those for any address the last. */
+static void add_addr(struct downstream *ds, struct entry *e)
+{
+    if (e->conf == NULL || e->conf->addr.kind != ADDR_IP) {
+        return;
+    }
+    static const struct ip any;
+    bool is_any = ip_is_unspecified(&e->conf->addr.ip);
+    struct span key = key_of(is_any ? &any : &e->conf->addr.ip, e->conf->addr.port, e->addr_key);
+    if (is_any ? !e->conf->use_original_dst : map_get(&ds->by_addr, key) == NULL) {
+        (void)map_put(&ds->by_addr, key, e); /* its key is replaced, too */
+    }
+}
+
 struct entry *entry_find(struct downstream *ds, const struct addr *dst)
 {
-    struct entry *any = NULL;
-    LIST_EACH(node, next, &ds->entries) {
-        struct entry *e = list_item(node, struct entry, node);
-        if (e->conf == NULL || e->conf->addr.kind != ADDR_IP || e->conf->addr.port != dst->port) {
-            continue;
+    if (ds->by_addr_is_old) {
+        map_reset(&ds->by_addr);
+        LIST_EACH(node, next, &ds->entries) {
+            add_addr(ds, list_item(node, struct entry, node));
         }
-        if (ip_eq(&e->conf->addr.ip, &dst->ip)) {
-            return e;
-        }
-        if (ip_is_unspecified(&e->conf->addr.ip) && !e->conf->use_original_dst) {
-            any = e;
-        }
+        ds->by_addr_is_old = false;
     }
-    return any;
+    static const struct ip any;
+    char key[ENTRY_KEY_BYTES];
+    struct entry *e = map_get(&ds->by_addr, key_of(&dst->ip, dst->port, key));
+    return e != NULL ? e : map_get(&ds->by_addr, key_of(&any, dst->port, key));
+}
+
+void entry_init(struct downstream *ds)
+{
+    list_init(&ds->entries);
+    map_init(&ds->by_name);
+    map_init(&ds->by_addr);
+}
+
+void entry_dispose(struct downstream *ds)
+{
+    map_dispose(&ds->by_name);
+    map_dispose(&ds->by_addr);
 }

@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "io/listener.h"
 #include "proxy/config/ask.h"
 #include "proxy/config/tls_bind.h"
@@ -26,6 +27,9 @@ struct downstream {
     struct view *view;   /* current; never NULL once configured */
     struct view *before; /* during an update: the one it replaces, or NULL */
     struct list entries;
+    struct map by_name;  /* struct entry */
+    struct map by_addr;  /* private: made when it is looked into after a change */
+    bool by_addr_is_old; /* private */
     struct cluster *(*cluster_at)(void *arg, uint32_t slot);
     struct cluster *(*cluster_named)(void *arg, struct span name);
     void *arg;
@@ -37,6 +41,8 @@ struct downstream {
     /* A listener could not be opened: for /listeners and readiness. */
     void (*on_listen_fail)(void *arg, struct span name, const struct err *err);
 };
+
+#define ENTRY_KEY_BYTES (sizeof(struct ip) + sizeof(uint16_t))
 
 struct entry_chain {
     const struct conf_chain *conf; /* in the current snapshot */
@@ -50,6 +56,7 @@ struct entry {
     struct downstream *ds; /* borrowed */
     struct list node;
     struct span name;                 /* owned copy */
+    char addr_key[ENTRY_KEY_BYTES];   /* of by_addr */
     const struct conf_listener *conf; /* in the current snapshot; NULL = removed, draining */
     struct listener *
         *listeners;        /* owned: address, then additional_addresses; NULL where it failed */
@@ -61,6 +68,9 @@ struct entry {
     uint64_t uses, uses_told; /* connections that were for it */
 };
 
+/* Before the first entry; after the last. */
+void entry_init(struct downstream *ds);
+void entry_dispose(struct downstream *ds);
 struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf);
 /* Brings it up to the view's snapshot; `conf` NULL: stops accepting and drains. */
 void entry_update(struct entry *e, const struct conf_listener *conf);
