@@ -41,6 +41,15 @@ static struct span first_of(struct span a, struct span b)
     return a.len > 0 ? a : b;
 }
 
+/* "sidecar~10.0.0.5~name.ns~ns.svc.cluster.local": what follows "svc". */
+static struct span domain_of(struct span node_id)
+{
+    ssize_t last = span_rfind_byte(node_id, '~');
+    struct span domain = last >= 0 ? span_from_offset(node_id, (size_t)last + 1) : SPAN_EMPTY;
+    ssize_t svc = span_find(domain, SPAN(".svc."));
+    return svc >= 0 ? span_from_offset(domain, (size_t)svc + 5) : SPAN_EMPTY;
+}
+
 /* Istio's node metadata: WORKLOAD_NAME, NAMESPACE, CLUSTER_ID, SERVICE_ACCOUNT, LABELS {app, version, ...}. */
 static void read_node(struct bootstrap *b, const struct pb_core_Node *node)
 {
@@ -48,6 +57,8 @@ static void read_node(struct bootstrap *b, const struct pb_core_Node *node)
     const struct pb_protobuf_Struct *labels = metadata_struct(m, "LABELS");
     b->node_id = node->id;
     b->node_cluster = node->cluster;
+    b->dns_capture = span_is(metadata_text(m, "DNS_CAPTURE"), "true");
+    b->dns_domain = domain_of(node->id);
     b->node_wire = pb_encode_in(&pb_core_Node_desc, node, &b->arena);
     struct span app = metadata_text(labels, "app");
     struct span version = metadata_text(labels, "version");

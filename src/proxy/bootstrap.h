@@ -34,6 +34,8 @@ struct bootstrap {
     struct addr admin;
     struct bootstrap_source lds, cds;
     bool has_ads, ads_delta;
+    bool dns_capture;          /* node metadata DNS_CAPTURE "true" */
+    struct span dns_domain;    /* "cluster.local" of the node id; may be empty */
     bool on_demand;            /* node metadata MESH_DISCOVERY "on-demand"; needs delta ADS */
     struct span ads_cluster;   /* the static cluster that reaches the control plane */
     struct span ads_authority; /* EnvoyGrpc.authority; may be empty */

@@ -34,8 +34,9 @@ struct discovery {
     size_t count;
     struct deadline due;
     int64_t sweep_ms;
-    int64_t tokens_ms; /* look-ups that may be made now, times 1000, as of then */
-    int64_t tokens;
+    struct bucket { /* look-ups that may be made now, times 1000, as of then */
+        int64_t tokens, tokens_ms;
+    } buckets[2]; /* of traffic; of DNS, which must not starve it */
     struct log_limit limited;
     struct metric_series *counts[DISCOVERY_TYPE_COUNT][COUNT_COUNT];
     struct metric_series *learned[DISCOVERY_TYPE_COUNT];
@@ -194,16 +195,17 @@ static void look(struct discovery *d, struct learned *l)
 
 /* ---- limits ---- */
 
-static bool take_token(struct discovery *d)
+static bool take_token(struct discovery *d, enum discovery_type type)
 {
+    struct bucket *b = &d->buckets[type == DISCOVERY_NAME_TABLE];
     int64_t now_ms = loop_now_ms(d->loop);
-    int64_t gained = (now_ms - d->tokens_ms) * DISCOVERY_PER_SECOND;
-    d->tokens = i64_min(d->tokens + gained, (int64_t)DISCOVERY_PER_SECOND * 1000);
-    d->tokens_ms = now_ms;
-    if (d->tokens < 1000) {
+    int64_t gained = (now_ms - b->tokens_ms) * DISCOVERY_PER_SECOND;
+    b->tokens = i64_min(b->tokens + gained, (int64_t)DISCOVERY_PER_SECOND * 1000);
+    b->tokens_ms = now_ms;
+    if (b->tokens < 1000) {
         return false;
     }
-    d->tokens -= 1000;
+    b->tokens -= 1000;
     return true;
 }
 
@@ -259,7 +261,8 @@ void discovery_ask(struct discovery *d, enum discovery_type type, struct span na
         w->on_answer(w, name, ASK_AWAY);
         return;
     }
-    if (d->count >= DISCOVERY_NAMES_MAX || name.len > DISCOVERY_NAME_BYTES_MAX || !take_token(d)) {
+    if (d->count >= DISCOVERY_NAMES_MAX || name.len > DISCOVERY_NAME_BYTES_MAX ||
+        !take_token(d, type)) {
         metric_add(d->counts[type][LIMITED], 1);
         say_limited(d, type, name);
         w->on_answer(w, name, ASK_UNKNOWN);
@@ -416,8 +419,10 @@ struct discovery *discovery_new(struct loop *loop, struct metric_registry *regis
         list_init(&d->lists[s]);
     }
     deadline_init(&d->due, on_due);
-    d->tokens = (int64_t)DISCOVERY_PER_SECOND * 1000;
-    d->tokens_ms = loop_now_ms(loop);
+    for (size_t i = 0; i < ARRAY_LEN(d->buckets); i++) {
+        d->buckets[i] = (struct bucket){.tokens = (int64_t)DISCOVERY_PER_SECOND * 1000,
+                                        .tokens_ms = loop_now_ms(loop)};
+    }
     d->sweep_ms = loop_now_ms(loop) + DISCOVERY_SWEEP_MS;
     bind_metrics(d, registry);
     arm(d);

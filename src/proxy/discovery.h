@@ -18,7 +18,7 @@
 #include "proxy/config/ingest.h"
 
 #define DISCOVERY_NAMES_MAX 1000  /* learned names of a proxy; beyond: unknown at once */
-#define DISCOVERY_PER_SECOND 50   /* new look-ups */
+#define DISCOVERY_PER_SECOND 50   /* new look-ups of traffic, and as many of DNS */
 #define DISCOVERY_UNKNOWN_MS 5000 /* what nobody knows is not asked again for so long */
 #define DISCOVERY_FIRST_MS 15000  /* names of the last run: as ConfigSource.initial_fetch_timeout */
 #define DISCOVERY_UNUSED_MS 600000    /* then a name is given up */

@@ -16,6 +16,7 @@
 #include "io/resolver.h"
 #include "io/signals.h"
 #include "proxy/bootstrap.h"
+#include "proxy/dns_capture.h"
 #include "proxy/node_identity.h"
 #include "proxy/proxy_admin.h"
 #include "proxy/proxy_discovery.h"
@@ -43,6 +44,8 @@ struct proxy {
     struct proxy_sources *sources;
     struct proxy_discovery *discovery; /* NULL: full discovery */
     struct otlp_export *report;        /* NULL: nobody wants it */
+    struct dns_names *dns_names;       /* NULL: no DNS */
+    struct dns_capture *dns;
     struct proxy_admin *admin;
     struct proxy_worker *workers[PROXY_WORKERS_MAX];
     unsigned worker_count, idle_count;
@@ -273,10 +276,15 @@ static void start_discovery(struct proxy *p)
         return;
     }
     ingest_set_by_name(p->ingest);
+    if (p->boot.dns_capture || p->set.dns_address != NULL) {
+        p->dns_names = dns_names_new(p->boot.self.workload_namespace, p->boot.dns_domain);
+    }
     const struct proxy_discovery_spec names = {
         .loop = p->loop,
         .registry = p->registry,
         .ingest = p->ingest,
+        .sources = p->sources,
+        .names = p->dns_names,
         .numbers = &p->numbers,
         .workers = p->workers,
         .worker_count = &p->worker_count,
@@ -474,10 +482,31 @@ static void start_report(struct proxy *p)
     }
 }
 
+static int open_dns(struct proxy *p, struct err *err)
+{
+    if (p->dns_names == NULL) {
+        return p->set.dns_address == NULL
+                   ? 0
+                   : err_set(err, -ERR_CONFIG,
+                             "--dns-address needs node metadata MESH_DISCOVERY 'on-demand'");
+    }
+    struct dns_capture_spec dns = {
+        .upstream = p->set.dns_upstream,
+        .names = p->dns_names,
+        .discovery = proxy_discovery_learned(p->discovery),
+        .registry = p->registry,
+    };
+    const char *text = p->set.dns_address != NULL ? p->set.dns_address : DNS_CAPTURE_ADDRESS;
+    int code = addr_parse(span_of(text), &dns.addr, err);
+    code = code ? code : dns_capture_new(&p->dns, p->loop, &dns, err);
+    return code ? err_prefix(err, "dns") : 0;
+}
+
 static int serve(struct proxy *p, struct err *err)
 {
     int code = start_workers(p, err);
     code = code ? code : open_admin(p, err);
+    code = code ? code : open_dns(p, err);
     code = code ? code : proxy_sources_start(p->sources, err);
     if (code != 0) {
         return code;
@@ -509,6 +538,7 @@ static void take_down(struct proxy *p)
     p->is_ending = true;
     otlp_export_free(p->report);
     node_identity_free(p->identity);
+    dns_capture_free(p->dns);
     proxy_sources_free(p->sources);
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_stop(p->workers[i]);
@@ -516,6 +546,7 @@ static void take_down(struct proxy *p)
     proxy_admin_free(p->admin);
     mailbox_free(p->mailbox); /* the last snapshots come home */
     proxy_discovery_free(p->discovery);
+    dns_names_free(p->dns_names);
     ingest_free(p->ingest);
     resolver_free(p->resolver);
     shared_free(p->shared);

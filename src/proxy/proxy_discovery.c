@@ -31,12 +31,22 @@ static enum conf_kind kind_of(enum discovery_type type)
 static void want(void *arg, enum discovery_type type, struct span name, bool wanted)
 {
     struct proxy_discovery *p = arg;
+    if (type == DISCOVERY_NAME_TABLE) {
+        if (p->spec.names != NULL) { /* else a name of the last run, when there was a DNS */
+            dns_names_want(p->spec.names, name, wanted);
+            proxy_sources_want_other(p->spec.sources, name, wanted);
+        }
+        return;
+    }
     ingest_want(p->spec.ingest, kind_of(type), name, wanted);
 }
 
 static enum ingest_state look(void *arg, enum discovery_type type, struct span name)
 {
     struct proxy_discovery *p = arg;
+    if (type == DISCOVERY_NAME_TABLE) {
+        return p->spec.names != NULL ? dns_names_look(p->spec.names, name) : INGEST_MISSING;
+    }
     return ingest_look(p->spec.ingest, kind_of(type), name);
 }
 
@@ -52,6 +62,16 @@ static void on_known(void *arg)
         deadline_arm(&p->write, p->spec.loop, PROXY_DISCOVERY_WRITE_MS);
     }
     p->spec.on_moved(p->spec.arg);
+}
+
+static int on_names(void *arg, const struct xds_update *u, struct err *err)
+{
+    struct proxy_discovery *p = arg;
+    int code = dns_names_update(p->spec.names, u, err);
+    if (code == 0) {
+        discovery_settled(p->names);
+    }
+    return code;
 }
 
 /* ---- uses ---- */
@@ -204,6 +224,11 @@ void proxy_discovery_hints(struct proxy_discovery *p, const struct snapshot *s)
     }
 }
 
+struct discovery *proxy_discovery_learned(struct proxy_discovery *p)
+{
+    return p->names;
+}
+
 void proxy_discovery_settled(struct proxy_discovery *p)
 {
     discovery_settled(p->names);
@@ -219,6 +244,9 @@ struct proxy_discovery *proxy_discovery_new(const struct proxy_discovery_spec *s
     struct proxy_discovery *p = mem_new(struct proxy_discovery);
     p->spec = *spec;
     deadline_init(&p->write, on_write);
+    if (spec->names != NULL) {
+        proxy_sources_set_other(spec->sources, DNS_NAMES_TYPE, on_names, p);
+    }
     p->names = discovery_new(spec->loop, spec->registry, &ops, p);
     if (spec->state_dir != NULL && spec->state_dir[0] != '\0') {
         size_t room = strlen(spec->state_dir) + sizeof("/" PROXY_DISCOVERY_FILE);

@@ -6,7 +6,9 @@
 #include "base/metric.h"
 #include "proxy/config/ingest.h"
 #include "proxy/discovery.h"
+#include "proxy/dns_names.h"
 #include "proxy/proxy_numbers.h"
+#include "proxy/proxy_sources.h"
 #include "proxy/proxy_worker.h"
 
 #define PROXY_DISCOVERY_FILE "destinations" /* in the state folder; owner only */
@@ -18,6 +20,8 @@ struct proxy_discovery_spec { /* all borrowed */
     struct loop *loop;
     struct metric_registry *registry;
     struct ingest *ingest;
+    struct proxy_sources *sources;
+    struct dns_names *names; /* NULL: no DNS */
     const struct proxy_numbers *numbers;
     struct proxy_worker *const *workers;
     const unsigned *worker_count;
@@ -37,4 +41,6 @@ void proxy_discovery_ask(struct proxy_discovery *p, unsigned worker, enum conf_k
 void proxy_discovery_hints(struct proxy_discovery *p, const struct snapshot *s);
 void proxy_discovery_settled(struct proxy_discovery *p);
 bool proxy_discovery_is_settled(const struct proxy_discovery *p);
+/* For the DNS. */
+struct discovery *proxy_discovery_learned(struct proxy_discovery *p);
 #endif

@@ -136,6 +136,10 @@ static const struct opt rows[] = {
     TEXT("admin", admin, "ADDR:PORT", "127.0.0.1:15000", "admin page; or unix:PATH, off for none"),
     TEXT("cluster-id", cluster_id, "NAME", "Kubernetes", "where this workload runs"),
     TEXT("mesh-id", mesh_id, "NAME", NULL, "default: the trust domain"),
+    TEXT("dns-address", dns_address, "IP:PORT", NULL,
+         "answer DNS there; with node metadata DNS_CAPTURE at 127.0.0.1:15053"),
+    TEXT("dns-upstream", dns_upstream, "IP[:PORT],...", NULL,
+         "who knows other names; else the nameservers of /etc/resolv.conf"),
     {.name = NULL},
 };
 

@@ -11,7 +11,7 @@ enum proxy_learning { PROXY_LEARN_ON_DEMAND, PROXY_LEARN_FULL };
 
 struct proxy_options {
     const char *config_file, *config_text, *log_level, *service_node, *service_cluster,
-        *admin_address_path, *state_dir;
+        *admin_address_path, *state_dir, *dns_address, *dns_upstream;
     int log_format, mode;
     int64_t concurrency, drain_s;
     /* The identity from a control plane (node_identity.h); `control` NULL = none. */

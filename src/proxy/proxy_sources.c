@@ -25,12 +25,15 @@ struct proxy_sources {
     const struct conf_endpoints *reach_endpoints;
     bool lds_came, cds_came;
     struct arena arena;
-    /* Names that ingest wants before there is a client. */
+    /* Names that are wanted before there is a client. */
     struct wish {
-        enum conf_kind kind;
+        const char *type_url; /* static */
         struct span name;
     } *wishes;
     size_t wish_count, wish_room;
+    const char *other_type; /* static; NULL = none */
+    xds_on_update on_other;
+    void *other_arg;
 };
 
 /* A file that resources name as their source (path_config_source), with how many do. */
@@ -76,6 +79,9 @@ static void count_update(struct proxy_sources *s, struct span type_url, enum pro
 static int on_update(void *arg, const struct xds_update *u, struct err *err)
 {
     struct proxy_sources *s = arg;
+    if (s->other_type != NULL && span_is(u->type_url, s->other_type)) {
+        return s->on_other(s->other_arg, u, err);
+    }
     struct ingest_resource *added = mem_array(u->added_count + 1, sizeof(*added));
     for (size_t i = 0; i < u->added_count; i++) {
         const struct xds_resource *r = &u->added[i];
@@ -173,7 +179,7 @@ static void subscribe_first(struct proxy_sources *s)
         xds_client_subscribe(s->client, span_of(XDS_LISTENER), XDS_WILDCARD);
     }
     for (size_t i = 0; i < s->wish_count; i++) {
-        xds_client_subscribe(s->client, span_of(type_urls[s->wishes[i].kind]), s->wishes[i].name);
+        xds_client_subscribe(s->client, span_of(s->wishes[i].type_url), s->wishes[i].name);
     }
     s->wish_count = 0;
 }
@@ -302,6 +308,37 @@ static void want_file(struct proxy_sources *s, struct span path, bool wanted)
     loop_task_add(s->loop, &s->open_files);
 }
 
+static void wish(struct proxy_sources *s, const char *type_url, struct span name, bool wanted)
+{
+    for (size_t i = 0; i < s->wish_count && !wanted; i++) {
+        if (s->wishes[i].type_url == type_url && span_eq(s->wishes[i].name, name)) {
+            s->wishes[i] = s->wishes[--s->wish_count];
+            return;
+        }
+    }
+    if (!wanted || !s->boot->has_ads) {
+        return;
+    }
+    if (s->wish_count == s->wish_room) {
+        s->wish_room = s->wish_room ? s->wish_room * 2 : 16;
+        s->wishes = mem_realloc(s->wishes, s->wish_room * sizeof(*s->wishes));
+    }
+    s->wishes[s->wish_count++] =
+        (struct wish){.type_url = type_url, .name = arena_dup(&s->arena, name)};
+}
+
+static void want_by_name(struct proxy_sources *s, const char *type_url, struct span name,
+                         bool wanted)
+{
+    if (s->client == NULL) {
+        wish(s, type_url, name, wanted);
+    } else if (wanted) {
+        xds_client_subscribe(s->client, span_of(type_url), name);
+    } else {
+        xds_client_unsubscribe(s->client, span_of(type_url), name);
+    }
+}
+
 void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name,
                         struct span path, bool wanted)
 {
@@ -312,22 +349,20 @@ void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct spa
     if (s->boot->on_demand && is_own_identity(kind, name)) {
         return;
     }
-    if (s->client != NULL) {
-        if (wanted) {
-            xds_client_subscribe(s->client, span_of(type_urls[kind]), name);
-        } else {
-            xds_client_unsubscribe(s->client, span_of(type_urls[kind]), name);
-        }
-        return;
-    }
-    if (!wanted || !s->boot->has_ads) {
-        return;
-    }
-    if (s->wish_count == s->wish_room) {
-        s->wish_room = s->wish_room ? s->wish_room * 2 : 16;
-        s->wishes = mem_realloc(s->wishes, s->wish_room * sizeof(*s->wishes));
-    }
-    s->wishes[s->wish_count++] = (struct wish){.kind = kind, .name = arena_dup(&s->arena, name)};
+    want_by_name(s, type_urls[kind], name, wanted);
+}
+
+void proxy_sources_set_other(struct proxy_sources *s, const char *type_url, xds_on_update on_other,
+                             void *arg)
+{
+    s->other_type = type_url;
+    s->on_other = on_other;
+    s->other_arg = arg;
+}
+
+void proxy_sources_want_other(struct proxy_sources *s, struct span name, bool wanted)
+{
+    want_by_name(s, s->other_type, name, wanted);
 }
 
 struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver,

@@ -1,7 +1,10 @@
 """On-demand discovery: a proxy learns a destination when it is first used, by standard delta xDS."""
 import socket
+import struct
+import threading
 
 import pytest
+from google.protobuf import any_pb2
 from harness import config
 from harness.client import Raw, get
 
@@ -154,3 +157,91 @@ def test_on_demand_needs_delta(lab):
     p = lab.boot(boot, wait=False)
     assert p.wait(5) == 2
     assert "MESH_DISCOVERY" in p.text()
+
+
+# ---- DNS
+
+NAME_TABLE = config.TYPE + "istio.networking.nds.v1.NameTable"
+
+
+def field(number, value):
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def name_table(name, *ips):
+    row = b"".join(field(1, ip.encode()) for ip in ips)
+    table = field(1, field(1, name.encode()) + field(2, row))
+    return NAME_TABLE, name, any_pb2.Any(type_url=NAME_TABLE, value=table)
+
+
+def question(name, kind=1):
+    labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split("."))
+    return b"\x12\x34\x01\x00\x00\x01" + bytes(6) + labels + b"\0" + struct.pack(">HH", kind, 1)
+
+
+def answer_to(query, *ips):
+    body = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x07\x00\x04"
+    return (query[:2] + b"\x81\x80\x00\x01" + struct.pack(">H", len(ips)) + bytes(4) + query[12:] +
+            b"".join(body + socket.inet_aton(ip) for ip in ips))
+
+
+def addresses(answer):
+    """IPv4 addresses of an answer whose records have compressed names."""
+    count, at, found = struct.unpack(">H", answer[6:8])[0], answer.index(b"\0", 12) + 5, []
+    for _ in range(count):
+        found.append(socket.inet_ntoa(answer[at + 12:at + 16]))
+        at += 16
+    return found
+
+
+class Dns:
+    """A resolver that knows one name more than the mesh."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self.asked = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        try:
+            while True:
+                query, peer = self.sock.recvfrom(4096)
+                self.asked += 1
+                self.sock.sendto(answer_to(query, "192.0.2.53"), peer)
+        except OSError:
+            pass
+
+    def close(self):
+        self.sock.close()
+
+
+def resolve(port, name, kind=1):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(10)
+        s.sendto(question(name, kind), ("127.0.0.1", port))
+        return s.recv(4096)
+
+
+def test_dns_knows_the_mesh_and_passes_on_the_rest(lab, mesh):
+    upstream = Dns()
+    lab.at_end(upstream.close)
+    port = lab.ports.take()
+    mesh.ads.put(name_table("reviews.default.svc.cluster.local", "240.240.0.5", "240.240.0.6"))
+    proxy = mesh.proxy(args=("--dns-address", f"127.0.0.1:{port}", "--dns-upstream",
+                             f"127.0.0.1:{upstream.port}"))
+    assert sorted(addresses(resolve(port, "reviews"))) == ["240.240.0.5", "240.240.0.6"]
+    assert addresses(resolve(port, "www.example.com")) == ["192.0.2.53"]
+    assert upstream.asked == 1
+    assert mesh.ads.names_asked(NAME_TABLE)[:2] == ["reviews.default.svc.cluster.local", "www.example.com"]
+    with Raw(port) as c:
+        query = question("Reviews.default.svc.cluster.local")
+        c.send(struct.pack(">H", len(query)) + query)
+        answer = c.exactly(struct.unpack(">H", c.exactly(2))[0])
+        assert len(addresses(answer)) == 2 and b"\x07Reviews" in answer
+    mesh.ads.close()
+    proxy.wait_for(lambda: proxy.stat("control_plane.connected_state") == 0, "the stream to end")
+    assert len(addresses(resolve(port, "reviews.default.svc.cluster.local"))) == 2
+    assert addresses(resolve(port, "other.example.com")) == ["192.0.2.53"]
+    assert proxy.stat("mesh_dns_queries_total.answer.mesh") == 3
