@@ -1,13 +1,10 @@
 /* Binds learned names to the process: see proxy_discovery.h. */
 #include "proxy/proxy_discovery.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/deadline.h"
+#include "io/file.h"
 #include "io/loop.h"
 
 #define FILE_BYTES_MAX (DISCOVERY_NAMES_MAX * (DISCOVERY_NAME_BYTES_MAX + 16))
@@ -149,67 +146,34 @@ void proxy_discovery_ask(struct proxy_discovery *p, unsigned worker, enum conf_k
 
 /* ---- the file ---- */
 
-static int write_all(int fd, struct span text)
-{
-    while (text.len > 0) {
-        ssize_t n = write(fd, text.at, text.len);
-        if (n <= 0) {
-            return n == 0 ? -EIO : -errno;
-        }
-        text = span_from_offset(text, (size_t)n);
-    }
-    return 0;
-}
-
-/* Beside it, then in its place: a reader finds the old one or the new one. */
-static int replace(const char *path, struct span text)
-{
-    char next[4096];
-    if (snprintf(next, sizeof(next), "%s.new", path) >= (int)sizeof(next)) {
-        return -ENAMETOOLONG;
-    }
-    int fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd == -1) {
-        return -errno;
-    }
-    int code = write_all(fd, text);
-    if (close(fd) == -1 && code == 0) {
-        code = -errno;
-    }
-    return code == 0 && rename(next, path) == -1 ? -errno : code;
-}
-
 static void on_write(struct deadline *d)
 {
     struct proxy_discovery *p = container_of(d, struct proxy_discovery, write);
     struct buf text;
+    struct err err;
+    err_clear(&err);
     buf_init(&text, FILE_BYTES_MAX);
     int code = discovery_write(p->names, &text);
-    code = code ? code : replace(p->path, buf_span(&text));
+    code = code ? code : file_write(p->path, buf_span(&text), 0600, &err);
     buf_dispose(&text);
     if (code != 0) {
-        log_warn("discovery", "MESH4052 learned names are not kept file=%s why=\"%s\"", p->path,
-                 err_name(code));
+        log_warn("discovery", "MESH4052 learned names are not kept why=\"%s\"", err.text);
     }
 }
 
+/* What can not be read is learned again. */
 static void read_names(struct proxy_discovery *p)
 {
-    int fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
-    if (fd == -1) {
-        return; /* the first run, or not for us: names are learned again */
+    struct buf text;
+    struct err err;
+    buf_init(&text, FILE_BYTES_MAX);
+    if (file_read(p->path, &text, &err) == 0) {
+        struct span rest = buf_span(&text);
+        while (rest.len > 0) {
+            discovery_add_text(p->names, span_cut(&rest, '\n'));
+        }
     }
-    bool ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= FILE_BYTES_MAX &&
-                (st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0;
-    char *text = ours ? mem_zalloc((size_t)st.st_size + 1) : NULL;
-    ssize_t n = ours ? read(fd, text, (size_t)st.st_size) : -1;
-    (void)close(fd); /* only read from */
-    struct span rest = n > 0 ? span_from(text, (size_t)n) : SPAN_EMPTY;
-    while (rest.len > 0) {
-        discovery_add_text(p->names, span_cut(&rest, '\n'));
-    }
-    mem_free(text);
+    buf_dispose(&text);
 }
 
 /* ---- the rest ---- */

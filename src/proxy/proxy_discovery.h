@@ -12,7 +12,7 @@
 #include "proxy/proxy_worker.h"
 
 #define PROXY_DISCOVERY_FILE "destinations" /* in the state folder; owner only */
-#define PROXY_DISCOVERY_WRITE_MS 1000       /* so long after a change */
+#define PROXY_DISCOVERY_WRITE_MS 5000       /* so long after a change */
 
 struct proxy_discovery;
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "proto/core.pb.h"
 #include "proxy/config/tls_bind.h"
+#include "proxy/node_identity.h"
 #include "xds/xds_client.h"
 #include "xds/xds_file.h"
 
@@ -49,12 +50,6 @@ static const char *const type_urls[CONF_KIND_COUNT] = {
     [CONF_CLUSTER] = XDS_CLUSTER,   [CONF_ENDPOINTS] = XDS_ENDPOINTS,
     [CONF_SECRET] = XDS_SECRET,     [CONF_VIRTUAL_HOST] = XDS_VIRTUAL_HOST,
 };
-
-/* Istio's names of a proxy's own identity, which comes from the CA, never from configuration. */
-static bool is_own_identity(enum conf_kind kind, struct span name)
-{
-    return kind == CONF_SECRET && (span_is(name, "default") || span_is(name, "ROOTCA"));
-}
 
 /* ---- what arrives ---- */
 
@@ -346,7 +341,7 @@ void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct spa
         want_file(s, path, wanted);
         return;
     }
-    if (s->boot->on_demand && is_own_identity(kind, name)) {
+    if (s->boot->on_demand && node_identity_owns(kind, name)) {
         return;
     }
     want_by_name(s, type_urls[kind], name, wanted);

@@ -303,7 +303,7 @@ CASE(what_was_used_outlives_the_process)
     sim_origin(&s, 3)->reply = SIM_OK;
     sim_expect(proxied("reviews:9080"), "HTTP/1.1 200");
     sim_send(&s, sim_connect_to(&s, "240.240.0.1:90"), "x");
-    sim_advance(&s, 2000);
+    sim_advance(&s, 6000);
     sim_end(&s);
     WORLD(.state_dir = dir, .delay_ms = 10);
     assert_true(sim_control_is_ready(&control));
