@@ -203,8 +203,8 @@ static int open_files(struct control *c, struct err *err)
         return err_set(err, -ERR_CONFIG, "--config-dir: at most %d folders", CONTROL_FOLDERS_MAX);
     }
     for (size_t i = 0; i < c->set.config_dirs.count; i++) {
-        int code =
-            from_files_new(&c->files[i], c->loop, c->sources, c->set.config_dirs.items[i], err);
+        int code = from_files_new(&c->files[i], c->loop, c->sources, c->store,
+                                  c->set.config_dirs.items[i], err);
         if (code != 0) {
             return code;
         }

@@ -100,7 +100,8 @@ struct sqlite3_stmt;
                  "WHERE identity=?3 AND seq<?1 ORDER BY seq DESC LIMIT ?2")                            \
     X(BLOB_PUT,                                                                                        \
       "INSERT INTO blobs(space,key,value,updated) VALUES(?1,?2,?3,?4) "                                \
-      "ON CONFLICT(space,key) DO UPDATE SET value=excluded.value,updated=excluded.updated")            \
+      "ON CONFLICT(space,key) DO UPDATE SET value=excluded.value,updated=excluded.updated "            \
+      "WHERE blobs.value IS NOT excluded.value")                                                       \
     X(BLOB_REMOVE, "DELETE FROM blobs WHERE space=?1 AND key=?2")                                      \
     X(BLOB_GET, "SELECT key,value FROM blobs WHERE space=?1 AND key=?2")                               \
     X(BLOB_LIST, "SELECT key,value FROM blobs WHERE space=?1 ORDER BY key LIMIT ?2")

@@ -1,5 +1,5 @@
 /* Objects from a folder. Whatever changes in it, the whole of it is looked at again: what is there is compared by inode, size and times, and only
- * files that differ are read.
+ * files that differ are read. What was good is remembered in the store, so that a restart beside a bad file changes nothing.
  * In: io/file_watch.  Out: sources.  Next: source.c. */
 #include "control/sources/from_files.h"
 
@@ -25,9 +25,12 @@ enum {
     POSTPONED_MAX = 30,
 };
 
+#define SPACE SPAN("files") /* of the store: the texts of files that were good, by path */
+
 struct from_files {
     struct loop *loop;       /* borrowed */
     struct sources *sources; /* borrowed */
+    struct store_port *port; /* owned; NULL without a store */
     char *root;              /* owned; without slash at its end */
     struct map files;        /* by path; struct file, owned */
     struct map folders;      /* by path; struct folder, owned */
@@ -38,12 +41,16 @@ struct from_files {
 };
 
 struct file {
+    struct from_files *owner;
     struct span path; /* behind this struct, with a NUL */
     struct source_origin *origin;
     struct stat status; /* as it was read */
     unsigned stamp;     /* seen at this look */
     unsigned postponed;
     bool is_read;
+    bool was_good;             /* in this process, or by the store's memory */
+    bool is_recalled;          /* what is in force is what the store remembered */
+    struct store_call *recall; /* under way; NULL = none */
 };
 
 struct folder {
@@ -99,34 +106,96 @@ static void on_object(void *arg, struct object *o)
     r->objects[r->count++] = o;
 }
 
+static void note_recalled(struct file *file)
+{
+    struct finding *found = finding_add(source_findings(file->origin), 5007, NULL,
+                                        "'%s' was bad when control started", file->path.at);
+    found->file = file->path;
+    found->why = SPAN("what it said when it was last good is in force");
+    found->fix = SPAN("mend its errors");
+}
+
+static void drop_reading(struct reading *r, bool with_objects)
+{
+    for (size_t i = 0; with_objects && i < r->count; i++) {
+        object_unref(r->objects[i]);
+    }
+    mem_free(r->objects);
+}
+
+static void on_recalled(void *arg, const struct store_answer *a)
+{
+    struct file *file = arg;
+    file->recall = NULL;
+    if (file->was_good || a->code != 0 || a->count == 0) {
+        return; /* mended meanwhile, or never good */
+    }
+    struct arena arena;
+    struct findings findings;
+    struct reading r = {0};
+    arena_init(&arena, 4096);
+    findings_init(&findings, &arena);
+    (void)object_read_text(a->blobs[0].value, file->path.at, &findings, on_object,
+                           &r); /* counts what `r` has */
+    bool good = findings.errors == 0;
+    if (good) {
+        file->was_good = true;
+        file->is_recalled = true;
+        source_replace_take(file->origin, r.objects, r.count);
+        note_recalled(file);
+        log_info("sources",
+                 "file is bad, what it said when it was good is in force file=\"%s\" objects=%zu",
+                 file->path.at, r.count);
+    }
+    drop_reading(&r, !good);
+    arena_dispose(&arena);
+    if (good) {
+        sources_settle(file->owner->sources);
+    }
+}
+
+static void note_bad(struct file *file, const struct findings *findings)
+{
+    const struct finding *first = findings->first;
+    while (first->next != NULL && first->severity != CODE_ERROR) {
+        first = first->next;
+    }
+    log_warn(
+        "sources",
+        "file not taken, what it said before stays file=\"%s\" line=%u errors=%zu what=\"%.*s\"",
+        file->path.at, first->line, findings->errors, SPAN_ARG(first->what));
+    if (file->is_recalled) {
+        note_recalled(file);
+    } else if (!file->was_good && file->owner->port != NULL && file->recall == NULL) {
+        file->recall = store_blob_get(file->owner->port, SPACE, file->path, on_recalled, file);
+    }
+}
+
 /* All of it or nothing: an error anywhere leaves what the file said before. */
 static void take_text(struct file *file, struct span text)
 {
     struct reading r = {0};
-    struct findings *findings = source_findings(file->origin);
+    struct findings *findings = source_findings_reset(file->origin);
     (void)object_read_text(text, file->path.at, findings, on_object, &r); /* counts what `r` has */
-    if (findings->errors == 0) {
+    bool good = findings->errors == 0;
+    if (good) {
+        file->was_good = true;
+        file->is_recalled = false;
         source_replace_take(file->origin, r.objects, r.count);
+        if (file->owner->port != NULL) {
+            (void)store_blob_put(file->owner->port, SPACE, file->path, text, NULL,
+                                 NULL); /* only for a restart */
+        }
         log_debug("sources", "file read file=\"%s\" objects=%zu", file->path.at, r.count);
     } else {
-        const struct finding *first = findings->first;
-        while (first->next != NULL && first->severity != CODE_ERROR) {
-            first = first->next;
-        }
-        log_warn(
-            "sources",
-            "file not taken, what it said before stays file=\"%s\" line=%u errors=%zu what=\"%.*s\"",
-            file->path.at, first->line, findings->errors, SPAN_ARG(first->what));
-        for (size_t i = 0; i < r.count; i++) {
-            object_unref(r.objects[i]);
-        }
+        note_bad(file, findings);
     }
-    mem_free(r.objects);
+    drop_reading(&r, !good);
 }
 
 static void refuse_file(struct file *file, unsigned code, const char *why)
 {
-    struct findings *findings = source_findings(file->origin);
+    struct findings *findings = source_findings_reset(file->origin);
     struct finding *found = finding_add(
         findings, code, NULL, "'%s' can not be read; what it said before stays", file->path.at);
     found->file = file->path;
@@ -189,6 +258,7 @@ static struct file *file_of(struct from_files *f, const char *path)
     }
     if (file == NULL) {
         file = mem_zalloc(sizeof(*file) + text.len + 1);
+        file->owner = f;
         memcpy(file + 1, path, text.len);
         file->path = span_from(file + 1, text.len);
         file->origin = source_open(f->sources, SOURCE_FILE, text);
@@ -316,6 +386,11 @@ static void drop_unseen(struct from_files *f)
         if (file->stamp != f->stamp) {
             (void)map_remove(&f->files, file->path);
             source_close(file->origin);
+            store_call_forget(file->recall);
+            if (f->port != NULL) {
+                (void)store_blob_remove(f->port, SPACE, file->path, NULL,
+                                        NULL); /* only for a restart */
+            }
             mem_free(file);
         }
     }
@@ -340,7 +415,7 @@ static void look(struct from_files *f)
 }
 
 int from_files_new(struct from_files **out, struct loop *loop, struct sources *sources,
-                   const char *folder, struct err *err)
+                   struct store *store, const char *folder, struct err *err)
 {
     struct stat status;
     if (stat(folder, &status) == -1) {
@@ -359,6 +434,7 @@ int from_files_new(struct from_files **out, struct loop *loop, struct sources *s
     }
     f->loop = loop;
     f->sources = sources;
+    f->port = store != NULL ? store_port_new(store, loop) : NULL;
     f->root = mem_strndup(folder, len);
     f->is_first = true;
     map_init(&f->files);
@@ -375,6 +451,7 @@ void from_files_free(struct from_files *f)
         return;
     }
     deadline_disarm(&f->again);
+    store_port_free(f->port); /* no answer comes from here on */
     for (struct map_slot *slot = NULL; (slot = map_next(&f->folders, slot)) != NULL;) {
         free_folder(slot->value);
     }

@@ -66,7 +66,7 @@ static void on_load(void *arg, const struct store_answer *a)
         f->on_loaded(f->arg, &err);
         return;
     }
-    struct findings *findings = source_findings(f->origin);
+    struct findings *findings = source_findings_reset(f->origin);
     for (size_t i = 0; i < a->count; i++) {
         struct object *o = read_object(f, &a->objects[i], findings);
         if (o != NULL) {

@@ -345,6 +345,11 @@ const struct object *source_get(const struct source_origin *g, struct span key)
 
 struct findings *source_findings(struct source_origin *g)
 {
+    return &g->findings;
+}
+
+struct findings *source_findings_reset(struct source_origin *g)
+{
     arena_reset(&g->arena);
     findings_init(&g->findings, &g->arena);
     return &g->findings;

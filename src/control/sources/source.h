@@ -57,6 +57,8 @@ void source_replace_take(struct source_origin *g, struct object **objects, size_
 void source_put_take(struct source_origin *g, struct object *o);
 void source_remove(struct source_origin *g, struct span key);
 const struct object *source_get(const struct source_origin *g, struct span key);
-/* Forgets its findings and answers the empty list, to be filled before the next sources_settle. */
+/* Its findings, to be added to. */
 NONNULL_RETURN struct findings *source_findings(struct source_origin *g);
+/* Forgets them and answers the empty list, to be filled anew. */
+NONNULL_RETURN struct findings *source_findings_reset(struct source_origin *g);
 #endif

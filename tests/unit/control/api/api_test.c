@@ -87,7 +87,7 @@ static void open_all(struct bench *b)
     b->host = host_new(b->loop);
     b->sources = sources_new(&events, b);
     assert_int_equal(store_open(&b->store, b->db, &err), 0);
-    assert_int_equal(from_files_new(&b->files, b->loop, b->sources, b->conf, &err), 0);
+    assert_int_equal(from_files_new(&b->files, b->loop, b->sources, b->store, b->conf, &err), 0);
     b->stored = from_store_new(b->loop, b->sources, b->store, on_loaded, b);
     until(b, &b->loaded, b->loaded + 1);
     b->api = (struct api){.loop = b->loop, .sources = b->sources, .store = b->stored};

@@ -11,6 +11,7 @@ struct bench {
     struct loop *loop;
     struct sources *s;
     struct from_files *f;
+    struct store *store; /* NULL = without */
     unsigned settled;
     unsigned gone;
     char text[1024];
@@ -57,7 +58,7 @@ static void open_files(struct bench *b)
 {
     struct err err;
     b->s = sources_new(&events, b);
-    assert_int_equal(from_files_new(&b->f, b->loop, b->s, b->folder, &err), 0);
+    assert_int_equal(from_files_new(&b->f, b->loop, b->s, b->store, b->folder, &err), 0);
     sources_settle(b->s);
 }
 
@@ -318,11 +319,54 @@ static void test_refused(void **state)
     struct from_files *f;
     setup(&b);
     b.s = sources_new(&events, &b);
-    assert_int_equal(from_files_new(&f, b.loop, b.s, "/nowhere/at/all", &err), -ENOENT);
+    assert_int_equal(from_files_new(&f, b.loop, b.s, NULL, "/nowhere/at/all", &err), -ENOENT);
     assert_string_equal(err.text,
                         "can not read the folder '/nowhere/at/all': no such file or directory");
-    assert_int_equal(from_files_new(&f, b.loop, b.s, "/etc/passwd", &err), -ERR_CONFIG);
+    assert_int_equal(from_files_new(&f, b.loop, b.s, NULL, "/etc/passwd", &err), -ERR_CONFIG);
     assert_string_equal(err.text, "'/etc/passwd' is no folder");
+    teardown(&b);
+}
+
+/* A restart beside a bad file changes nothing: the store remembers what it said. */
+static void test_restart(void **state)
+{
+    UNUSED(state);
+    struct bench b;
+    struct err err;
+    setup(&b);
+    assert_int_equal(store_open(&b.store, path_of(&b, "mesh.db"), &err), 0);
+    write_text(&b, "a.yaml", SERVICE("a", "1"));
+    write_text(&b, "b.yaml", SERVICE("b", "1"));
+    open_files(&b);
+    assert_string_equal(objects(&b), "a:1 b:1 ");
+    close_files(&b);
+    write_text(&b, "a.yaml", "kind: [");
+    write_text(&b, "c.yaml", "kind: ["); /* was never good */
+    open_files(&b);
+    assert_string_equal(objects(&b), "b:1 "); /* the store has not answered yet */
+    until(&b, objects, "a:1 b:1 ");
+    assert_string_equal(findings(&b), "2001 a.yaml:2; 5007 a.yaml:0; 2001 c.yaml:2; ");
+    write_text(&b, "a.yaml", "\nkind: ["); /* still bad */
+    until(&b, findings, "2001 a.yaml:3; 5007 a.yaml:0; 2001 c.yaml:2; ");
+    assert_string_equal(objects(&b), "a:1 b:1 ");
+    write_text(&b, "a.yaml", SERVICE("a", "2"));
+    until(&b, objects, "a:2 b:1 ");
+    assert_string_equal(findings(&b), "2001 c.yaml:2; ");
+    /* Forgotten with the file. */
+    assert_int_equal(unlink(path_of(&b, "a.yaml")), 0);
+    until(&b, objects, "b:1 ");
+    close_files(&b);
+    write_text(&b, "a.yaml", "kind: [");
+    open_files(&b);
+    for (unsigned seen = b.f->stamp; b.f->stamp < seen + 1;) { /* a look later */
+        loop_turn(b.loop, true);
+    }
+    assert_string_equal(objects(&b), "b:1 ");
+    close_files(&b);
+    store_close(b.store);
+    b.store = NULL;
+    open_files(&b);
+    assert_string_equal(objects(&b), "b:1 ");
     teardown(&b);
 }
 
@@ -332,7 +376,7 @@ int main(void)
         cmocka_unit_test(test_start),      cmocka_unit_test(test_changes),
         cmocka_unit_test(test_volume),     cmocka_unit_test(test_bad),
         cmocka_unit_test(test_twin_files), cmocka_unit_test(test_folder_gone),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ static struct source_origin *replace(struct bench *b, const char *file, const ch
     struct list_of l = {0};
     read_text(text, file, &l);
     struct source_origin *g = source_open(b->s, SOURCE_FILE, span_of(file));
-    source_findings(g);
+    source_findings_reset(g);
     source_replace_take(g, l.items, l.count);
     return g;
 }
