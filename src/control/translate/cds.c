@@ -9,6 +9,7 @@
 #define UNLIMITED UINT32_MAX
 #define DNS_REFRESH_MS 60000 /* Istio's dnsRefreshRate */
 #define RING_MIN 1024        /* minimumRingSize */
+#define MAGLEV_SIZE 65537    /* Envoy's table_size */
 
 /* ---- what it is a cluster of ---- */
 
@@ -156,12 +157,16 @@ static struct pb_core_HttpProtocolOptions *common_options(struct translation *t,
                                                           const struct world_traffic *traffic)
 {
     if (!traffic ||
-        (traffic->http_idle_timeout_ms == 0 && traffic->max_requests_per_connection == 0)) {
+        (traffic->http_idle_timeout_ms == 0 && traffic->max_requests_per_connection == 0 &&
+         traffic->max_connection_ms == 0)) {
         return NULL;
     }
     struct pb_core_HttpProtocolOptions *o = arena_new(t->arena, struct pb_core_HttpProtocolOptions);
     if (traffic->http_idle_timeout_ms > 0) {
         o->idle_timeout = message_ms(t->arena, traffic->http_idle_timeout_ms);
+    }
+    if (traffic->max_connection_ms > 0) {
+        o->max_connection_duration = message_ms(t->arena, traffic->max_connection_ms);
     }
     if (traffic->max_requests_per_connection > 0) {
         o->max_requests_per_connection =
@@ -170,11 +175,53 @@ static struct pb_core_HttpProtocolOptions *common_options(struct translation *t,
     return o;
 }
 
+static struct pb_core_Http2ProtocolOptions *http2_options(struct translation *t,
+                                                          const struct world_traffic *traffic)
+{
+    struct pb_core_Http2ProtocolOptions *o =
+        arena_new(t->arena, struct pb_core_Http2ProtocolOptions);
+    if (traffic && traffic->max_streams > 0) {
+        o->max_concurrent_streams = message_u32(t->arena, traffic->max_streams);
+    }
+    return o;
+}
+
+static void as_client(struct translation *t, struct pb_upstream_http_HttpProtocolOptions *o,
+                      const struct world_traffic *traffic)
+{
+    o->upstream_protocol_options_case =
+        PB_UPSTREAM_HTTP_HTTP_PROTOCOL_OPTIONS_UPSTREAM_PROTOCOL_OPTIONS_USE_DOWNSTREAM_PROTOCOL_CONFIG;
+    o->use_downstream_protocol_config =
+        arena_new(t->arena, struct pb_upstream_http_HttpProtocolOptions_UseDownstreamHttpConfig);
+    o->use_downstream_protocol_config->http_protocol_options =
+        arena_new(t->arena, struct pb_core_Http1ProtocolOptions);
+    o->use_downstream_protocol_config->http2_protocol_options = http2_options(t, traffic);
+}
+
+static void always(struct translation *t, struct pb_upstream_http_HttpProtocolOptions *o,
+                   bool http2, const struct world_traffic *traffic)
+{
+    struct pb_upstream_http_HttpProtocolOptions_ExplicitHttpConfig *x =
+        arena_new(t->arena, struct pb_upstream_http_HttpProtocolOptions_ExplicitHttpConfig);
+    o->upstream_protocol_options_case =
+        PB_UPSTREAM_HTTP_HTTP_PROTOCOL_OPTIONS_UPSTREAM_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG;
+    o->explicit_http_config = x;
+    if (http2) {
+        x->protocol_config_case =
+            PB_UPSTREAM_HTTP_HTTP_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG_PROTOCOL_CONFIG_HTTP2_PROTOCOL_OPTIONS;
+        x->http2_protocol_options = http2_options(t, traffic);
+    } else {
+        x->protocol_config_case =
+            PB_UPSTREAM_HTTP_HTTP_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG_PROTOCOL_CONFIG_HTTP_PROTOCOL_OPTIONS;
+        x->http_protocol_options = arena_new(t->arena, struct pb_core_Http1ProtocolOptions);
+    }
+}
+
 void cds_protocol(struct translation *t, struct pb_cluster_Cluster *c, enum port_protocol protocol,
                   const struct world_traffic *traffic)
 {
-    bool is_auto = protocol == PROTOCOL_AUTO;
-    if (!is_auto && !port_protocol_is_http(protocol)) {
+    bool is_auto = protocol == PROTOCOL_AUTO || (traffic && traffic->use_client_protocol);
+    if (protocol != PROTOCOL_AUTO && !port_protocol_is_http(protocol)) {
         return;
     }
     bool http2 = translate_is_http2(protocol) || (traffic && traffic->h2_upgrade);
@@ -182,35 +229,13 @@ void cds_protocol(struct translation *t, struct pb_cluster_Cluster *c, enum port
     if (!is_auto && !http2 && !common) {
         return; /* HTTP/1.1 is what a cluster speaks */
     }
-    struct arena *arena = t->arena;
     struct pb_upstream_http_HttpProtocolOptions *o =
-        arena_new(arena, struct pb_upstream_http_HttpProtocolOptions);
+        arena_new(t->arena, struct pb_upstream_http_HttpProtocolOptions);
     o->common_http_protocol_options = common;
-    if (is_auto && !http2) {
-        o->upstream_protocol_options_case =
-            PB_UPSTREAM_HTTP_HTTP_PROTOCOL_OPTIONS_UPSTREAM_PROTOCOL_OPTIONS_USE_DOWNSTREAM_PROTOCOL_CONFIG;
-        o->use_downstream_protocol_config =
-            arena_new(arena, struct pb_upstream_http_HttpProtocolOptions_UseDownstreamHttpConfig);
-        o->use_downstream_protocol_config->http_protocol_options =
-            arena_new(arena, struct pb_core_Http1ProtocolOptions);
-        o->use_downstream_protocol_config->http2_protocol_options =
-            arena_new(arena, struct pb_core_Http2ProtocolOptions);
-        put_options(t, c, o);
-        return;
-    }
-    struct pb_upstream_http_HttpProtocolOptions_ExplicitHttpConfig *x =
-        arena_new(arena, struct pb_upstream_http_HttpProtocolOptions_ExplicitHttpConfig);
-    o->upstream_protocol_options_case =
-        PB_UPSTREAM_HTTP_HTTP_PROTOCOL_OPTIONS_UPSTREAM_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG;
-    o->explicit_http_config = x;
-    if (http2) {
-        x->protocol_config_case =
-            PB_UPSTREAM_HTTP_HTTP_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG_PROTOCOL_CONFIG_HTTP2_PROTOCOL_OPTIONS;
-        x->http2_protocol_options = arena_new(arena, struct pb_core_Http2ProtocolOptions);
+    if (is_auto && !(traffic && traffic->h2_upgrade)) {
+        as_client(t, o, traffic);
     } else {
-        x->protocol_config_case =
-            PB_UPSTREAM_HTTP_HTTP_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG_PROTOCOL_CONFIG_HTTP_PROTOCOL_OPTIONS;
-        x->http_protocol_options = arena_new(arena, struct pb_core_Http1ProtocolOptions);
+        always(t, o, http2, traffic);
     }
     put_options(t, c, o);
 }
@@ -239,6 +264,39 @@ void cds_limits(struct translation *t, struct pb_cluster_Cluster *c,
     PB_ADD(t->arena, &c->circuit_breakers->thresholds, h);
 }
 
+static struct pb_cluster_Cluster_SlowStartConfig *slow_start(struct translation *t,
+                                                             const struct world_traffic *p)
+{
+    struct pb_cluster_Cluster_SlowStartConfig *s =
+        arena_new(t->arena, struct pb_cluster_Cluster_SlowStartConfig);
+    s->slow_start_window = message_ms(t->arena, p->warmup_ms);
+    return s;
+}
+
+static struct pb_protobuf_UInt64Value *size64(struct translation *t, uint64_t value)
+{
+    struct pb_protobuf_UInt64Value *v = arena_new(t->arena, struct pb_protobuf_UInt64Value);
+    v->value = value;
+    return v;
+}
+
+static void hashing(struct translation *t, struct pb_cluster_Cluster *c,
+                    const struct world_traffic *p)
+{
+    if (p->maglev) {
+        c->lb_policy = PB_CLUSTER_CLUSTER_LB_POLICY_MAGLEV;
+        c->lb_config_case = PB_CLUSTER_CLUSTER_LB_CONFIG_MAGLEV_LB_CONFIG;
+        c->maglev_lb_config = arena_new(t->arena, struct pb_cluster_Cluster_MaglevLbConfig);
+        c->maglev_lb_config->table_size = size64(t, p->hash_size > 0 ? p->hash_size : MAGLEV_SIZE);
+        return;
+    }
+    c->lb_policy = PB_CLUSTER_CLUSTER_LB_POLICY_RING_HASH;
+    c->lb_config_case = PB_CLUSTER_CLUSTER_LB_CONFIG_RING_HASH_LB_CONFIG;
+    c->ring_hash_lb_config = arena_new(t->arena, struct pb_cluster_Cluster_RingHashLbConfig);
+    c->ring_hash_lb_config->minimum_ring_size =
+        size64(t, p->hash_size > 0 ? p->hash_size : RING_MIN);
+}
+
 static void balancing(struct translation *t, struct pb_cluster_Cluster *c,
                       const struct world_traffic *p)
 {
@@ -250,22 +308,50 @@ static void balancing(struct translation *t, struct pb_cluster_Cluster *c,
     case WORLD_LB_LEAST_REQUEST:
     case WORLD_LB_PASSTHROUGH:
         c->lb_policy = PB_CLUSTER_CLUSTER_LB_POLICY_LEAST_REQUEST;
+        if (p->warmup_ms > 0) {
+            c->lb_config_case = PB_CLUSTER_CLUSTER_LB_CONFIG_LEAST_REQUEST_LB_CONFIG;
+            c->least_request_lb_config =
+                arena_new(t->arena, struct pb_cluster_Cluster_LeastRequestLbConfig);
+            c->least_request_lb_config->slow_start_config = slow_start(t, p);
+        }
         return;
     case WORLD_LB_ROUND_ROBIN:
         c->lb_policy = PB_CLUSTER_CLUSTER_LB_POLICY_ROUND_ROBIN;
+        if (p->warmup_ms > 0) {
+            c->lb_config_case = PB_CLUSTER_CLUSTER_LB_CONFIG_ROUND_ROBIN_LB_CONFIG;
+            c->round_robin_lb_config =
+                arena_new(t->arena, struct pb_cluster_Cluster_RoundRobinLbConfig);
+            c->round_robin_lb_config->slow_start_config = slow_start(t, p);
+        }
         return;
     case WORLD_LB_RANDOM:
         c->lb_policy = PB_CLUSTER_CLUSTER_LB_POLICY_RANDOM;
         return;
     case WORLD_LB_HASH:
-        c->lb_policy = PB_CLUSTER_CLUSTER_LB_POLICY_RING_HASH;
-        c->lb_config_case = PB_CLUSTER_CLUSTER_LB_CONFIG_RING_HASH_LB_CONFIG;
-        c->ring_hash_lb_config = arena_new(t->arena, struct pb_cluster_Cluster_RingHashLbConfig);
-        c->ring_hash_lb_config->minimum_ring_size =
-            arena_new(t->arena, struct pb_protobuf_UInt64Value);
-        c->ring_hash_lb_config->minimum_ring_size->value = RING_MIN;
+        hashing(t, c, p);
         return;
     }
+}
+
+static void keepalive(struct translation *t, struct pb_cluster_Cluster *c,
+                      const struct world_traffic *p)
+{
+    if (!p->keepalive) {
+        return;
+    }
+    struct pb_core_TcpKeepalive *k = arena_new(t->arena, struct pb_core_TcpKeepalive);
+    if (p->keepalive_probes > 0) {
+        k->keepalive_probes = message_u32(t->arena, p->keepalive_probes);
+    }
+    if (p->keepalive_time_ms > 0) {
+        k->keepalive_time = message_u32(t->arena, (uint32_t)(p->keepalive_time_ms / 1000));
+    }
+    if (p->keepalive_interval_ms > 0) {
+        k->keepalive_interval = message_u32(t->arena, (uint32_t)(p->keepalive_interval_ms / 1000));
+    }
+    c->upstream_connection_options =
+        arena_new(t->arena, struct pb_cluster_UpstreamConnectionOptions);
+    c->upstream_connection_options->tcp_keepalive = k;
 }
 
 static void enforce(struct translation *t, uint32_t count, struct pb_protobuf_UInt32Value **value,
@@ -349,6 +435,7 @@ static struct pb_cluster_Cluster *outbound(struct translation *t, const struct d
     discovery(t, c, d);
     balancing(t, c, d->traffic);
     cds_limits(t, c, d->traffic);
+    keepalive(t, c, d->traffic);
     outlier(t, c, &d->traffic->outlier);
     cds_protocol(t, c, d->port->protocol, d->traffic);
     mtls_upstream(t, c, d);

@@ -106,7 +106,7 @@ struct pb_endpoint_ClusterLoadAssignment *eds_endpoints(struct translation *t, s
     const struct world_endpoints *all = t->w->endpoints[d->service->index];
     for (size_t i = 0; i < all->count; i++) {
         const struct world_endpoint *e = &all->items[i];
-        if (e->service_port != d->port->number || !e->ready ||
+        if (e->service_port != d->port->number || (!e->ready && !d->service->publish_not_ready) ||
             (d->subset && !has_labels(e, d->subset->labels, d->subset->label_count))) {
             continue;
         }

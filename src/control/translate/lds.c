@@ -48,6 +48,39 @@ struct pb_listener_Listener *lds_listener(struct translation *t, struct span nam
     return l;
 }
 
+/* Read by proxy/config/read_listener: "mesh.discovery". */
+static void put_list(struct translation *t, struct pb_listener_Listener *l, struct span key,
+                     struct pb_protobuf_ListValue *list)
+{
+    if (list->values.count == 0) {
+        return;
+    }
+    struct pb_protobuf_Value *v = arena_new(t->arena, struct pb_protobuf_Value);
+    v->kind_case = PB_PROTOBUF_VALUE_KIND_LIST_VALUE;
+    v->list_value = list;
+    message_put(t->arena, message_metadata(t->arena, &l->metadata, SPAN("mesh.discovery")), key, v);
+}
+
+void lds_hints(struct translation *t, struct pb_listener_Listener *l)
+{
+    if (!t->n->on_demand) {
+        return;
+    }
+    const struct world_mesh *mesh = &t->w->config->mesh;
+    struct pb_protobuf_ListValue *known = arena_new(t->arena, struct pb_protobuf_ListValue);
+    struct pb_protobuf_ListValue *ranges = arena_new(t->arena, struct pb_protobuf_ListValue);
+    for (size_t i = 0; i < t->n->known_count; i++) {
+        PB_ADD(t->arena, &known->values, message_text(t->arena, t->n->known[i]));
+    }
+    for (size_t i = 0; i < mesh->mesh_range_count; i++) {
+        char *text = arena_bytes(t->arena, IP_TEXT_BYTES + 4);
+        PB_ADD(t->arena, &ranges->values,
+               message_text(t->arena, span_of(cidr_format(&mesh->mesh_ranges[i], text))));
+    }
+    put_list(t, l, SPAN("known"), known);
+    put_list(t, l, SPAN("ranges"), ranges);
+}
+
 /* Istio nests or_match so that none is long; a flat one means the same. */
 static struct pb_listener_ListenerFilterChainMatchPredicate *ports_off(struct translation *t,
                                                                        const struct port_list *off)
@@ -118,6 +151,51 @@ void lds_add_filter(struct translation *t, struct pb_listener_FilterChain *chain
 
 /* ---- opaque bytes ---- */
 
+static void tcp_end(struct translation *t, struct pb_listener_FilterChain *chain,
+                    struct pb_tcp_proxy_TcpProxy *p)
+{
+    struct pb_accesslog_AccessLog *log = lds_log(t, false);
+    if (log) {
+        PB_ADD(t->arena, &p->access_log, log);
+    }
+    lds_add_filter(
+        t, chain, SPAN("envoy.filters.network.tcp_proxy"),
+        MESSAGE_ANY(t->arena, PB_TCP_PROXY_TCP_PROXY_URL, &pb_tcp_proxy_TcpProxy_desc, p));
+}
+
+static struct span backend_cluster(struct translation *t, const struct world_backend *b)
+{
+    return translate_cluster_name(t->arena, b->service ? b->service->host : b->host, b->port,
+                                  b->subset);
+}
+
+void lds_tcp_weighted(struct translation *t, struct pb_listener_FilterChain *chain,
+                      const struct world_backend *backends, size_t count)
+{
+    struct pb_tcp_proxy_TcpProxy *p = arena_new(t->arena, struct pb_tcp_proxy_TcpProxy);
+    p->weighted_clusters = arena_new(t->arena, struct pb_tcp_proxy_TcpProxy_WeightedCluster);
+    for (size_t i = 0; i < count; i++) {
+        if (backends[i].weight == 0 && count > 1) {
+            continue;
+        }
+        struct pb_tcp_proxy_TcpProxy_WeightedCluster_ClusterWeight *w =
+            arena_new(t->arena, struct pb_tcp_proxy_TcpProxy_WeightedCluster_ClusterWeight);
+        w->name = backend_cluster(t, &backends[i]);
+        w->weight = backends[i].weight;
+        PB_ADD(t->arena, &p->weighted_clusters->clusters, w);
+    }
+    if (p->weighted_clusters->clusters.count > 1) {
+        p->stat_prefix = backends[0].host;
+        p->cluster_specifier_case = PB_TCP_PROXY_TCP_PROXY_CLUSTER_SPECIFIER_WEIGHTED_CLUSTERS;
+        tcp_end(t, chain, p);
+        return;
+    }
+    struct span only = p->weighted_clusters->clusters.count == 1
+                           ? p->weighted_clusters->clusters.at[0]->name
+                           : SPAN(CLUSTER_BLACK_HOLE);
+    lds_tcp(t, chain, only, only, NULL);
+}
+
 void lds_tcp(struct translation *t, struct pb_listener_FilterChain *chain, struct span stat_prefix,
              struct span cluster, const struct world_traffic *traffic)
 {
@@ -128,13 +206,7 @@ void lds_tcp(struct translation *t, struct pb_listener_FilterChain *chain, struc
     if (traffic && traffic->idle_timeout_ms > 0) {
         p->idle_timeout = message_ms(t->arena, traffic->idle_timeout_ms);
     }
-    struct pb_accesslog_AccessLog *log = lds_log(t, false);
-    if (log) {
-        PB_ADD(t->arena, &p->access_log, log);
-    }
-    lds_add_filter(
-        t, chain, SPAN("envoy.filters.network.tcp_proxy"),
-        MESSAGE_ANY(t->arena, PB_TCP_PROXY_TCP_PROXY_URL, &pb_tcp_proxy_TcpProxy_desc, p));
+    tcp_end(t, chain, p);
 }
 
 /* ---- HTTP ---- */

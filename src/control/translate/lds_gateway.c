@@ -1,27 +1,12 @@
 /* Listeners of gateways: one an address and port, with a chain for plain HTTP and one for each TLS server's names.
  * In: gateways that select the node. Out: Listener. Next: rds_gateway (tables), mtls (certificates).
- * Source: Istio pilot/pkg/networking/core/gateway.go; Gateway API GatewaySpec. TLS that is passed through and plain TCP need routes
- * that no object of ours has; such servers have no chain. */
+ * TLS that is passed through, and TCP, by the `tls` and `tcp` rules of VirtualServices (lds_l4).
+ * Source: Istio pilot/pkg/networking/core/gateway.go; Gateway API GatewaySpec. */
 #include "control/translate/translate_int.h"
 #include "proto/hcm.pb.h"
 #include "proto/listener.pb.h"
 
 /* ---- which servers ---- */
-
-static bool serves(const struct translation *t, const struct world_gateway *g)
-{
-    /* Istio's gateways are found by selector across namespaces; those of the Gateway API by their own name, in their own. */
-    if (span_starts(g->key, SPAN("gateway-api/")) && !span_eq(g->namespace, t->n->namespace)) {
-        return false;
-    }
-    for (size_t i = 0; i < g->selector_count; i++) {
-        struct span value = selector_label(t->n->labels, t->n->label_count, g->selector[i].key);
-        if (!value.at || !span_eq(value, g->selector[i].value)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 void lds_gateway_each(const struct translation *t,
                       void (*on_server)(void *arg, const struct world_gateway *g,
@@ -30,7 +15,9 @@ void lds_gateway_each(const struct translation *t,
 {
     for (size_t i = 0; i < t->w->config->gateway_count; i++) {
         const struct world_gateway *g = &t->w->config->gateways[i];
-        for (size_t k = 0; serves(t, g) && k < g->server_count; k++) {
+        bool is_ours =
+            world_gateway_is_served_by(g, t->n->namespace, t->n->labels, t->n->label_count);
+        for (size_t k = 0; is_ours && k < g->server_count; k++) {
             on_server(arg, g, &g->servers[k]);
         }
     }
@@ -90,6 +77,12 @@ struct span lds_gateway_route(const struct translation *t, const struct world_ga
                : MESSAGE_JOIN(t->arena, SPAN("http."), port);
 }
 
+/* AUTO_PASSTHROUGH, of gateways between networks, has no road here. */
+static bool is_listened(const struct world_server *s)
+{
+    return s->tls != WORLD_SERVER_AUTO_PASSTHROUGH && !translate_is_udp(s->protocol);
+}
+
 /* ---- names ---- */
 
 struct gateway_names {
@@ -101,7 +94,7 @@ static void on_name(void *arg, const struct world_gateway *g, const struct world
 {
     struct gateway_names *n = arg;
     UNUSED(g);
-    if (!is_http(s) && !lds_gateway_is_https(s)) {
+    if (!is_listened(s)) {
         return;
     }
     struct span name = name_of(n->t, s);
@@ -125,7 +118,7 @@ struct gateway_listener {
     struct translation *t;
     struct span name;
     struct pb_listener_Listener *l; /* NULL until there is a server */
-    bool has_http;
+    bool has_http, has_tls;
     struct name_list
         sni; /* taken: the first server that has a name keeps it, as the oldest in Istio */
     bool any_sni;
@@ -202,6 +195,7 @@ static void add_https(struct gateway_listener *gl, const struct world_gateway *g
     chain->filter_chain_match = m;
     chain->transport_socket = socket;
     lds_http_end(t, chain, http(t, gl, route));
+    gl->has_tls = true;
 }
 
 static void add_http(struct gateway_listener *gl, const struct world_gateway *g,
@@ -216,10 +210,42 @@ static void add_http(struct gateway_listener *gl, const struct world_gateway *g,
     lds_http_end(gl->t, chain, http(gl->t, gl, route));
 }
 
+struct opaque {
+    struct gateway_listener *gl;
+    struct lds_l4_from from;
+};
+
+static void on_rules(void *arg, struct span host, const struct world_virtual_host *rules)
+{
+    struct opaque *o = arg;
+    UNUSED(host);
+    o->from.rules = rules;
+    lds_l4_add(o->gl->t, o->gl->l, &o->from);
+}
+
+/* TCP, TLS that ends here and holds no HTTP, or TLS that is passed through. */
+static void add_opaque(struct gateway_listener *gl, const struct world_gateway *g,
+                       const struct world_server *s)
+{
+    struct opaque o = {.gl = gl, .from = {.port = s->port, .gateway = g->key}};
+    o.from.tls = s->tls == WORLD_SERVER_PASSTHROUGH;
+    if (s->tls != WORLD_SERVER_PLAIN && !o.from.tls) {
+        struct pb_listener_FilterChainMatch names = {0};
+        o.from.socket = mtls_gateway(gl->t, s);
+        if (!o.from.socket || !match_names(gl, &names, s)) {
+            return;
+        }
+        o.from.sni = names.server_names.at;
+        o.from.sni_count = names.server_names.count;
+    }
+    gl->has_tls = gl->has_tls || s->tls != WORLD_SERVER_PLAIN;
+    world_gateway_routes(gl->t->w, g, s, on_rules, &o);
+}
+
 static void on_server(void *arg, const struct world_gateway *g, const struct world_server *s)
 {
     struct gateway_listener *gl = arg;
-    if ((!is_http(s) && !lds_gateway_is_https(s)) || !span_eq(name_of(gl->t, s), gl->name)) {
+    if (!is_listened(s) || !span_eq(name_of(gl->t, s), gl->name)) {
         return;
     }
     if (!gl->l) {
@@ -229,8 +255,10 @@ static void on_server(void *arg, const struct world_gateway *g, const struct wor
     }
     if (is_http(s)) {
         add_http(gl, g, s);
-    } else {
+    } else if (lds_gateway_is_https(s)) {
         add_https(gl, g, s);
+    } else {
+        add_opaque(gl, g, s);
     }
 }
 
@@ -242,7 +270,7 @@ struct pb_listener_Listener *lds_gateway(struct translation *t, struct span name
     if (!gl.l || gl.l->filter_chains.count == 0) {
         return NULL;
     }
-    if (gl.any_sni || gl.sni.count > 0) {
+    if (gl.has_tls) {
         lds_inspectors(t, gl.l, LDS_TLS_INSPECTOR, NULL, NULL);
         if (gl.has_http) { /* both on one port: told apart by the first bytes */
             for (uint32_t i = 0; i < gl.l->filter_chains.count; i++) {

@@ -55,6 +55,21 @@ static void all_http(struct translation *t, struct pb_listener_Listener *l, stru
 
 /* ---- a destination ---- */
 
+static bool is_tls(const struct world_port *port)
+{
+    return port->protocol == PROTOCOL_HTTPS || port->protocol == PROTOCOL_TLS;
+}
+
+static struct lds_l4_from rules_of(const struct translation *t, const struct world_service *s,
+                                   const struct world_port *port)
+{
+    return (struct lds_l4_from){
+        .rules = world_mesh_routes(t->w, s->host, s, port->number, t->n->namespace),
+        .tls = is_tls(port),
+        .port = port->number,
+    };
+}
+
 /* A port of its own: opaque bytes, or what turns out to be HTTP by a table of its own. */
 static void own_chains(struct translation *t, struct pb_listener_Listener *l,
                        const struct world_service *s, const struct world_port *port)
@@ -63,18 +78,26 @@ static void own_chains(struct translation *t, struct pb_listener_Listener *l,
     struct cluster_name parts = {.port = port->number, .host = s->host};
     struct destination d;
     const struct world_traffic *traffic = cds_destination(t, &parts, &d) ? d.traffic : NULL;
+    unsigned inspectors = is_tls(port) ? LDS_TLS_INSPECTOR : 0;
     if (port->protocol == PROTOCOL_AUTO) {
         struct pb_listener_FilterChain *chain = lds_chain(t, l, SPAN_EMPTY);
         match_http(t, chain);
         struct span table = translate_host_port(t->arena, s->host, port->number);
         lds_http_end(t, chain, http(t, MESSAGE_JOIN(t->arena, SPAN("outbound_"), l->name), table));
-        lds_inspectors(t, l, LDS_TLS_INSPECTOR | LDS_HTTP_INSPECTOR, NULL, NULL);
-        l->continue_on_listener_filters_timeout = true;
-        l->default_filter_chain = arena_new(t->arena, struct pb_listener_FilterChain);
-        lds_tcp(t, l->default_filter_chain, cluster, cluster, traffic);
-        return;
+        inspectors = LDS_TLS_INSPECTOR | LDS_HTTP_INSPECTOR;
     }
-    lds_tcp(t, lds_chain(t, l, SPAN_EMPTY), cluster, cluster, traffic);
+    struct lds_l4_from from = rules_of(t, s, port);
+    uint32_t before = l->filter_chains.count;
+    lds_l4_add(t, l, &from);
+    if (is_tls(port) && l->filter_chains.count == before) {
+        inspectors = 0; /* one way for every name */
+    }
+    if (inspectors != 0) {
+        lds_inspectors(t, l, inspectors, NULL, NULL);
+        l->continue_on_listener_filters_timeout = true;
+    }
+    l->default_filter_chain = arena_new(t->arena, struct pb_listener_FilterChain);
+    lds_tcp(t, l->default_filter_chain, cluster, cluster, traffic);
 }
 
 static void fill(struct translation *t, struct pb_listener_Listener *l,
@@ -107,12 +130,126 @@ static bool split_address(struct span name, struct ip *ip, uint16_t *port)
     return ip_parse(host, ip) == 0;
 }
 
+static bool is_mine(const struct translation *t, const struct world_service *s)
+{
+    return world_find_host(t->w, s->host, t->n->namespace) == s;
+}
+
+/* ---- whatever address the name was resolved to ---- */
+
+/* Nobody can know it by address: a host outside, found by its name in Host or SNI. */
+static bool has_no_address(const struct world_service *s)
+{
+    return s->address_count == 0 || s->address_given_by_us;
+}
+
+struct any {
+    bool http;    /* some service speaks HTTP here */
+    bool outside; /* one of them has no address of its own */
+};
+
+static void add_sni(struct translation *t, struct pb_listener_Listener *l,
+                    const struct world_service *s, const struct world_port *port)
+{
+    struct lds_l4_from from = rules_of(t, s, port);
+    lds_l4_add(t, l, &from);
+    struct pb_listener_FilterChainMatch *m =
+        arena_new(t->arena, struct pb_listener_FilterChainMatch);
+    m->transport_protocol = SPAN("tls");
+    PB_ADD(t->arena, &m->server_names, s->host);
+    if (!lds_l4_is_taken(l, m)) {
+        struct span cluster = translate_cluster_name(t->arena, s->host, port->number, SPAN_EMPTY);
+        struct pb_listener_FilterChain *chain = lds_chain(t, l, SPAN_EMPTY);
+        chain->filter_chain_match = m;
+        lds_tcp(t, chain, cluster, cluster, NULL);
+    }
+}
+
+static void add_ranges(struct translation *t, struct pb_listener_Listener *l,
+                       const struct world_service *s, const struct world_port *port)
+{
+    struct pb_listener_FilterChainMatch *m =
+        arena_new(t->arena, struct pb_listener_FilterChainMatch);
+    for (size_t i = 0; i < s->range_count; i++) {
+        PB_ADD(t->arena, &m->prefix_ranges, message_cidr(t->arena, &s->ranges[i]));
+    }
+    if (!lds_l4_is_taken(l, m)) {
+        struct span cluster = translate_cluster_name(t->arena, s->host, port->number, SPAN_EMPTY);
+        struct pb_listener_FilterChain *chain = lds_chain(t, l, SPAN_EMPTY);
+        chain->filter_chain_match = m;
+        lds_tcp(t, chain, cluster, cluster, NULL);
+    }
+}
+
+/* Chains of all services on the port that the address does not tell apart. */
+static struct any add_any(struct translation *t, struct pb_listener_Listener *l, uint16_t number)
+{
+    struct any any = {false, false};
+    for (size_t i = 0; i < t->w->config->service_count; i++) {
+        const struct world_service *s = t->w->config->services[i];
+        const struct world_port *port = world_port_of(s, number);
+        if (!port || !is_mine(t, s)) {
+            continue;
+        }
+        if (rds_is_shared(port)) {
+            any.http = true;
+            any.outside = any.outside || (s->external && has_no_address(s));
+        } else if (is_tls(port) && has_no_address(s) && s->range_count == 0) {
+            any.outside = true;
+            add_sni(t, l, s, port);
+        } else if (s->range_count > 0 && !translate_is_udp(port->protocol)) {
+            add_ranges(t, l, s, port);
+        }
+    }
+    return any;
+}
+
+static void end_any(struct translation *t, struct pb_listener_Listener *l, bool has_http)
+{
+    unsigned inspectors = LDS_TLS_INSPECTOR;
+    if (has_http) {
+        struct pb_listener_FilterChain *chain = lds_chain(t, l, SPAN_EMPTY);
+        match_http(t, chain);
+        lds_http_end(t, chain,
+                     http(t, MESSAGE_JOIN(t->arena, SPAN("outbound_"), l->name),
+                          message_number(t->arena, l->address->socket_address->port_value)));
+        inspectors |= LDS_HTTP_INSPECTOR;
+    }
+    struct span rest =
+        t->w->config->mesh.allow_any ? SPAN(CLUSTER_PASSTHROUGH) : SPAN(CLUSTER_BLACK_HOLE);
+    l->default_filter_chain = arena_new(t->arena, struct pb_listener_FilterChain);
+    l->default_filter_chain->name = SPAN("PassthroughFilterChain");
+    lds_tcp(t, l->default_filter_chain, rest, rest, NULL);
+    lds_inspectors(t, l, inspectors, NULL, NULL);
+    l->listener_filters_timeout = message_ms(t->arena, 0); /* a pool may say nothing for long */
+    l->continue_on_listener_filters_timeout = true;
+}
+
+/* What nobody owns may still be a host outside that the application resolved itself. */
+static struct pb_listener_Listener *on_demand_any(struct translation *t, struct span name,
+                                                  const struct ip *ip, uint16_t number)
+{
+    if (world_workload_at(t->w, ip)) { /* this one workload is meant */
+        return NULL;
+    }
+    struct pb_listener_Listener *l = unbound(t, name, message_ip(t->arena, ip), number);
+    struct any any = add_any(t, l, number);
+    if (!any.outside) {
+        return NULL;
+    }
+    end_any(t, l, any.http);
+    return l;
+}
+
 static struct pb_listener_Listener *on_demand(struct translation *t, struct span name,
                                               const struct ip *ip, uint16_t number)
 {
     const struct world_port *port = NULL;
     const struct world_service *s = world_service_at(t->w, ip, number, t->n->namespace, &port);
-    if (!s || !port || translate_is_udp(port->protocol)) {
+    if (!s) {
+        return on_demand_any(t, name, ip, number);
+    }
+    if (!port || translate_is_udp(port->protocol)) {
         return NULL;
     }
     struct pb_listener_Listener *l = unbound(t, name, message_ip(t->arena, ip), number);
@@ -121,24 +258,6 @@ static struct pb_listener_Listener *on_demand(struct translation *t, struct span
 }
 
 /* ---- full discovery ---- */
-
-static bool is_mine(const struct translation *t, const struct world_service *s)
-{
-    return world_find_host(t->w, s->host, t->n->namespace) == s;
-}
-
-/* HTTP of any service on that port: 0.0.0.0_<port>. */
-static bool has_shared(const struct translation *t, uint16_t number)
-{
-    for (size_t i = 0; i < t->w->config->service_count; i++) {
-        const struct world_service *s = t->w->config->services[i];
-        const struct world_port *port = world_port_of(s, number);
-        if (port && rds_is_shared(port) && is_mine(t, s)) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* "<address>_<port>" */
 static struct pb_listener_Listener *full(struct translation *t, struct span name)
@@ -151,12 +270,12 @@ static struct pb_listener_Listener *full(struct translation *t, struct span name
         return NULL;
     }
     if (ip_is_unspecified(&ip)) {
-        if (!has_shared(t, (uint16_t)number)) {
+        struct pb_listener_Listener *l = unbound(t, name, any_address(t), (uint16_t)number);
+        struct any any = add_any(t, l, (uint16_t)number);
+        if (!any.http && l->filter_chains.count == 0) {
             return NULL;
         }
-        struct pb_listener_Listener *l = unbound(t, name, any_address(t), (uint16_t)number);
-        all_http(t, l, MESSAGE_JOIN(t->arena, SPAN("outbound_"), name),
-                 message_number(t->arena, number));
+        end_any(t, l, any.http);
         return l;
     }
     const struct world_port *port = NULL;
@@ -190,8 +309,10 @@ static void service_names(struct full_names *f, const struct world_service *s)
         if (translate_is_udp(p->protocol)) {
             continue;
         }
-        if (rds_is_shared(p)) {
+        if (rds_is_shared(p) || s->range_count > 0 || (is_tls(p) && has_no_address(s))) {
             f->shared[p->number] = true;
+        }
+        if (rds_is_shared(p)) {
             continue;
         }
         for (size_t k = 0; k < s->address_count; k++) {
@@ -247,6 +368,7 @@ static struct pb_listener_Listener *virtual_outbound(struct translation *t)
     l->default_filter_chain = arena_new(t->arena, struct pb_listener_FilterChain);
     l->default_filter_chain->name = SPAN("virtualOutbound-catchall-tcp");
     lds_tcp(t, l->default_filter_chain, rest, rest, NULL);
+    lds_hints(t, l);
     return l;
 }
 
@@ -267,6 +389,9 @@ static struct pb_listener_Listener *http_proxy(struct translation *t, struct spa
     h->http_protocol_options = arena_new(t->arena, struct pb_core_Http1ProtocolOptions);
     h->http_protocol_options->allow_absolute_url = message_bool(t->arena, true);
     lds_http_end(t, lds_chain(t, l, SPAN_EMPTY), h);
+    if (t->n->interception == NODE_NONE) {
+        lds_hints(t, l);
+    }
     return l;
 }
 

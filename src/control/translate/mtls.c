@@ -203,6 +203,33 @@ static struct pb_tls_TlsCertificate *certificate(struct arena *arena, struct spa
     return c;
 }
 
+static void verify_server(struct arena *arena, struct pb_tls_CommonTlsContext *c,
+                          const struct world_traffic *p, struct span credential, struct span sni)
+{
+    struct pb_tls_CertificateValidationContext *v =
+        arena_new(arena, struct pb_tls_CertificateValidationContext);
+    for (size_t i = 0; i < p->tls_san_count; i++) {
+        add_san_text(arena, v, p->tls_sans[i]);
+    }
+    if (p->tls_san_count == 0 && sni.len > 0) {
+        add_san_text(arena, v, sni);
+    }
+    if (p->tls_credential.len > 0) {
+        c->combined_validation_context =
+            arena_new(arena, struct pb_tls_CommonTlsContext_CombinedCertificateValidationContext);
+        c->combined_validation_context->default_validation_context = v;
+        c->combined_validation_context->validation_context_sds_secret_config =
+            secret(arena, MESSAGE_JOIN(arena, credential, SPAN("-cacert")), false);
+        c->validation_context_type_case =
+            PB_TLS_COMMON_TLS_CONTEXT_VALIDATION_CONTEXT_TYPE_COMBINED_VALIDATION_CONTEXT;
+        return;
+    }
+    v->trusted_ca = message_file(arena, p->tls_ca_file.len > 0 ? p->tls_ca_file : SYSTEM_ROOTS);
+    c->validation_context_type_case =
+        PB_TLS_COMMON_TLS_CONTEXT_VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT;
+    c->validation_context = v;
+}
+
 /* SIMPLE and MUTUAL. A certificate of a public authority without a name to check would believe anybody, so the name
  * that is asked for is also the one that must be shown, unless the rule tells others. */
 static struct pb_core_TransportSocket *plain_tls(struct translation *t, const struct destination *d,
@@ -215,22 +242,14 @@ static struct pb_core_TransportSocket *plain_tls(struct translation *t, const st
     u->common_tls_context = c;
     bool has_name = d->service->host.len > 0 && d->service->host.at[0] != '*';
     u->sni = p->tls_sni.len > 0 ? p->tls_sni : has_name ? d->service->host : SPAN_EMPTY;
-    if (p->tls == WORLD_TLS_MUTUAL && p->tls_cert_file.len > 0) {
+    struct span name = MESSAGE_JOIN(arena, SPAN("kubernetes://"), p->tls_credential);
+    if (p->tls == WORLD_TLS_MUTUAL && p->tls_credential.len > 0) {
+        PB_ADD(arena, &c->tls_certificate_sds_secret_configs, secret(arena, name, false));
+    } else if (p->tls == WORLD_TLS_MUTUAL && p->tls_cert_file.len > 0) {
         PB_ADD(arena, &c->tls_certificates, certificate(arena, p->tls_cert_file, p->tls_key_file));
     }
     if (!p->tls_skip_verify) {
-        struct pb_tls_CertificateValidationContext *v =
-            arena_new(arena, struct pb_tls_CertificateValidationContext);
-        v->trusted_ca = message_file(arena, p->tls_ca_file.len > 0 ? p->tls_ca_file : SYSTEM_ROOTS);
-        for (size_t i = 0; i < p->tls_san_count; i++) {
-            add_san_text(arena, v, p->tls_sans[i]);
-        }
-        if (p->tls_san_count == 0 && u->sni.len > 0) {
-            add_san_text(arena, v, u->sni);
-        }
-        c->validation_context_type_case =
-            PB_TLS_COMMON_TLS_CONTEXT_VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT;
-        c->validation_context = v;
+        verify_server(arena, c, p, name, u->sni);
     }
     if (http2) {
         SET_ALPN(c, alpn_h2);
@@ -314,47 +333,73 @@ struct pb_core_TransportSocket *mtls_downstream(struct translation *t, bool http
     return downstream(t->arena, d);
 }
 
-static void trust_file(struct arena *arena, struct pb_tls_CommonTlsContext *c, struct span path)
+static int32_t version_of(struct span name)
 {
-    c->validation_context = arena_new(arena, struct pb_tls_CertificateValidationContext);
-    c->validation_context->trusted_ca = message_file(arena, path);
+    return span_is(name, "TLSV1_3")   ? PB_TLS_TLS_PARAMETERS_TLS_PROTOCOL_TL_SV1_3
+           : span_is(name, "TLSV1_2") ? PB_TLS_TLS_PARAMETERS_TLS_PROTOCOL_TL_SV1_2
+                                      : PB_TLS_TLS_PARAMETERS_TLS_PROTOCOL_TLS_AUTO;
+}
+
+/* Files, or a secret that the control plane brings. False: the server has no certificate, or lets nobody in. */
+static bool gateway_secrets(struct arena *arena, struct pb_tls_CommonTlsContext *c,
+                            const struct world_server *s)
+{
+    bool asks = s->tls == WORLD_SERVER_MUTUAL || s->tls == WORLD_SERVER_OPTIONAL_MUTUAL;
+    struct span name = MESSAGE_JOIN(arena, SPAN("kubernetes://"), s->credential);
+    struct pb_tls_CertificateValidationContext *v =
+        arena_new(arena, struct pb_tls_CertificateValidationContext);
+    for (size_t i = 0; i < s->san_count; i++) {
+        add_san_text(arena, v, s->sans[i]);
+    }
+    if (s->credential.len > 0) {
+        PB_ADD(arena, &c->tls_certificate_sds_secret_configs, secret(arena, name, false));
+    } else if (s->cert_file.len > 0) {
+        PB_ADD(arena, &c->tls_certificates, certificate(arena, s->cert_file, s->key_file));
+    } else {
+        return false;
+    }
+    if (!asks) {
+        return true;
+    }
+    if (s->ca_file.len > 0) {
+        v->trusted_ca = message_file(arena, s->ca_file);
+        c->validation_context = v;
+        c->validation_context_type_case =
+            PB_TLS_COMMON_TLS_CONTEXT_VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT;
+        return true;
+    }
+    if (s->credential.len == 0) {
+        return false;
+    }
+    c->combined_validation_context =
+        arena_new(arena, struct pb_tls_CommonTlsContext_CombinedCertificateValidationContext);
+    c->combined_validation_context->default_validation_context = v;
+    c->combined_validation_context->validation_context_sds_secret_config =
+        secret(arena, MESSAGE_JOIN(arena, name, SPAN("-cacert")), false);
     c->validation_context_type_case =
-        PB_TLS_COMMON_TLS_CONTEXT_VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT;
+        PB_TLS_COMMON_TLS_CONTEXT_VALIDATION_CONTEXT_TYPE_COMBINED_VALIDATION_CONTEXT;
+    return true;
 }
 
 struct pb_core_TransportSocket *mtls_gateway(struct translation *t, const struct world_server *s)
 {
     struct arena *arena = t->arena;
+    bool http = port_protocol_is_http(s->protocol) || s->protocol == PROTOCOL_HTTPS;
     if (s->tls == WORLD_SERVER_ISTIO_MUTUAL) {
-        return mtls_downstream(t,
-                               port_protocol_is_http(s->protocol) || s->protocol == PROTOCOL_HTTPS);
+        return mtls_downstream(t, http);
     }
     struct pb_tls_DownstreamTlsContext *d = arena_new(arena, struct pb_tls_DownstreamTlsContext);
     struct pb_tls_CommonTlsContext *c = arena_new(arena, struct pb_tls_CommonTlsContext);
     d->common_tls_context = c;
-    bool asks = s->tls == WORLD_SERVER_MUTUAL || s->tls == WORLD_SERVER_OPTIONAL_MUTUAL;
     d->require_client_certificate = message_bool(arena, s->tls == WORLD_SERVER_MUTUAL);
-    if (s->credential.len > 0) {
-        struct span name = MESSAGE_JOIN(arena, SPAN("kubernetes://"), s->credential);
-        PB_ADD(arena, &c->tls_certificate_sds_secret_configs, secret(arena, name, false));
-        if (asks) {
-            c->validation_context_type_case =
-                PB_TLS_COMMON_TLS_CONTEXT_VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT_SDS_SECRET_CONFIG;
-            c->validation_context_sds_secret_config =
-                secret(arena, MESSAGE_JOIN(arena, name, SPAN("-cacert")), false);
-        }
-    } else if (s->cert_file.len > 0) {
-        PB_ADD(arena, &c->tls_certificates, certificate(arena, s->cert_file, s->key_file));
-        if (asks && s->ca_file.len > 0) {
-            trust_file(arena, c, s->ca_file);
-        }
-    } else {
+    if (!gateway_secrets(arena, c, s)) {
         return NULL;
     }
-    if (s->tls == WORLD_SERVER_MUTUAL && c->validation_context_type_case == 0) {
-        return NULL; /* nobody could be let in */
-    }
-    if (s->protocol == PROTOCOL_HTTPS || port_protocol_is_http(s->protocol)) {
+    c->tls_params = arena_new(arena, struct pb_tls_TlsParameters);
+    c->tls_params->tls_minimum_protocol_version =
+        s->min_version.len > 0 ? version_of(s->min_version) : version_of(SPAN("TLSV1_2"));
+    c->tls_params->tls_maximum_protocol_version = version_of(s->max_version);
+    if (http) {
         SET_ALPN(c, alpn_http);
     }
     return downstream(arena, d);

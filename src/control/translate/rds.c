@@ -46,6 +46,20 @@ static struct pb_route_VirtualHost *catch_all(struct translation *t)
 
 /* ---- one virtual host ---- */
 
+/* "web-0.web.default.svc.cluster.local": one pod of a headless service. It is reached at the address that was dialled, so
+ * that is no use to who can not tell that. */
+static const struct world_service *service_of(struct translation *t, struct span host)
+{
+    const struct world_service *s = world_find_host(t->w, host, t->n->namespace);
+    ssize_t dot = span_find_byte(host, '.');
+    if (s || dot <= 0 || t->n->interception == NODE_NONE) {
+        return s;
+    }
+    s = world_find_host(t->w, span_from_offset(host, (size_t)dot + 1), t->n->namespace);
+    t->for_node = true;
+    return s && s->headless && s->resolution == WORLD_PASSTHROUGH ? s : NULL;
+}
+
 /* A host on a port: what an object says about it, or plainly the service. NULL: neither. */
 static struct pb_route_VirtualHost *host_of(struct translation *t, struct span host,
                                             const struct world_service *s, uint16_t port)
@@ -356,7 +370,7 @@ struct pb_route_VirtualHost *rds_virtual_host(struct translation *t, struct span
     } else if (said != port) { /* a Host of another port is no domain of this table */
         return NULL;
     }
-    const struct world_service *s = world_find_host(t->w, host, t->n->namespace);
+    const struct world_service *s = service_of(t, host);
     struct pb_route_VirtualHost *v = host_of(t, host, s, port);
     if (v) {
         vhost_add_domain(t, v, asked);

@@ -45,6 +45,10 @@ struct node {
     bool dns;            /* DNS_CAPTURE */
     struct span version; /* user agent */
     struct span region, zone, sub_zone;
+    /* Filled by control: names that proxies of this workload have used; told to an on-demand node by its own listeners (metadata
+     * "mesh.discovery"). Texts must live as long as the node; a change shows at the next translation. */
+    const struct span *known;
+    size_t known_count;
 };
 struct pb_core_Node;
 /* -ERR_CONFIG: which part is missing or wrong. */

@@ -133,6 +133,9 @@ void lds_add_filter(struct translation *t, struct pb_listener_FilterChain *chain
 /* Adds tcp_proxy to `cluster`. */
 void lds_tcp(struct translation *t, struct pb_listener_FilterChain *chain, struct span stat_prefix,
              struct span cluster, const struct world_traffic *traffic);
+/* The same to shares of several. */
+void lds_tcp_weighted(struct translation *t, struct pb_listener_FilterChain *chain,
+                      const struct world_backend *backends, size_t count);
 NONNULL_RETURN struct pb_hcm_HttpConnectionManager *lds_http(struct translation *t,
                                                              struct span stat_prefix);
 void lds_http_filter(struct translation *t, struct pb_hcm_HttpConnectionManager *h,
@@ -143,6 +146,23 @@ void lds_rds(struct translation *t, struct pb_hcm_HttpConnectionManager *h, stru
 /* fault, cors, router; then adds the connection manager to the chain. */
 void lds_http_end(struct translation *t, struct pb_listener_FilterChain *chain,
                   struct pb_hcm_HttpConnectionManager *h);
+/* lds_l4.c: chains by `tls` or `tcp` rules, appended to the listener's. */
+struct pb_listener_FilterChainMatch;
+struct lds_l4_from {
+    const struct world_virtual_host *rules; /* NULL: none */
+    bool tls;                               /* the rules by SNI, else those without */
+    uint16_t port;
+    struct span gateway;                    /* empty: "mesh" */
+    struct pb_core_TransportSocket *socket; /* of a gateway that ends TLS; NULL: none */
+    const struct span *sni;                 /* for which it does; none = any */
+    size_t sni_count;
+};
+void lds_l4_add(struct translation *t, struct pb_listener_Listener *l,
+                const struct lds_l4_from *from);
+bool lds_l4_is_taken(const struct pb_listener_Listener *l,
+                     const struct pb_listener_FilterChainMatch *m);
+/* Hints for an on-demand node: what it has used before, which addresses are the mesh's. */
+void lds_hints(struct translation *t, struct pb_listener_Listener *l);
 struct pb_accesslog_AccessLog;
 /* NULL: none. `no_route`: for a listener, only what no chain took. */
 struct pb_accesslog_AccessLog *lds_log(struct translation *t, bool no_route);
@@ -195,7 +215,7 @@ struct vhost_action {
 };
 void vhost_action_do(struct translation *t, struct pb_route_Route *out,
                      const struct vhost_action *a);
-/* Istio's default retries, and the hash of the destination's rule. */
+/* The mesh's default retries, and the hash of the destination's rule. */
 void vhost_action_defaults(struct translation *t, struct pb_route_RouteAction *a,
                            const struct world_service *s, uint16_t port, struct span subset);
 NONNULL_RETURN struct pb_route_VirtualHost *vhost_new(struct translation *t, struct span name);

@@ -5,7 +5,6 @@
 #include "proto/fault.pb.h"
 #include "proto/route.pb.h"
 
-#define RETRIES 2 /* Istio's default policy */
 #define RETRY_ON "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 #define HOST_TRIES 5
 #define STATUS_UNAVAILABLE 503
@@ -87,13 +86,6 @@ static struct pb_route_RetryPolicy *retry_new(struct translation *t, uint32_t at
     return r;
 }
 
-static struct pb_route_RetryPolicy *retry_default(struct translation *t)
-{
-    struct pb_route_RetryPolicy *r = retry_new(t, RETRIES);
-    PB_ADD(t->arena, &r->retriable_status_codes, STATUS_UNAVAILABLE);
-    return r;
-}
-
 static bool has_word(struct span words, struct span word)
 {
     while (words.at) {
@@ -104,11 +96,10 @@ static bool has_word(struct span words, struct span word)
     return false;
 }
 
-static struct pb_route_RetryPolicy *retry_of(struct translation *t, const struct world_retry *w)
+/* NULL: none. */
+static struct pb_route_RetryPolicy *retry_of(struct translation *t, const struct world_retry *route)
 {
-    if (!w->set) {
-        return retry_default(t);
-    }
+    const struct world_retry *w = route && route->set ? route : t->w->config->mesh.retry;
     if (w->attempts == 0) {
         return NULL;
     }
@@ -147,7 +138,10 @@ static void add_hash(struct translation *t, struct pb_route_RouteAction *a,
         h->policy_specifier_case = PB_ROUTE_ROUTE_ACTION_HASH_POLICY_POLICY_SPECIFIER_COOKIE;
         h->cookie = arena_new(t->arena, struct pb_route_RouteAction_HashPolicy_Cookie);
         h->cookie->name = p->hash_cookie;
-        h->cookie->ttl = message_ms(t->arena, p->hash_cookie_ttl_s * 1000);
+        h->cookie->path = p->hash_cookie_path;
+        if (p->hash_cookie_ttl_s >= 0) {
+            h->cookie->ttl = message_ms(t->arena, p->hash_cookie_ttl_s * 1000);
+        }
     } else if (p->hash_query.len > 0) {
         h->policy_specifier_case =
             PB_ROUTE_ROUTE_ACTION_HASH_POLICY_POLICY_SPECIFIER_QUERY_PARAMETER;
@@ -177,7 +171,7 @@ static void hash_of(struct translation *t, struct pb_route_RouteAction *a,
 void vhost_action_defaults(struct translation *t, struct pb_route_RouteAction *a,
                            const struct world_service *s, uint16_t port, struct span subset)
 {
-    a->retry_policy = retry_default(t);
+    a->retry_policy = retry_of(t, NULL);
     if (s) {
         hash_of(t, a, s, port, subset);
     }
@@ -407,6 +401,7 @@ static void cors(struct translation *t, struct pb_route_Route *out, const struct
         c->allow_credentials = message_bool(t->arena, w->credentials > 0);
     }
     c->filter_enabled = message_fraction(t->arena, 100);
+    c->forward_not_matching_preflights = message_bool(t->arena, w->forward_unmatched);
     add_filter(t, out, SPAN("envoy.filters.http.cors"),
                MESSAGE_ANY(t->arena, PB_CORS_CORS_POLICY_URL, &pb_cors_CorsPolicy_desc, c));
 }
