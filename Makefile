@@ -88,7 +88,7 @@ libs = -Wl,--start-group $(B)/$(1)/libmesh.a $(LIBS:%=$(VENDOR_$(LIBC_$(1)))/lib
 
 # --- what people type --------------------------------------------------------------------------------------------
 
-.PHONY: all dev asan tsan test unit fuzz fuzz-all bench demo image install deps lint clean help vendor tools FORCE
+.PHONY: all dev asan tsan test golden unit fuzz fuzz-all bench demo image install deps lint clean help vendor tools FORCE
 all: $(B)/mesh
 dev: $(B)/dev/mesh
 
@@ -99,6 +99,7 @@ help:
 #= make demo          build the release and run its demo
 #= make test          unit, simulation, corpus and end-to-end tests; the last line says how many passed and failed
 #= make unit T=base/arena     one unit test (also tests/sim: T=sim/NAME), or with T=base all of a folder
+#= make golden         write tests/golden anew, so that the difference can be reviewed
 #= make asan, tsan    the tests under AddressSanitizer + UBSan, or ThreadSanitizer, with build/asan/mesh, build/tsan/mesh
 #= make fuzz T=h1_parse SECS=60    fuzz one parser; inputs that crash it are kept in tests/corpus
 #= make fuzz-all SECS=360        fuzz every parser, the ones that changed last first
@@ -269,6 +270,9 @@ asan: $(B)/asan/mesh $(VENV)/.ok $(call programs,asan,$(UNIT) $(SIM))
 TSAN_UNIT := $(filter tests/unit/io/% tests/unit/store/store_test.c tests/unit/proxy/config/% tests/unit/tls/io_tls_crowd_test.c,$(UNIT))
 tsan: $(B)/tsan/mesh $(VENV)/.ok $(call programs,tsan,$(TSAN_UNIT) $(SIM))
 	@MESH_BIN=$(CURDIR)/$(B)/tsan/mesh $(VENV)/bin/python tests/run --build $(B)/tsan unit/io tests/unit/store/store_test.c unit/proxy/config tests/unit/tls/io_tls_crowd_test.c sim
+
+golden: $(B)/asan/tests/unit/control/translate/translate_test
+	@MESH_GOLDEN=1 $<
 
 # Tools of tests/peer that are Go modules; tests build them when they need them, and do without where there is no Go.
 TOOLS := $(B)/tools/h2spec

@@ -484,6 +484,9 @@ void cds_names(struct translation *t, struct name_list *list)
         translate_add_name(t->arena, list, SPAN(CLUSTER_INBOUND_PASSTHROUGH));
         const struct world_workload *own = lds_workload(t);
         for (size_t i = 0; own && i < own->serve_count; i++) {
+            if (translate_is_udp(own->serves[i].port->protocol)) {
+                continue;
+            }
             struct span name = translate_inbound_name(t->arena, own->serves[i].target);
             bool is_there = false;
             for (uint32_t k = 0; k < list->count; k++) {

@@ -21,9 +21,11 @@ bool rds_is_shared(const struct world_port *port)
 
 /* ---- catch-all ---- */
 
-static struct pb_route_VirtualHost *catch_all(struct translation *t)
+/* What no virtual host takes: passed to where the application meant it to go. Who came by the HTTP proxy port meant the proxy: passed on,
+ * it would come back for ever. */
+static struct pb_route_VirtualHost *catch_all(struct translation *t, bool is_proxy)
 {
-    bool allow = t->w->config->mesh.allow_any;
+    bool allow = t->w->config->mesh.allow_any && !is_proxy;
     struct pb_route_VirtualHost *v = vhost_new(t, allow ? SPAN("allow_any") : SPAN("block_all"));
     vhost_add_domain(t, v, SPAN("*"));
     if (allow) {
@@ -34,9 +36,7 @@ static struct pb_route_VirtualHost *catch_all(struct translation *t)
     }
     struct pb_route_Route *r = arena_new(t->arena, struct pb_route_Route);
     r->name = v->name;
-    r->match = arena_new(t->arena, struct pb_route_RouteMatch);
-    r->match->path_specifier_case = PB_ROUTE_ROUTE_MATCH_PATH_SPECIFIER_PREFIX;
-    r->match->prefix = SPAN("/");
+    r->match = vhost_match(t, NULL);
     r->action_case = PB_ROUTE_ROUTE_ACTION_DIRECT_RESPONSE;
     r->direct_response = arena_new(t->arena, struct pb_route_DirectResponseAction);
     r->direct_response->status = 502;
@@ -71,6 +71,9 @@ static struct pb_route_VirtualHost *host_of(struct translation *t, struct span h
     struct span full = s && s->host.len > 0 && s->host.at[0] != '*' ? s->host : host;
     const struct world_virtual_host *rules =
         world_mesh_routes(t->w, full, s, port, t->n->namespace);
+    if (rules && rules->route_count == 0) { /* only of TLS or TCP */
+        rules = NULL;
+    }
     if (!p && !rules) {
         return NULL;
     }
@@ -194,10 +197,10 @@ static void add_ruled(struct translation *t, struct table *table, uint16_t port)
 }
 
 /* "*" alone is the table's own. */
-static void end_table(struct translation *t, struct table *table)
+static void end_table(struct translation *t, struct table *table, bool is_proxy)
 {
     if (!map_get(&table->seen, SPAN("*"))) {
-        PB_ADD(t->arena, &table->r->virtual_hosts, catch_all(t));
+        PB_ADD(t->arena, &table->r->virtual_hosts, catch_all(t, is_proxy));
     }
     map_dispose(&table->seen);
 }
@@ -213,10 +216,11 @@ struct pb_route_RouteConfiguration *rds_new(struct translation *t, struct span n
     return r;
 }
 
-static struct pb_route_RouteConfiguration *on_demand(struct translation *t, struct span name)
+static struct pb_route_RouteConfiguration *on_demand(struct translation *t, struct span name,
+                                                     bool is_proxy)
 {
     struct pb_route_RouteConfiguration *r = rds_new(t, name);
-    PB_ADD(t->arena, &r->virtual_hosts, catch_all(t));
+    PB_ADD(t->arena, &r->virtual_hosts, catch_all(t, is_proxy));
     r->vhds = arena_new(t->arena, struct pb_route_Vhds);
     r->vhds->config_source = message_ads(t->arena);
     return r;
@@ -240,7 +244,7 @@ static struct pb_route_RouteConfiguration *by_port(struct translation *t, struct
         }
     }
     add_ruled(t, &table, port);
-    end_table(t, &table);
+    end_table(t, &table, false);
     return table.r;
 }
 
@@ -277,7 +281,7 @@ static struct pb_route_RouteConfiguration *http_proxy(struct translation *t, str
         }
     }
     add_ruled(t, &table, HTTP_PORT);
-    end_table(t, &table);
+    end_table(t, &table, true);
     return table.r;
 }
 
@@ -318,7 +322,7 @@ struct pb_route_RouteConfiguration *rds_routes(struct translation *t, struct spa
     }
     if (t->n->on_demand) {
         t->for_node = true; /* others of the namespace may want all of it */
-        return on_demand(t, name);
+        return on_demand(t, name, is_proxy);
     }
     t->for_node = true;
     return is_proxy ? http_proxy(t, name) : by_port(t, name, (uint16_t)port);

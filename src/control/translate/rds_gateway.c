@@ -39,6 +39,9 @@ static void redirect_to_https(struct gateway_table *table, struct pb_route_Virtu
 static void on_vhost(void *arg, struct span host, const struct world_virtual_host *rules)
 {
     struct gateway_table *table = arg;
+    if (rules->route_count == 0) { /* only of TLS or TCP */
+        return;
+    }
     struct pb_route_VirtualHost *v = host_of(table, host);
     struct vhost_for to = {.port = table->s->port, .gateway = table->g->key, .any_host = host};
     vhost_add_routes(table->t, v, rules, &to);
