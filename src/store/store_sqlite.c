@@ -195,8 +195,8 @@ static int check_result(const struct store_db *db, int result, struct err *err)
 
 static int check_owner(struct store_db *db, bool *is_new, struct err *err)
 {
-    struct first_row id;
-    struct first_row tables;
+    struct first_row id = {0};
+    struct first_row tables = {0};
     int result = ask(db, "PRAGMA application_id", &id);
     if (result == SQLITE_OK) {
         result = ask(db, "SELECT count(*) FROM sqlite_schema", &tables);
@@ -325,7 +325,7 @@ static int open_steps(struct store_db *db, struct err *err)
     }
     (void)sqlite3_extended_result_codes(db->sqlite, 1); /* fails on misuse only, as does the next */
     (void)sqlite3_busy_timeout(db->sqlite, BUSY_MS);
-    bool is_new;
+    bool is_new = false;
     code = execute(db, "PRAGMA locking_mode=EXCLUSIVE", "can not open the store", err);
     if (code == 0) {
         code = check_owner(db, &is_new, err);
