@@ -1,44 +1,65 @@
-/* mesh demo: the story that is told, and the facts that --check looks at.
- * In: demo_world, which runs the parties. Out: lines for a person. */
+/* mesh demo: options, and what a person reads.
+ * In: argv. Next: demo (the processes), demo_story (--check). */
 #include "cli/cmd_demo.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
-#include "base/arena.h"
-#include "base/instant.h"
+#include "base/buf.h"
 #include "base/opt.h"
-#include "cli/demo_world.h"
-#include "codec/doc.h"
+#include "cli/demo.h"
+#include "cli/demo_story.h"
+#include "codec/url.h"
 #include "io/signals.h"
 #include "tls/tls.h"
 #include "version.h"
 
-#define WEB_ID "spiffe://cluster.local/ns/default/sa/web"
-#define DENIED "RBAC: access denied"
-#define TELL_EVERY_MS 2000
+#define TEXT_MAX (1u << 20)
+#define EXIT_USAGE 2
+#define EXIT_NOWHERE 3 /* no demo runs */
+#define EXIT_NOTHING 4 /* no such object */
 
-struct demo_options {
-    bool check;
-    int64_t rps;
-};
-
+#define AT(field) offsetof(struct demo_options, field)
 static const struct opt rows[] = {
     {.name = "check",
      .type = OPT_BOOL,
-     .offset = offsetof(struct demo_options, check),
+     .offset = AT(check),
      .fallback = "false",
-     .help = "look at a few facts, then end: exit 0 if all hold, 1 if not",
+     .help = "tell a story that looks at every promise; exit 0 if all hold, 1 if not",
+     .env = ""},
+    {.name = "chapters",
+     .type = OPT_TEXT,
+     .offset = AT(chapters),
+     .arg = "NAME,...",
+     .help = "only these of --check; 'list' names them",
+     .env = ""},
+    {.name = "scenario",
+     .type = OPT_TEXT,
+     .offset = AT(scenario),
+     .arg = "NAME",
+     .help = "begin with canary, authz, outage or slow",
      .env = ""},
     {.name = "rps",
      .type = OPT_INT,
-     .offset = offsetof(struct demo_options, rps),
-     .fallback = "10",
+     .offset = AT(rps),
+     .fallback = "25",
      .arg = "N",
-     .help = "requests a second that web sends to api",
+     .help = "requests a second to the shop",
      .min = 1,
-     .max = 1000,
+     .max = 10000,
+     .env = ""},
+    {.name = "no-traffic",
+     .type = OPT_BOOL,
+     .offset = AT(no_traffic),
+     .fallback = "false",
+     .help = "no requests but yours",
+     .env = ""},
+    {.name = "json",
+     .type = OPT_BOOL,
+     .offset = AT(json),
+     .fallback = "false",
+     .help = "one line of JSON when all is up; also when stdout is no terminal",
      .env = ""},
     {.name = NULL},
 };
@@ -46,246 +67,236 @@ static const struct opt rows[] = {
 static const struct opt_spec spec = {
     .command = "mesh demo",
     .section = "demo",
-    .summary = "two services, two sidecars, mutual TLS; nothing is installed",
-    .examples = "mesh demo\nmesh demo --check\n",
+    .summary = "Bookinfo behind a whole mesh on this machine; nothing is installed",
+    .examples = "  mesh demo\n"
+                "  mesh demo --scenario canary\n"
+                "  mesh demo break ratings      in another terminal; also: break reviews-v2, break "
+                "control\n"
+                "  mesh demo heal\n"
+                "  mesh demo --check\n",
+    .operands = "[break WHAT [HOW] | heal]",
     .rows = rows,
 };
 
-struct demo {
-    struct demo_world *world;
-    struct arena arena; /* of the request in hand */
-    int64_t begin_ms;
-};
-
-static void say(const char *line)
+static void flush(void)
 {
-    printf("%s\n", line);
     (void)fflush(stdout); /* nobody may be reading */
 }
 
-/* ---- what api saw */
+/* ---- what a person reads */
 
-/* The identity in api's answer, from "By=...;Hash=...;URI=spiffe://..."; empty if there is none. */
-static struct span caller_of(struct demo *d, struct span body)
+static void introduce(const struct demo *d)
 {
-    struct doc_node *doc = NULL;
-    if (doc_parse_json(&d->arena, body, "answer", &doc, NULL) < 0) {
-        return SPAN_EMPTY;
-    }
-    const struct doc_node *xfcc =
-        doc_get(doc_path(doc, "answer.headers"), "x-forwarded-client-cert");
-    if (!doc_is(xfcc, DOC_TEXT)) {
-        return SPAN_EMPTY;
-    }
-    ssize_t at = span_find(xfcc->text, SPAN("URI="));
-    if (at < 0) {
-        return SPAN_EMPTY;
-    }
-    struct span uri = span_from_offset(xfcc->text, (size_t)at + 4);
-    ssize_t end = span_find_byte(uri, ';');
-    return end < 0 ? uri : span_first(uri, (size_t)end);
-}
+    struct demo_memory memory = demo_memory_sum(d);
 
-/* Requests that the sidecar of api counted for this status; -1 when it can not be asked. */
-static int64_t counted(struct demo *d, const char *status)
-{
-    struct demo_answer answer;
-    char code[32];
-    int64_t sum = 0;
-    if (demo_world_get(d->world, demo_world_addr(d->world, DEMO_API_PROXY), "/stats/prometheus",
-                       &answer, NULL) < 0) {
-        return -1;
-    }
-    (void)snprintf(code, sizeof(code), "response_code=\"%s\"", status);
-    struct span rest = answer.body;
-    while (rest.at != NULL) {
-        struct span line = span_cut(&rest, '\n');
-        ssize_t blank = span_rfind_byte(line, ' ');
-        uint64_t n;
-        if (blank > 0 && span_starts(line, SPAN("istio_requests_total{")) &&
-            span_find(line, span_of(code)) >= 0 &&
-            span_to_u64(span_from_offset(line, (size_t)blank + 1), &n)) {
-            sum += (int64_t)n;
-        }
-    }
-    return sum;
-}
-
-/* ---- --check */
-
-static bool is_fact(const char *what, bool holds, const char *else_what)
-{
-    printf("  %-6s %s%s%s\n", holds ? "ok" : "FAILED", what, holds ? "" : ": ",
-           holds ? "" : else_what);
-    (void)fflush(stdout); /* nobody may be reading */
-    return holds;
-}
-
-static bool check_identity(struct demo *d)
-{
-    struct err err = {.code = 0};
-    struct demo_answer answer = {.status = 0};
-    char found[160];
-
-    int code = demo_world_get(d->world, demo_world_addr(d->world, DEMO_WEB), "/upstream/hello",
-                              &answer, &err);
-    bool ok = is_fact("web reaches api through both sidecars", code == 0 && answer.status == 200,
-                      code < 0 ? err.text : "the answer is not 200");
-    arena_reset(&d->arena);
-    struct span id = caller_of(d, answer.body);
-    (void)snprintf(found, sizeof(found), "it saw '%.*s'", SPAN_ARG(id));
-    return is_fact("api knows its caller as " WEB_ID, span_is(id, WEB_ID), found) && ok;
-}
-
-static bool check_denial(struct demo *d)
-{
-    struct err err = {.code = 0};
-    struct demo_answer answer = {.status = 0};
-    int code = demo_world_get(d->world, demo_world_addr(d->world, DEMO_WEB), "/upstream/private",
-                              &answer, &err);
-    return is_fact("the policy keeps web out of /private: 403 " DENIED,
-                   code == 0 && answer.status == 403 && span_find(answer.body, SPAN(DENIED)) >= 0,
-                   code < 0 ? err.text : "the answer is another");
-}
-
-/* Without a certificate nobody gets in, whatever they ask. */
-static bool check_plain_text(struct demo *d)
-{
-    struct demo_answer answer = {.status = 0};
-    int code = demo_world_get(d->world, demo_world_inbound(d->world), "/", &answer, NULL);
-    return is_fact("api's sidecar refuses plain text", code < 0, "it answered");
-}
-
-static bool check_counts(struct demo *d)
-{
-    bool ok = is_fact("the request that passed is counted (istio_requests_total)",
-                      counted(d, "200") >= 1, "it is not");
-    return is_fact("the denied one is counted as 403", counted(d, "403") == 1, "it is not") && ok;
-}
-
-static int check(struct demo *d)
-{
-    bool ok = check_identity(d);
-    ok = check_denial(d) && ok;
-    ok = check_plain_text(d) && ok;
-    ok = check_counts(d) && ok;
-    printf("%s\n", ok ? "all facts hold" : "not all facts hold");
-    return ok ? 0 : 1;
-}
-
-/* ---- the story */
-
-static void introduce(struct demo *d)
-{
-    struct demo_world *w = d->world;
-    const char *web = demo_world_addr(w, DEMO_WEB);
-    unsigned long rss_kb = 0;
-
-    for (int i = DEMO_API_PROXY; i < DEMO_PARTY_COUNT; i++) {
-        rss_kb += demo_world_rss_kb(w, (enum demo_party)i);
-    }
-    printf("mesh %s demo - nothing is installed; Ctrl-C removes everything\n", MESH_VERSION);
-    printf("  2 services       ready    %.2f s   web, api\n",
-           (double)(instant_mono_ms() - d->begin_ms) / 1000);
-    printf("  2 sidecars       ready    %.1f MiB of memory together\n", (double)rss_kb / 1024);
-    printf("  mutual TLS       on       SPIFFE identities, certificates made for this run\n");
-    printf("  web              http://%s/upstream/hello\n", web);
-    printf("  admin of web's   http://%s/\n", demo_world_addr(w, DEMO_WEB_PROXY));
-    printf("  admin of api's   http://%s/\n", demo_world_addr(w, DEMO_API_PROXY));
-    printf("  files, logs      %s\n\n", demo_world_folder(w));
-    printf("Try, in another terminal:\n");
-    printf("  curl http://%s/upstream/hello       what api saw: its caller's identity\n", web);
-    printf("  curl http://%s/upstream/private     403: the policy of api says no\n", web);
-    printf("  curl http://%s/                    refused: no certificate\n", demo_world_inbound(w));
-    printf("  curl -s http://%s/stats/prometheus | grep istio_requests_total\n\n",
-           demo_world_addr(w, DEMO_API_PROXY));
-    (void)fflush(stdout); /* nobody may be reading */
-}
-
-struct tally {
-    uint64_t sent, ok, denied, failed;
-    int64_t slowest_us;
-};
-
-/* One request of the traffic; every tenth asks for what is denied. -EINTR ends the story. */
-static int send_one(struct demo *d, struct tally *t, struct err *err)
-{
-    struct demo_answer answer = {.status = 0};
-    const char *path = t->sent % 10 == 9 ? "/upstream/private" : "/upstream/hello";
-    int code = demo_world_get(d->world, demo_world_addr(d->world, DEMO_WEB), path, &answer, err);
-    t->sent++;
-    if (code < 0 || (answer.status != 200 && answer.status != 403)) {
-        t->failed++;
-    } else if (answer.status == 403) {
-        t->denied++;
+    printf("  control plane    ready    %.2f s   1 process, CA made for this run\n",
+           (double)d->control_ms / 1000);
+    printf("  6 services       ready    %.2f s   productpage details reviews(v1 v2 v3) ratings, a "
+           "proxy each\n",
+           (double)d->services_ms / 1000);
+    if (d->options->no_traffic) {
+        printf("  traffic          none     as asked\n");
     } else {
-        arena_reset(&d->arena);
-        t->ok += span_is(caller_of(d, answer.body), WEB_ID) ? 1 : 0;
+        printf("  mutual TLS       on       %zu of %d edges, SPIFFE identities\n", d->edges_mtls,
+               DEMO_EDGES);
+        printf("  traffic          %ld rps   built-in load generator\n", (long)d->options->rps);
     }
-    t->slowest_us = i64_max(t->slowest_us, answer.took_us);
-    return 0;
+    printf("  memory           %.0f MiB   all processes together\n", (double)memory.pss_kib / 1024);
+    printf("  shop             %s/productpage%s\n", d->shop,
+           d->place.shop_port != DEMO_PLACE_SHOP ? "   (8080 is taken)" : "");
+    printf("  API              http://127.0.0.1:%d/api/v1/status%s\n", d->place.api_port,
+           d->place.api_port != DEMO_PLACE_API ? "   (15080 is taken)" : "");
+    printf("  objects          %s/config\n", d->place.folder);
 }
 
-static int tell(struct demo *d, const struct demo_options *options)
+static void suggest(const struct demo *d)
 {
-    struct tally t = {.sent = 0};
-    struct err err = {.code = 0};
-    int64_t told_ms = instant_mono_ms();
-    int code;
-
-    introduce(d);
-    while ((code = demo_world_pause(d->world, 1000 / options->rps, &err)) == 0) {
-        code = send_one(d, &t, &err);
-        if (code < 0 || instant_mono_ms() - told_ms < TELL_EVERY_MS) {
-            continue;
+    static const struct {
+        const char *scenario, *lines;
+    } hints[] = {
+        {"canary", "  mesh routes reviews           90 to v1, 10 to v3, jason to v2\n"
+                   "  mesh stat                     the shares that were measured\n"
+                   "  mesh routes set reviews v1=50 v3=50\n"},
+        {"authz", "  mesh authz check productpage ratings      denied, and by which policy\n"
+                  "  mesh authz explain reviews ratings\n"
+                  "  mesh tap ratings              who asks, and what the answer is\n"},
+        {"outage", "  mesh stat                     reviews-v2 fails, and the shop does not\n"
+                   "  mesh tap reviews              requests that are tried again elsewhere\n"
+                   "  mesh demo heal                and v2 comes back\n"},
+        {"slow", "  mesh stat                     half of the requests to ratings wait 300 ms\n"
+                 "  mesh routes ratings           the rule that makes them\n"
+                 "  mesh delete virtualservice/ratings\n"},
+    };
+    printf("\nTry, in another terminal:\n");
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++) {
+        if (d->options->scenario != NULL && strcmp(d->options->scenario, hints[i].scenario) == 0) {
+            printf("%s\n", hints[i].lines);
+            return;
         }
-        told_ms = instant_mono_ms();
-        printf("%5lu requests  %lu ok as " WEB_ID "  %lu denied  %lu failed  slowest %.1f ms\n",
-               t.sent, t.ok, t.denied, t.failed, (double)t.slowest_us / 1000);
-        (void)fflush(stdout); /* nobody may be reading */
-        t.slowest_us = 0;
     }
-    if (code != -EINTR) {
-        fprintf(stderr, "mesh demo: %s\n", err.text);
-        return 1;
+    printf("  mesh stat                     golden numbers of every workload\n"
+           "  mesh tap reviews              requests as they happen\n"
+           "  mesh routes set reviews v1=90 v3=10\n"
+           "  mesh demo break ratings       and watch what happens; `mesh demo heal` ends it\n"
+           "  mesh help tour                ten minutes, eleven commands\n\n");
+}
+
+static void print_json(const struct demo *d)
+{
+    struct arena arena;
+    struct buf text;
+    arena_init(&arena, 4096);
+    buf_init(&text, TEXT_MAX);
+    if (doc_write_json(demo_to_doc(d, &arena), false, &text) == 0) {
+        printf("%.*s\n", SPAN_ARG(buf_span(&text)));
     }
-    say("\nended; everything is removed");
+    buf_dispose(&text);
+    arena_dispose(&arena);
+}
+
+/* Until a signal; what happens meanwhile is told by demo.c. */
+static int stay(struct demo *d, bool json)
+{
+    while (demo_ask_wait(d->asker, 3600000, NULL, NULL) != -EINTR) {
+        continue;
+    }
+    if (!json) {
+        printf("\nended; everything is removed\n");
+    }
     return 0;
 }
 
 static void on_signal(void *arg, int signo)
 {
-    struct demo *d = arg;
+    struct demo **d = arg;
     UNUSED(signo);
-    if (d->world != NULL) {
-        demo_world_interrupt(d->world);
+    if (*d != NULL) {
+        demo_asker_interrupt((*d)->asker);
     }
+}
+
+static int tell(struct demo *d, bool json)
+{
+    if (json) {
+        print_json(d);
+    } else {
+        introduce(d);
+        suggest(d);
+    }
+    flush();
+    return stay(d, json);
 }
 
 static int run(const struct demo_options *options)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, 0};
-    struct demo d = {.begin_ms = instant_mono_ms()};
+    bool json = options->json || (!options->check && isatty(STDOUT_FILENO) == 0);
     struct err err = {.code = 0};
+    struct demo *d = NULL;
     struct loop *loop = loop_new(false);
     struct signals *signals = signals_new(loop, ends, on_signal, &d);
     int status = 1;
 
-    arena_init(&d.arena, 16384);
-    int code = tls_init(&err);
-    code = code == 0 ? demo_world_new(&d.world, loop, &err) : code;
-    code = code == 0 ? demo_world_start(d.world, &err) : code;
+    if (!json) {
+        printf("mesh %s demo - nothing is installed; Ctrl-C removes everything\n", MESH_VERSION);
+        flush();
+    }
+    int code = demo_new(&d, loop, options, &err);
+    code = code == 0 ? demo_start(d, &err) : code;
     if (code == 0) {
-        status = options->check ? check(&d) : tell(&d, options);
+        status = options->check ? demo_story_tell(d) : tell(d, json);
     } else if (code == -EINTR) {
         status = 130;
     } else {
         fprintf(stderr, "mesh demo: %s\n", err.text);
     }
-    demo_world_free(d.world);
-    arena_dispose(&d.arena);
+    demo_free(d);
+    d = NULL;
     signals_free(signals);
     loop_free(loop);
+    return status;
+}
+
+/* ---- orders to a running demo */
+
+/* The first demo of this user that lives. */
+static bool find_live(char *folder)
+{
+    for (int n = 0; n < DEMO_PLACES; n++) {
+        if (demo_place_is_live(demo_place_folder(n, folder))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int tell_broken(const struct demo_answer *answer)
+{
+    const struct doc_node *broken = doc_get(answer->doc, "broken");
+    for (size_t i = 0; i < doc_count(broken); i++) {
+        printf("%.*s is broken now\n", SPAN_ARG(doc_at(broken, i)->text));
+    }
+    printf("%s", doc_count(broken) > 0 ? "`mesh demo heal` ends it\n" : "all is well again\n");
+    return 0;
+}
+
+static int order(const char *path)
+{
+    char folder[PATHS_BYTES], origin[PATHS_BYTES + 32];
+    struct err err = {.code = 0};
+    struct demo_answer answer;
+
+    if (!find_live(folder)) {
+        fprintf(stderr, "mesh demo: no demo runs; start one with `mesh demo`\n");
+        return EXIT_NOWHERE;
+    }
+    (void)snprintf(origin, sizeof(origin), "unix:%s/demo.sock", folder);
+    struct loop *loop = loop_new(false);
+    struct demo_asker *asker = demo_asker_new(loop);
+    const struct demo_question q = {.origin = origin, .method = "POST", .path = path};
+    int code = demo_ask(asker, &q, &answer, &err);
+    int status = 0;
+    if (code < 0) {
+        fprintf(stderr, "mesh demo: %s\n", err.text);
+        status = EXIT_NOWHERE;
+    } else if (answer.status != 200) {
+        fprintf(stderr, "mesh demo: there is nothing of that name; break a service "
+                        "(ratings), a workload (reviews-v2) or control\n");
+        status = EXIT_NOTHING;
+    } else {
+        status = tell_broken(&answer);
+    }
+    demo_asker_free(asker);
+    loop_free(loop);
+    return status;
+}
+
+/* "break WHAT [HOW]" or "heal". */
+static int give_order(const struct opt_list *operands)
+{
+    struct buf path;
+    bool breaks = strcmp(operands->items[0], "break") == 0;
+    size_t max = breaks ? 3 : 1;
+    int status = EXIT_USAGE;
+
+    if ((!breaks && strcmp(operands->items[0], "heal") != 0) || operands->count > max ||
+        (breaks && operands->count < 2)) {
+        fprintf(stderr, "mesh demo: want 'break WHAT [HOW]' or 'heal'; see mesh demo --help\n");
+        return EXIT_USAGE;
+    }
+    buf_init(&path, 4096);
+    int code = buf_append_span(&path, breaks ? SPAN("/break?what=") : SPAN("/heal"));
+    if (breaks) {
+        code = code == 0 ? url_encode(span_of(operands->items[1]), "", &path) : code;
+        code = code == 0 ? buf_append_span(&path, SPAN("&how=")) : code;
+        code = code == 0 && operands->count > 2 ? url_encode(span_of(operands->items[2]), "", &path)
+                                                : code;
+    }
+    const char *text = code == 0 ? buf_cstr(&path) : NULL;
+    if (text != NULL) {
+        status = order(text);
+    }
+    buf_dispose(&path);
     return status;
 }
 
@@ -293,14 +304,18 @@ int cmd_demo(int argc, char **argv)
 {
     struct demo_options options = {.check = false};
     struct err err = {.code = 0};
-    struct opt_list operands;
+    struct opt_list operands = {.count = 0};
     struct arena arena;
 
     arena_init(&arena, 1024);
     int code = opt_parse(&spec, &options, argc, argv, &arena, &operands, &err);
-    int status = code < 0 ? 2 : 0;
+    int status = code < 0 ? EXIT_USAGE : 0;
     if (code < 0) {
         fprintf(stderr, "mesh demo: %s\n", err.text);
+    } else if (code == 0 && operands.count > 0) {
+        status = give_order(&operands);
+    } else if (code == 0 && options.chapters != NULL && strcmp(options.chapters, "list") == 0) {
+        demo_story_list();
     } else if (code == 0) {
         status = run(&options);
     }

@@ -1,12 +1,17 @@
-"""mesh demo and mesh sample: what a newcomer meets first."""
+"""mesh demo: what a newcomer meets first. The echo of mesh sample has its tests here too."""
+import http.client
 import json
 import os
 import re
 import signal
+import socket
+import subprocess
 
 import pytest
 from harness.client import get, request
 from harness.proc import Process, wait_until
+
+pytestmark = pytest.mark.mesh_only
 
 
 @pytest.fixture
@@ -37,6 +42,9 @@ def test_sample_asks_its_upstream_and_hands_the_trace_on(sample):
     assert headers["x-request-id"] == "id-1" and headers["host"] == "api" and "x-private" not in headers
 
 
+# ---- the demo
+
+
 def children_of(pid):
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
@@ -49,45 +57,128 @@ def children_of(pid):
     return found
 
 
-@pytest.mark.mesh_only
-def test_demo_check(mesh, tmp_path):
-    run = mesh("demo", "--check", timeout=60, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "FAILED" not in run.stdout and "all facts hold" in run.stdout
-    assert os.listdir(tmp_path) == []
+@pytest.fixture
+def run_dir(lab):
+    """In place of XDG_RUNTIME_DIR; short, because sockets have paths of at most 107 bytes."""
+    folder = subprocess.run(["mktemp", "-d", "/tmp/mesh-e2e.XXXXXX"], capture_output=True, text=True,
+                            check=True).stdout.strip()
+    yield folder
+    left = os.listdir(folder)
+    subprocess.run(["rm", "-rf", folder], check=True)
+    assert left == []
 
 
-@pytest.mark.mesh_only
-def test_demo_tells_its_story_and_leaves_nothing(mesh_bin, lab, tmp_path):
-    run = tmp_path / "run"
-    run.mkdir()
-    p = Process(["setsid", mesh_bin, "demo", "--rps", "50"], lab.folder / "demo.log",
-                env={"XDG_RUNTIME_DIR": str(run)})
-    lab.at_end(p.stop)
-    p.wait_for(lambda: re.search(r"\d+ requests +\d+ ok as spiffe://", p.text()), "its first tally", 30)
-    folder = run / os.listdir(run)[0]
-    assert folder.stat().st_mode & 0o777 == 0o700
-    keys = list((folder / "certs").glob("*.key"))
-    assert len(keys) == 2 and all(k.stat().st_mode & 0o077 == 0 for k in keys)
+@pytest.fixture
+def demo(mesh_bin, lab, run_dir):
+    """Starts a demo; answers the process and the JSON line that it prints."""
+    demos = []
+
+    def start(*words):
+        log = lab.folder / f"demo{len(list(lab.folder.glob('demo*.log')))}.log"
+        p = Process(["setsid", mesh_bin, "demo", *words], log, env={"XDG_RUNTIME_DIR": run_dir})
+        demos.append(p)
+        line = p.wait_for(lambda: re.search(r"^\{.*\}$", p.text(), re.M), "the demo to be live", 60)
+        return p, json.loads(line.group(0))
+    yield start
+    for p in demos:
+        p.stop(20)
+
+
+def fetch(url, method="GET", headers=None):
+    host, _, path = url.removeprefix("http://").partition("/")
+    c = http.client.HTTPConnection(host, timeout=20)
+    c.request(method, "/" + path, headers=headers or {})
+    answer = c.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def stop(p):
+    """As Ctrl-C at a terminal: to the whole group."""
     children = children_of(p.pid)
-    assert len(children) == 4
-    web = re.search(r"curl http://([0-9.]+):8080/upstream/hello", p.text()).group(1)
-    import http.client
-    c = http.client.HTTPConnection(web, 8080, timeout=10)
-    c.request("GET", "/upstream/hello")
-    seen = json.loads(c.getresponse().read())["answer"]["headers"]["x-forwarded-client-cert"]
-    assert "URI=spiffe://cluster.local/ns/default/sa/web" in seen
-    os.killpg(p.pid, signal.SIGINT)  # as Ctrl-C at a terminal: to the whole group
+    assert len(children) == 15
+    os.killpg(p.pid, signal.SIGINT)
     assert p.wait() == 0
-    assert os.listdir(run) == []
     wait_until(lambda: not any(os.path.exists(f"/proc/{c}") for c in children), "the children to be gone")
-    assert " 0 failed" in p.text() and "everything is removed" in p.text()
 
 
-@pytest.mark.mesh_only
-def test_two_demos_do_not_meet(mesh, mesh_bin, lab):
-    p = Process([mesh_bin, "demo"], lab.folder / "demo.log")
-    lab.at_end(p.stop)
-    p.wait_for(lambda: "Try, in another terminal" in p.text(), "the first to be up", 30)
-    assert mesh("demo", "--check", timeout=60).returncode == 0
-    assert p.alive()
+def test_demo_is_live_and_leaves_nothing(demo, run_dir):
+    p, told = demo()
+    assert told["kind"] == "Demo" and told["edges"] == {"expected": 7, "seen": 7, "mutualTls": 7}
+    assert told["ready"]["control"] < told["ready"]["services"] <= told["ready"]["page"] < told["ready"]["live"]
+    assert {m["name"] for m in told["members"]} >= {"control", "ratings-v1", "proxy of reviews-v3", "load"}
+    assert os.stat(told["folder"]).st_mode & 0o777 == 0o700
+    status, page = fetch(told["shop"])
+    assert status == 200 and "<title>Simple Bookstore App</title>" in page and "Book Reviews" in page
+    stop(p)
+    assert os.listdir(run_dir) == []
+    assert p.text().count("\n") == 1  # one line of JSON, and no word of trouble
+
+
+def test_a_killed_demo_is_cleaned_up_by_the_next(demo):
+    p, told = demo("--no-traffic")
+    children = children_of(p.pid)
+    p.kill()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{c}") for c in children), "the children to be gone")
+    assert os.path.exists(told["folder"])
+    p, again = demo("--no-traffic")
+    assert again["folder"] == told["folder"]
+    p.stop(20)
+
+
+def test_two_demos_and_a_busy_port(demo):
+    with socket.socket() as busy:
+        busy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            busy.bind(("127.0.0.1", 15080))
+            busy.listen()
+        except OSError:
+            pass  # busy already: all the better
+        a, one = demo("--no-traffic")
+        b, two = demo("--no-traffic")
+        assert one["folder"] != two["folder"] and one["shop"] != two["shop"]
+        assert not one["api"].endswith(":15080") and one["api"] != two["api"]
+        assert fetch(one["shop"])[0] == fetch(two["shop"])[0] == 200
+        a.stop(20)
+        assert fetch(two["shop"])[0] == 200
+        b.stop(20)
+
+
+def test_break_and_heal(demo, mesh, run_dir):
+    _, told = demo("--no-traffic")
+    env = {**os.environ, "XDG_RUNTIME_DIR": run_dir}
+    ratings = told["shop"].replace("/productpage", "/api/v1/products/0/ratings")
+    assert fetch(ratings)[0] == 200
+    run = mesh("demo", "break", "ratings", env=env)
+    assert run.returncode == 0 and "ratings-v1 is broken now" in run.stdout
+    wait_until(lambda: fetch(ratings)[0] == 503, "ratings to fail")
+    assert fetch(told["shop"])[0] == 200
+    assert mesh("demo", "heal", env=env).returncode == 0
+    wait_until(lambda: fetch(ratings)[0] == 200, "ratings to be well")
+    assert mesh("demo", "break", "nothing", env=env).returncode == 4
+    assert mesh("demo", "break", env=env).returncode == 2
+
+
+def test_orders_need_a_demo(mesh, tmp_path):
+    run = mesh("demo", "heal", env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
+    assert run.returncode == 3 and "no demo runs" in run.stderr
+
+
+@pytest.mark.parametrize("scenario", ["canary", "authz", "outage"])
+def test_scenarios(demo, scenario):
+    _, told = demo("--scenario", scenario)
+    assert told["edges"]["seen"] >= 6
+    status, findings = fetch(told["api"] + "/api/v1/findings")
+    assert status == 200 and json.loads(findings)["items"] == []
+
+
+def test_unknown_scenario(mesh, run_dir):
+    run = mesh("demo", "--scenario", "none", env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
+    assert run.returncode == 1 and "there is no scenario 'none'; use canary" in run.stderr
+
+
+def test_the_story(mesh, run_dir):
+    chapters = "mtls,memory,jason,shares,deny,retry,bad-file,rotation,proxy,control"
+    run = mesh("demo", "--check", "--chapters", chapters, timeout=300,
+               env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "FAILED" not in run.stdout and "all promises hold: 10 of 10" in run.stdout
