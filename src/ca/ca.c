@@ -100,8 +100,8 @@ static int make_identity(const struct ca *ca, struct buf *chain, struct buf *key
         code = buf_append_span(chain, ca->root.between[i]);
         code = code ? code : buf_append_byte(chain, '\n');
     }
-    /* The root too: who has only its hash can then begin (tls_ctx_spec.pin). */
-    code = code ? code : buf_append_span(chain, ca->root.roots_pem);
+    /* The root too: who has only its hash can then begin (tls_ctx_spec.pin). Not others, which may have the same name. */
+    code = code ? code : buf_append_span(chain, ca->root.own_root_pem);
     code = code ? code : keypair_write(key, key_pem);
     own->serial[hex_encode(span_from(spec.serial, sizeof(spec.serial)), own->serial)] = '\0';
     own->not_before_s = spec.not_before_s;

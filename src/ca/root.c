@@ -136,18 +136,22 @@ static int find_pin(struct root *r, const struct issuer *issuer, struct err *err
 {
     struct span rest = r->roots_pem;
     struct pem_block block;
-    while (pem_next(&rest, &r->arena, &block, err) == 1) {
+    int code = err_set(err, -ERR_CONFIG, "no root in PEM found");
+    int more;
+    while ((more = pem_next(&rest, &r->arena, &block, err)) == 1) {
         struct x509_facts *facts;
         size_t count;
-        if (issuer_check_roots(issuer, block.text, err) == 0 &&
-            x509_read(&r->arena, block.text, &facts, &count, err) == 0) {
+        code = issuer_check_roots(issuer, block.text, err);
+        code = code ? code : x509_read(&r->arena, block.text, &facts, &count, err);
+        if (code == 0) {
             char hex[2 * sizeof(facts[0].sha256)];
             size_t len = hex_encode(span_from(facts[0].sha256, sizeof(facts[0].sha256)), hex);
+            r->own_root_pem = block.text;
             snprintf(r->pin, sizeof(r->pin), "sha256:%.*s", (int)len, hex);
             return 0;
         }
     }
-    return issuer_check_roots(issuer, r->roots_pem, err);
+    return more < 0 ? more : code;
 }
 
 static int check(struct root *r, struct err *err)

@@ -25,7 +25,8 @@ struct root {
     /* What is between a leaf and the root: `chain_pem` one by one, without a root. */
     struct span *between;
     size_t between_count;
-    char pin[ROOT_PIN_BYTES]; /* of the root that the chain leads to */
+    struct span own_root_pem; /* of roots_pem the one that the chain leads to */
+    char pin[ROOT_PIN_BYTES]; /* its hash */
     int64_t not_after_s;      /* of the certificate that signs */
     bool is_new;
 };
