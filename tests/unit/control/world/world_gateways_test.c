@@ -1,0 +1,91 @@
+/* control/world/world_gateways: both kinds of gateways as servers. */
+#include "control/world/world_gateways.c"
+
+#include "unit/control/world/world_test.h"
+
+static const struct world_gateway *only(const struct world *w)
+{
+    assert_int_equal(w->config->gateway_count, 1);
+    return &w->config->gateways[0];
+}
+
+static void istio(void **state)
+{
+    UNUSED(state);
+    struct world *w = world_test_of(ISTIO_GATEWAY(
+        "gw", "one",
+        "  selector: {app: gw}\n  servers:\n"
+        "  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [\"two/A.x\", ./b.x, c.x], tls: {httpsRedirect: true}}\n"
+        "  - {port: {number: 443, name: https, protocol: HTTPS}, name: s, bind: 127.0.0.1, hosts: [c.x], tls: "
+        "{mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /ca, subjectAltNames: [q], "
+        "minProtocolVersion: TLSV1_3}}\n"
+        "  - {port: {number: 444, name: tls, protocol: TLS}, hosts: [c.x], tls: {mode: PASSTHROUGH}}\n"
+        "  - {port: {number: 445, name: https-2, protocol: HTTPS}, hosts: [c.x], tls: {mode: SIMPLE, credentialName: cred}}\n"));
+    const struct world_gateway *g = only(w);
+    assert_span(g->key, "one/gw");
+    assert_int_equal(g->server_count, 4);
+    const struct world_server *s = g->servers;
+    assert_int_equal(s[0].protocol, PROTOCOL_HTTP);
+    assert_true(s[0].https_redirect);
+    assert_int_equal(s[0].host_count, 3);
+    assert_span(s[0].hosts[0], "a.x");
+    assert_span(s[0].host_namespaces[0], "two");
+    assert_span(s[0].host_namespaces[1], "one");
+    assert_span(s[0].host_namespaces[2], "*");
+    assert_int_equal(s[1].tls, WORLD_SERVER_MUTUAL);
+    assert_span(s[1].bind, "127.0.0.1");
+    assert_span(s[1].name, "s");
+    assert_span(s[1].cert_file, "/c");
+    assert_span(s[1].ca_file, "/ca");
+    assert_int_equal(s[1].san_count, 1);
+    assert_span(s[1].min_version, "TLSV1_3");
+    assert_int_equal(s[2].tls, WORLD_SERVER_PASSTHROUGH);
+    assert_int_equal(s[3].tls, WORLD_SERVER_SIMPLE);
+    assert_span(s[3].credential, "cred");
+    const struct label labels[] = {{SPAN("app"), SPAN("gw")}, {SPAN("x"), SPAN("y")}};
+    assert_true(world_gateway_is_served_by(g, SPAN("other"), labels, 2));
+    assert_false(world_gateway_is_served_by(g, SPAN("one"), labels + 1, 1));
+    world_unref(w);
+}
+
+static void gateway_api(void **state)
+{
+    UNUSED(state);
+    struct world *w = world_test_of(GATEWAY(
+        "gw", "one",
+        "  gatewayClassName: mesh\n  addresses: [{value: 127.0.0.1}, {type: IPAddress, value: \"::1\"}]\n  listeners:\n"
+        "  - {name: web, port: 8080, protocol: HTTP}\n"
+        "  - {name: sec, port: 8443, protocol: HTTPS, hostname: x.y, tls: {certificateRefs: [{name: cert, namespace: two}]}}\n"
+        "  - {name: own, port: 8444, protocol: HTTPS, tls: {certificateRefs: [{name: cert}], options: "
+        "{mesh.io/certificate-file: /c, mesh.io/key-file: /k, mesh.io/ca-file: /ca}}}\n"));
+    const struct world_gateway *g = only(w);
+    assert_span(g->key, "gateway-api/one/gw");
+    assert_int_equal(g->server_count, 6); /* each address */
+    const struct world_server *s = g->servers;
+    assert_span(s[0].bind, "127.0.0.1");
+    assert_span(s[1].bind, "::1");
+    assert_int_equal(s[0].port, 8080);
+    assert_span(s[0].name, "web");
+    assert_span(s[0].hosts[0], "*");
+    assert_int_equal(s[0].tls, WORLD_SERVER_PLAIN);
+    assert_span(s[2].hosts[0], "x.y");
+    assert_int_equal(s[2].tls, WORLD_SERVER_SIMPLE);
+    assert_span(s[2].credential, "two/cert");
+    assert_span(s[4].credential, "cert");
+    assert_span(s[4].key_file, "/k");
+    assert_int_equal(s[4].tls, WORLD_SERVER_MUTUAL);
+    const struct label labels[] = {{SPAN("gateway.networking.k8s.io/gateway-name"), SPAN("gw")}};
+    assert_true(world_gateway_is_served_by(g, SPAN("one"), labels, 1));
+    assert_false(world_gateway_is_served_by(g, SPAN("two"), labels, 1));
+    assert_false(world_gateway_is_served_by(g, SPAN("one"), labels, 0));
+    world_unref(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(istio),
+        cmocka_unit_test(gateway_api),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
