@@ -162,7 +162,8 @@ static void check_source(struct reader *r, const struct doc_node *node, void *ou
 }
 
 static const struct reader_table source_table = {
-    READER_TABLE(struct authorization_policy_source, source_fields), .check = check_source};
+    READER_TABLE(struct authorization_policy_source, source_fields), .strict = true,
+    .check = check_source};
 
 /* Rule.From wraps it: {source: ...}. */
 static const struct reader_field from_fields[] = {
@@ -173,7 +174,7 @@ static const struct reader_field from_fields[] = {
      .note = "add 'source' with 'principals' or 'namespaces'"},
 };
 static const struct reader_table from_table = {
-    READER_TABLE(struct authorization_policy_source, from_fields)};
+    READER_TABLE(struct authorization_policy_source, from_fields), .strict = true};
 
 /* --- Operation --- */
 
@@ -200,7 +201,7 @@ static void check_operation(struct reader *r, const struct doc_node *node, void 
 }
 
 static const struct reader_table operation_table = {
-    READER_TABLE(struct authorization_policy_operation, operation_fields),
+    READER_TABLE(struct authorization_policy_operation, operation_fields), .strict = true,
     .check = check_operation};
 
 static const struct reader_field to_fields[] = {
@@ -211,7 +212,7 @@ static const struct reader_field to_fields[] = {
      .note = "add 'operation' with 'methods' or 'paths'"},
 };
 static const struct reader_table to_table = {
-    READER_TABLE(struct authorization_policy_operation, to_fields)};
+    READER_TABLE(struct authorization_policy_operation, to_fields), .strict = true};
 
 /* --- Condition --- */
 
@@ -320,7 +321,7 @@ static const struct reader_field condition_fields[] = {
     READER_FIELD("notValues", TEXTS, struct authorization_policy_condition, not_values),
 };
 static const struct reader_table condition_table = {
-    READER_TABLE(struct authorization_policy_condition, condition_fields),
+    READER_TABLE(struct authorization_policy_condition, condition_fields), .strict = true,
     .check = check_condition};
 
 /* --- the whole --- */
@@ -332,7 +333,7 @@ static const struct reader_field rule_fields[] = {
     READER_FIELD("when", LIST, struct authorization_policy_rule, when, .table = &condition_table),
 };
 static const struct reader_table rule_table = {
-    READER_TABLE(struct authorization_policy_rule, rule_fields)};
+    READER_TABLE(struct authorization_policy_rule, rule_fields), .strict = true};
 
 #define ACTION_CUSTOM 100
 
@@ -409,4 +410,5 @@ static const struct reader_field policy_fields[] = {
     READER_REFUSE("provider", "remove it: there are no external authorizers"),
 };
 const struct reader_table authorization_policy_table = {
-    READER_TABLE(struct authorization_policy_spec, policy_fields), .check = check_policy};
+    READER_TABLE(struct authorization_policy_spec, policy_fields), .strict = true,
+    .check = check_policy};

@@ -58,7 +58,8 @@ static const struct reader_field tls_fields[] = {
     READER_REFUSE("caCrl", "remove it: certificates in it would be taken"),
 };
 static const struct reader_table tls_table = {READER_TABLE(struct destination_rule_tls, tls_fields),
-                                              .start = start_tls, .check = check_tls};
+                                              .strict = true, .start = start_tls,
+                                              .check = check_tls};
 
 /* --- TrafficPolicy --- */
 
@@ -85,7 +86,7 @@ static void check_policy(struct reader *r, const struct doc_node *node, void *ou
 {
     const struct destination_rule_policy *p = out;
     const struct doc_node *list = doc_get(node, "portLevelSettings");
-    reader_unique(r, list, "portLevelSettings", "port", "port");
+    reader_unique(r, list, "portLevelSettings", "port.number", "port");
     bool something = p->traffic.balancing.set || p->traffic.pool.set || p->traffic.outlier.set ||
                      p->traffic.tls.set || p->port_count > 0 || node->count > 0;
     if (something) {
@@ -125,7 +126,7 @@ static const struct reader_field subset_fields[] = {
                  .table = &policy_table),
 };
 static const struct reader_table subset_table = {
-    READER_TABLE(struct destination_rule_subset, subset_fields)};
+    READER_TABLE(struct destination_rule_subset, subset_fields), .strict = true};
 
 /* --- the whole --- */
 

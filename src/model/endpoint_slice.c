@@ -136,6 +136,7 @@ static void check_slice(struct reader *r, const struct doc_node *node, void *out
                 r, s->type == ENDPOINT_SLICE_FQDN ? 2019 : 2020, at,
                 arena_printf(r->findings->arena, "endpoints[%zu].addresses[%zu]", i, k),
                 "address %s is not of addressType %s", reader_show(r, at), types[s->type].name);
+            found->why = SPAN("all addresses of a slice are of one type");
             found->fix = SPAN("correct the address, or 'addressType'");
         }
     }

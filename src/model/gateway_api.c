@@ -80,7 +80,7 @@ static const struct reader_field tls_fields[] = {
     READER_REFUSE("frontendValidation", "write an Istio Gateway with tls mode MUTUAL"),
 };
 static const struct reader_table tls_table = {READER_TABLE(struct listener_tls, tls_fields),
-                                              .check = check_tls};
+                                              .strict = true, .check = check_tls};
 
 static void read_tls(struct reader *r, const struct doc_node *node, void *to)
 {
@@ -116,7 +116,8 @@ static void check_namespaces(struct reader *r, const struct doc_node *node, void
 }
 
 static const struct reader_table namespaces_table = {
-    READER_TABLE(struct gateway_listener, namespace_fields), .check = check_namespaces};
+    READER_TABLE(struct gateway_listener, namespace_fields), .strict = true,
+    .check = check_namespaces};
 
 struct route_kind {
     struct span kind, group;
@@ -163,11 +164,16 @@ static const struct reader_enum protocols[] = {{"HTTP", GATEWAY_HTTP},
                                                {"TCP", GATEWAY_TCP},
                                                {NULL, 0}};
 
+static bool is_secured(const struct gateway_listener *l)
+{
+    return l->protocol == GATEWAY_HTTPS || l->protocol == GATEWAY_TLS;
+}
+
 /* The rules of GatewaySpec.listeners. */
 static void check_listener(struct reader *r, const struct doc_node *node, void *out)
 {
     const struct gateway_listener *l = out;
-    bool secured = l->protocol == GATEWAY_HTTPS || l->protocol == GATEWAY_TLS;
+    bool secured = is_secured(l);
     if (secured && !l->has_tls) {
         reader_missing(r, node, "tls", "add 'tls' with certificateRefs");
     } else if (!secured && l->has_tls) {
@@ -246,11 +252,11 @@ static void check_pair(struct reader *r, const struct doc_node *list,
             "listener '%.*s' is the same as '%.*s'", SPAN_ARG(a->name), SPAN_ARG(b->name));
         found->why = SPAN("they have the same port, protocol and hostname");
         found->fix = SPAN("remove one of the two, or give it another port or hostname");
-    } else if ((a->protocol == GATEWAY_HTTP) != (b->protocol == GATEWAY_HTTP)) {
+    } else if (is_secured(a) != is_secured(b) || (!is_secured(a) && a->protocol != b->protocol)) {
         no_fit(
             r, doc_get(doc_at(list, i), "protocol"),
             arena_printf(r->findings->arena, "listeners[%zu].protocol", i),
-            arena_printf(r->findings->arena, "port %u has listeners with and without TLS", a->port),
+            arena_printf(r->findings->arena, "port %u has listeners of several protocols", a->port),
             "a port speaks one protocol", "give one of the listeners another port");
     }
 }

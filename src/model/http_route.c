@@ -46,7 +46,7 @@ static const struct reader_field parent_fields[] = {
     READER_FIELD("port", PORT, struct http_route_parent, port),
 };
 static const struct reader_table parent_table = {
-    READER_TABLE(struct http_route_parent, parent_fields), .check = check_parent};
+    READER_TABLE(struct http_route_parent, parent_fields), .strict = true, .check = check_parent};
 
 /* --- matches --- */
 
@@ -104,7 +104,7 @@ static const struct reader_field path_fields[] = {
     READER_FIELD("value", TEXT, struct http_route_match, path),
 };
 static const struct reader_table path_table = {READER_TABLE(struct http_route_match, path_fields),
-                                               .check = check_path};
+                                               .strict = true, .check = check_path};
 
 static void read_path(struct reader *r, const struct doc_node *node, void *to)
 {
@@ -154,7 +154,8 @@ static const struct reader_field named_fields[] = {
     READER_FIELD("value", TEXT, struct spec_named_match, value.text, .required = true),
 };
 static const struct reader_table named_table = {READER_TABLE(struct spec_named_match, named_fields),
-                                                .start = start_named, .check = check_named};
+                                                .strict = true, .start = start_named,
+                                                .check = check_named};
 
 static void start_match(void *out)
 {
@@ -178,7 +179,8 @@ static const struct reader_field match_fields[] = {
     READER_FIELD("method", CUSTOM, struct http_route_match, method, .read = read_method),
 };
 static const struct reader_table match_table = {READER_TABLE(struct http_route_match, match_fields),
-                                                .start = start_match, .check = check_match};
+                                                .strict = true, .start = start_match,
+                                                .check = check_match};
 
 /* --- backends --- */
 

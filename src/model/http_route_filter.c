@@ -81,6 +81,7 @@ static void check_path(struct reader *r, const struct doc_node *node, void *out)
         struct finding *found =
             reader_say(r, 2033, doc_get(node, other), other, "'%s' does not fit type %s", other,
                        full ? "ReplaceFullPath" : "ReplacePrefixMatch");
+        found->why = finding_text(r->findings, "the type wants '%s'", mine);
         found->fix = finding_text(r->findings, "remove '%s', or write the other type", other);
     }
 }
@@ -295,6 +296,7 @@ static void check_filter(struct reader *r, const struct doc_node *node, void *ou
             struct finding *found =
                 reader_say(r, 2033, value, types[i].member, "'%s' does not fit type %s",
                            types[i].member, types[which].name);
+            found->why = finding_text(r->findings, "the type wants '%s'", types[which].member);
             found->fix = finding_text(r->findings, "remove '%s', or write 'type: %s'",
                                       types[i].member, types[i].name);
         }

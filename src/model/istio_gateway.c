@@ -138,7 +138,8 @@ static const struct reader_field tls_fields[] = {
     READER_REFUSE("insecureSkipVerify", "write 'mode: SIMPLE', which asks for no certificate"),
 };
 static const struct reader_table tls_table = {READER_TABLE(struct istio_gateway_server, tls_fields),
-                                              .start = start_tls, .check = check_tls};
+                                              .strict = true, .start = start_tls,
+                                              .check = check_tls};
 
 static void read_tls(struct reader *r, const struct doc_node *node, void *to)
 {

@@ -19,9 +19,13 @@ static void read_log_file(struct reader *r, const struct doc_node *node, void *t
     const struct reader_field text = {.name = "", .type = READER_TEXT};
     reader_value(r, node, &text, &s->access_log_file);
     s->has_access_log_file = true;
-    if (s->access_log_file.len > 0 && s->access_log_file.at[0] != '/') {
-        (void)reader_text_file(r, node, s->access_log_file); /* is said */
+    if (s->access_log_file.len == 0 || s->access_log_file.at[0] == '/') {
+        return;
     }
+    struct finding *found = reader_say(
+        r, 2029, node, NULL, "'accessLogFile' is %s, which is no path", reader_show(r, node));
+    found->why = SPAN("proxies write to an absolute path");
+    found->fix = SPAN("write '/dev/stdout', or \"\" for no log");
 }
 
 /* SPIFFE section 2.1: lower case letters, digits, '.', '-', '_'. */

@@ -112,7 +112,7 @@ static const struct reader_field metadata_fields[] = {
     READER_IGNORE("selfLink"),
     READER_IGNORE("deletionTimestamp"),
     READER_IGNORE("deletionGracePeriodSeconds"),
-    READER_REFUSE("generateName", "write 'name'"),
+    READER_IGNORE("generateName"),
 };
 static const struct reader_table metadata_table = {READER_TABLE(struct metadata, metadata_fields)};
 
@@ -254,17 +254,15 @@ static struct object *object_new(const struct doc_node *doc, enum object_kind ki
     return o;
 }
 
-static void name_finding(struct reader *r, const struct doc_node *doc, enum object_kind kind)
+/* What findings call the object, as far as the text tells. */
+static void name_finding(struct reader *r, const struct doc_node *doc)
 {
     const struct doc_node *name = doc_path(doc, "metadata.name");
     const struct doc_node *namespace = doc_path(doc, "metadata.namespace");
     struct findings *f = r->findings;
-    r->kind = span_of(object_kinds[kind].kind);
     r->name = doc_is(name, DOC_TEXT) ? finding_text(f, "%.*s", SPAN_ARG(name->text)) : SPAN_EMPTY;
-    r->namespace = !object_kinds[kind].namespaced ? SPAN_EMPTY
-                   : doc_is(namespace, DOC_TEXT)
-                       ? finding_text(f, "%.*s", SPAN_ARG(namespace->text))
-                       : SPAN("default");
+    r->namespace = doc_is(namespace, DOC_TEXT) ? finding_text(f, "%.*s", SPAN_ARG(namespace->text))
+                                               : SPAN_EMPTY;
 }
 
 struct object *object_read_at(const struct doc_node *doc, const struct reader_step *at,
@@ -272,11 +270,14 @@ struct object *object_read_at(const struct doc_node *doc, const struct reader_st
 {
     struct reader r = {.findings = f, .at = at};
     size_t errors = f->errors;
+    name_finding(&r, doc);
     int kind = object_kind_of(&r, doc);
     if (kind < 0) {
         return NULL;
     }
-    name_finding(&r, doc, kind);
+    r.namespace = !object_kinds[kind].namespaced ? SPAN_EMPTY
+                  : r.namespace.len > 0          ? r.namespace
+                                                 : SPAN("default");
     if (count_nodes(doc) > NODES_MAX) {
         struct finding *found = reader_say(&r, 2040, doc, NULL, "the object is too large");
         found->why = finding_text(f, "it has more than %d values", NODES_MAX);

@@ -17,7 +17,8 @@ static const struct other_kind {
     unsigned code;
     const char *note; /* what happens, or what to use */
 } other_kinds[] = {
-    {"security.istio.io", "RequestAuthentication", 2005, "tokens (JWT) are not checked yet"},
+    {"security.istio.io", "RequestAuthentication", 2005,
+     "remove it, and say who may call with an AuthorizationPolicy: tokens (JWT) are not checked yet"},
     {"networking.istio.io", "EnvoyFilter", 2005,
      "proxies are not Envoy: say it with a VirtualService, DestinationRule or policy"},
     {"networking.istio.io", "Sidecar", 2004,
@@ -147,6 +148,21 @@ static const struct other_kind *find_other(struct span group, struct span kind)
     return NULL;
 }
 
+/* "there are Gateway, HTTPRoute" */
+static struct span kinds_of(struct reader *r, struct span group)
+{
+    char list[512] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < OBJECT_KIND_COUNT; i++) {
+        if (span_is(group, object_kinds[i].group)) {
+            len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "",
+                                    object_kinds[i].kind);
+            ASSERT(len < sizeof(list));
+        }
+    }
+    return finding_text(r->findings, "there are %s", list);
+}
+
 static int say_no_kind(struct reader *r, const struct doc_node *api, const struct doc_node *node,
                        struct span group)
 {
@@ -164,12 +180,14 @@ static int say_no_kind(struct reader *r, const struct doc_node *api, const struc
     } else if (other == NULL && !is_our_group(group) && group_meant != NULL) {
         found = reader_say(r, 2006, api, "apiVersion", "there is no %.*s in '%.*s'", SPAN_ARG(kind),
                            SPAN_ARG(span_first(group, 80)));
+        found->why = SPAN("the group is nobody's that the mesh knows");
         found->fix = finding_text(r->findings, "did you mean '%s'?", group_meant);
     } else if (meant != NULL || (other == NULL && is_our_group(group) && group.len > 0)) {
         found = reader_say(r, 2006, node, "kind", "there is no kind %s%s%.*s", reader_show(r, node),
                            group.len ? " in " : "", SPAN_ARG(span_first(group, 80)));
+        found->why = kinds_of(r, group);
         found->fix = meant ? finding_text(r->findings, "did you mean '%s'?", meant)
-                           : SPAN("'mesh get kinds' lists those that there are");
+                           : SPAN("write one of those");
     } else {
         found =
             reader_say(r, 2003, node, "kind", "%s is no kind of the mesh's", reader_show(r, node));
@@ -192,6 +210,7 @@ static const struct doc_node *text_at(struct reader *r, const struct doc_node *d
     if (node->kind != DOC_TEXT) {
         struct finding *found =
             reader_say(r, 2013, node, key, "'%s' is %s, and not text", key, reader_show(r, node));
+        found->why = SPAN("it must be text");
         found->fix = SPAN("write text");
         return NULL;
     }
@@ -215,6 +234,10 @@ int object_kind_of(struct reader *r, const struct doc_node *doc)
     ssize_t slash = span_find_byte(api->text, '/');
     struct span group = slash < 0 ? SPAN("") : span_first(api->text, (size_t)slash);
     struct span version = span_from_offset(api->text, (size_t)(slash + 1));
+    if (slash < 0 && is_our_group(api->text)) { /* the version was forgotten */
+        group = api->text;
+        version = SPAN("");
+    }
     r->kind = finding_text(r->findings, "%.*s", SPAN_ARG(span_first(kind->text, 80)));
     for (int i = 0; i < OBJECT_KIND_COUNT; i++) {
         const struct object_kind_row *row = &object_kinds[i];

@@ -13,7 +13,7 @@ static const struct reader_field mtls_fields[] = {
     {.name = "mode", .type = READER_ENUM, .names = modes},
 };
 static const struct reader_table mtls_table = {
-    READER_TABLE(enum peer_authentication_mode, mtls_fields)};
+    READER_TABLE(enum peer_authentication_mode, mtls_fields), .strict = true};
 
 /* A map from port numbers, written as text, to modes. */
 static void read_ports(struct reader *r, const struct doc_node *node, void *to)
@@ -65,4 +65,5 @@ static const struct reader_field spec_fields[] = {
     {.name = "portLevelMtls", .type = READER_CUSTOM, .read = read_ports},
 };
 const struct reader_table peer_authentication_table = {
-    READER_TABLE(struct peer_authentication_spec, spec_fields), .check = check_spec};
+    READER_TABLE(struct peer_authentication_spec, spec_fields), .strict = true,
+    .check = check_spec};

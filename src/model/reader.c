@@ -133,6 +133,7 @@ bool reader_wrong_kind(struct reader *r, const struct doc_node *node, const char
 {
     struct finding *found = reader_say(r, 2013, node, NULL, "'%s' is %s, and not %s",
                                        reader_here(r), reader_show(r, node), want);
+    found->why = finding_text(r->findings, "it must be %s", want);
     bool unquoted = node->kind < DOC_TEXT && node->kind != DOC_NULL && strcmp(want, "text") == 0;
     found->fix = unquoted
                      ? finding_text(r->findings, "put it in quotes: \"%.*s\"",
@@ -144,6 +145,7 @@ bool reader_wrong_kind(struct reader *r, const struct doc_node *node, const char
 void reader_missing(struct reader *r, const struct doc_node *map, const char *key, const char *how)
 {
     struct finding *found = reader_say(r, 2014, map, key, "'%s' is missing", key);
+    found->why = SPAN("it is required");
     found->fix = finding_text(r->findings, "%s", how);
 }
 
@@ -152,10 +154,10 @@ void reader_unique(struct reader *r, const struct doc_node *list, const char *ke
 {
     for (size_t i = 1; i < doc_count(list); i++) {
         const struct doc_node *mine = doc_at(list, i);
-        mine = member != NULL ? doc_get(mine, member) : mine;
+        mine = member != NULL ? doc_path(mine, member) : mine;
         for (size_t k = 0; mine != NULL && k < i; k++) {
             const struct doc_node *other = doc_at(list, k);
-            other = member != NULL ? doc_get(other, member) : other;
+            other = member != NULL ? doc_path(other, member) : other;
             if (other == NULL || !doc_eq(mine, other)) {
                 continue;
             }
@@ -191,9 +193,11 @@ static void say_unknown(struct reader *r, const struct reader_table *table,
     for (size_t i = 0; i < table->field_count; i++) {
         near_try(&near, span_of(table->fields[i].name));
     }
-    struct finding *found = reader_say(r, 2010, entry->value, NULL, "there is no field '%.*s' here",
+    struct finding *found = reader_say(r, table->strict ? 2041 : 2010, entry->value, NULL,
+                                       "there is no field '%.*s' here",
                                        (int)size_min(entry->key.len, SHOWN_BYTES), entry->key.at);
-    found->why = SPAN("it has no effect");
+    found->why = table->strict ? SPAN("without it the object would mean something else")
+                               : SPAN("it has no effect");
     found->fix = near.best.at != NULL
                      ? finding_text(r->findings, "did you mean '%.*s'?", SPAN_ARG(near.best))
                      : finding_text(r->findings, "remove '%.*s'",

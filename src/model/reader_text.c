@@ -227,6 +227,7 @@ bool reader_text_not_empty(struct reader *r, const struct doc_node *node, struct
         return true;
     }
     struct finding *found = reader_say(r, 2032, node, NULL, "'%s' is empty", reader_here(r));
+    found->why = SPAN("it must be at least one character");
     found->fix = SPAN("write a text");
     return false;
 }

@@ -126,7 +126,7 @@ static const struct reader_field selector_fields[] = {
     READER_FIELD("labels", LABELS, struct spec_labels, items),
 };
 static const struct reader_table selector_table = {
-    READER_TABLE(struct spec_labels, selector_fields)};
+    READER_TABLE(struct spec_labels, selector_fields), .strict = true};
 
 static void read_selector(struct reader *r, const struct doc_node *node, void *to)
 {

@@ -9,7 +9,8 @@ static const struct reader_field selector_fields[] = {
     READER_FIELD("matchLabels", LABELS, struct spec_labels, items),
     READER_REFUSE("matchExpressions", "write 'matchLabels': policies select by equal labels only"),
 };
-const struct reader_table spec_selector_table = {READER_TABLE(struct spec_labels, selector_fields)};
+const struct reader_table spec_selector_table = {READER_TABLE(struct spec_labels, selector_fields),
+                                                 .strict = true};
 
 static const struct reader_enum operators[] = {{"In", SELECTOR_IN},
                                                {"NotIn", SELECTOR_NOT_IN},
@@ -58,7 +59,7 @@ static const struct reader_field expression_fields[] = {
     READER_FIELD("values", TEXTS, struct expression, values),
 };
 static const struct reader_table expression_table = {
-    READER_TABLE(struct expression, expression_fields), .check = check_expression};
+    READER_TABLE(struct expression, expression_fields), .strict = true, .check = check_expression};
 
 struct label_selector {
     struct selector selector; /* first: what is kept */
@@ -73,7 +74,7 @@ static const struct reader_field label_selector_fields[] = {
                  .table = &expression_table),
 };
 static const struct reader_table label_selector_table = {
-    READER_TABLE(struct label_selector, label_selector_fields)};
+    READER_TABLE(struct label_selector, label_selector_fields), .strict = true};
 
 void spec_read_label_selector(struct reader *r, const struct doc_node *node, void *to)
 {
@@ -112,6 +113,7 @@ static void check_target(struct reader *r, const struct doc_node *node, void *ou
         found =
             reader_say(r, 2015, group ? group : node, "group", "kind %.*s is not in group '%.*s'",
                        SPAN_ARG(t->kind), SPAN_ARG(t->group));
+        found->why = finding_text(r->findings, "its group is '%s'", want);
         found->fix = finding_text(r->findings, "write 'group: %s'", want[0] ? want : "\"\"");
     } else {
         t->group = span_of(want);
@@ -126,7 +128,7 @@ static const struct reader_field target_fields[] = {
     READER_REFUSE("namespace", "remove it: a policy targets objects of its own namespace"),
 };
 const struct reader_table spec_target_table = {READER_TABLE(struct spec_target, target_fields),
-                                               .check = check_target};
+                                               .strict = true, .check = check_target};
 
 /* --- Istio's small messages --- */
 
@@ -192,7 +194,8 @@ static const struct reader_field match_fields[] = {
     READER_FIELD("prefix", TEXT, struct string_match, prefix, .one_of = 1),
     READER_FIELD("regex", TEXT, struct string_match, regex, .one_of = 1),
 };
-static const struct reader_table match_table = {READER_TABLE(struct string_match, match_fields)};
+static const struct reader_table match_table = {READER_TABLE(struct string_match, match_fields),
+                                                .strict = true};
 
 /* Istio takes an empty text and the regex "*" for "any": of a header, that it is there. */
 static bool read_match(struct reader *r, const struct doc_node *node, struct spec_match *to)

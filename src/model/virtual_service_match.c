@@ -56,7 +56,7 @@ static const struct reader_field match_fields[] = {
     READER_WARN("statPrefix", "metrics are Istio's standard ones"),
 };
 const struct reader_table virtual_service_match_table = {
-    READER_TABLE(struct virtual_service_match, match_fields), .check = check_match};
+    READER_TABLE(struct virtual_service_match, match_fields), .strict = true, .check = check_match};
 
 /* --- L4MatchAttributes, TLSMatchAttributes --- */
 
@@ -75,7 +75,7 @@ static const struct reader_field tcp_match_fields[] = {
     READER_REFUSE("sourceSubnet", "write an AuthorizationPolicy, or match 'sourceLabels'"),
 };
 static const struct reader_table tcp_match_table = {
-    READER_TABLE(struct virtual_service_l4_match, tcp_match_fields)};
+    READER_TABLE(struct virtual_service_l4_match, tcp_match_fields), .strict = true};
 
 static const struct reader_field tls_match_fields[] = {
     READER_FIELD("sniHosts", TEXTS, struct virtual_service_l4_match, sni_hosts, .required = true,
@@ -83,7 +83,7 @@ static const struct reader_field tls_match_fields[] = {
     L4_MATCH_FIELDS,
 };
 static const struct reader_table tls_match_table = {
-    READER_TABLE(struct virtual_service_l4_match, tls_match_fields)};
+    READER_TABLE(struct virtual_service_l4_match, tls_match_fields), .strict = true};
 
 static void check_l4(struct reader *r, const struct doc_node *node, void *out)
 {
