@@ -24,7 +24,8 @@ static void check_secret(struct reader *r, const struct doc_node *node, void *ou
 {
     const struct doc_node *kind = doc_get(node, "kind");
     const struct doc_node *group = doc_get(node, "group");
-    UNUSED(out);
+    struct gateway_secret *secret = out;
+    secret->namespace = secret->namespace.len > 0 ? secret->namespace : r->object->namespace;
     if ((doc_is(kind, DOC_TEXT) && !span_is(kind->text, "Secret")) ||
         (doc_is(group, DOC_TEXT) && group->text.len > 0)) {
         no_fit(r, node, NULL, "a certificate is kept in something else than a Secret",

@@ -134,11 +134,16 @@ bool reader_wrong_kind(struct reader *r, const struct doc_node *node, const char
     struct finding *found = reader_say(r, 2013, node, NULL, "'%s' is %s, and not %s",
                                        reader_here(r), reader_show(r, node), want);
     found->why = finding_text(r->findings, "it must be %s", want);
-    bool unquoted = node->kind < DOC_TEXT && node->kind != DOC_NULL && strcmp(want, "text") == 0;
-    found->fix = unquoted
-                     ? finding_text(r->findings, "put it in quotes: \"%.*s\"",
-                                    (int)strlen(reader_show(r, node)) - 2, reader_show(r, node) + 1)
-                     : finding_text(r->findings, "write %s", want);
+    bool text = strcmp(want, "text") == 0;
+    if (text && node->kind == DOC_BOOL) {
+        found->fix = SPAN("put it in quotes: y, n, yes, no, on and off mean true and false");
+    } else if (text && (node->kind == DOC_INT || node->kind == DOC_DOUBLE)) {
+        const char *shown = reader_show(r, node);
+        found->fix = finding_text(r->findings, "put it in quotes: \"%.*s\"", (int)strlen(shown) - 2,
+                                  shown + 1);
+    } else {
+        found->fix = finding_text(r->findings, "write %s", want);
+    }
     return false;
 }
 

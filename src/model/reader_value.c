@@ -114,7 +114,7 @@ static bool text_of(struct reader *r, const struct doc_node *node, reader_check 
     if (node->kind != DOC_TEXT) {
         return reader_wrong_kind(r, node, "text");
     }
-    if (memchr(node->text.at, '\0', node->text.len) != NULL) {
+    if (node->text.len > 0 && memchr(node->text.at, '\0', node->text.len) != NULL) {
         return reader_wrong_kind(r, node, "text without NUL bytes");
     }
     if (check != NULL && !check(r, node, node->text)) {
