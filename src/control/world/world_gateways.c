@@ -122,9 +122,9 @@ static void lower_listener(struct world_config *c, const struct gateway_listener
     to->ca_file = selector_label(options, option_count, SPAN(OPTION_CA_FILE));
     if (l->certificate_count > 0) {
         const struct gateway_secret *secret = &l->certificates[0];
+        bool own = secret->namespace.len == 0 || span_eq(secret->namespace, namespace);
         to->credential =
-            span_eq(secret->namespace, namespace)
-                ? secret->name
+            own ? secret->name
                 : span_of(arena_printf(&c->arena, "%.*s/%.*s", SPAN_ARG(secret->namespace),
                                        SPAN_ARG(secret->name)));
     }
