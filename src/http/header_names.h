@@ -51,8 +51,11 @@
     X(X_FORWARDED_PROTO, "x-forwarded-proto") \
     X(X_B3_PARENTSPANID, "x-b3-parentspanid") \
     X(TRANSFER_ENCODING, "transfer-encoding")
-#define HEADER_NAMES_21(X) X(X_ENVOY_ATTEMPT_COUNT, "x-envoy-attempt-count")
+#define HEADER_NAMES_21(X)                            \
+    X(X_ENVOY_ATTEMPT_COUNT, "x-envoy-attempt-count") \
+    X(X_ENVOY_PEER_METADATA, "x-envoy-peer-metadata")
 #define HEADER_NAMES_23(X) X(X_FORWARDED_CLIENT_CERT, "x-forwarded-client-cert")
+#define HEADER_NAMES_24(X) X(X_ENVOY_PEER_METADATA_ID, "x-envoy-peer-metadata-id")
 #define HEADER_NAMES_29(X) X(X_ENVOY_UPSTREAM_SERVICE_TIME, "x-envoy-upstream-service-time")
 
 /* G(length, X) for each group. */
@@ -62,7 +65,8 @@
     G(6, X)                      \
     G(7, X)                      \
     G(10, X)                     \
-    G(11, X) G(12, X) G(13, X) G(14, X) G(15, X) G(16, X) G(17, X) G(21, X) G(23, X) G(29, X)
+    G(11, X)                     \
+    G(12, X) G(13, X) G(14, X) G(15, X) G(16, X) G(17, X) G(21, X) G(23, X) G(24, X) G(29, X)
 #define HEADER_NAMES_GROUP(length, X) HEADER_NAMES_##length(X)
 #define HEADER_NAMES(X) HEADER_NAME_GROUPS(HEADER_NAMES_GROUP, X)
 #endif

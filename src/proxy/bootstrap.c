@@ -62,6 +62,8 @@ static void read_node(struct bootstrap *b, const struct pb_core_Node *node)
     b->node_wire = pb_encode_in(&pb_core_Node_desc, node, &b->arena);
     struct span app = metadata_text(labels, "app");
     struct span version = metadata_text(labels, "version");
+    b->node_name = metadata_text(m, "NAME");
+    b->node_owner = metadata_text(m, "OWNER");
     b->report_otlp = span_is(metadata_text(m, "MESH_REPORT"), "otlp");
     b->self = (struct stats_workload){
         .workload = metadata_text(m, "WORKLOAD_NAME"),

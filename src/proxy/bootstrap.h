@@ -27,9 +27,10 @@ struct bootstrap {
     struct arena arena; /* owns all below */
     const struct pb_bootstrap_Bootstrap *message;
     struct span node_id, node_cluster;
-    struct span node_wire;      /* the Node message, for xDS requests */
-    struct stats_workload self; /* from the node's metadata, with Istio's keys */
-    bool report_otlp;           /* metadata MESH_REPORT "otlp": numbers go to the control plane */
+    struct span node_wire;             /* the Node message, for xDS requests */
+    struct stats_workload self;        /* from the node's metadata, with Istio's keys */
+    struct span node_name, node_owner; /* NAME, OWNER: told to other sidecars */
+    bool report_otlp; /* metadata MESH_REPORT "otlp": numbers go to the control plane */
     bool has_admin;
     struct addr admin;
     struct bootstrap_source lds, cds;

@@ -149,6 +149,11 @@ static void on_question(void *arg, unsigned index, enum conf_kind kind, struct s
 
 static int start_workers(struct proxy *p, struct err *err)
 {
+    const struct peer_facts facts = {.node_id = p->boot.node_id,
+                                     .name = p->boot.node_name,
+                                     .owner = p->boot.node_owner,
+                                     .self = &p->boot.self};
+    const struct peer_self *self = peer_self_new(&p->boot.arena, &facts);
     unsigned count = p->set.concurrency > 0 ? (unsigned)p->set.concurrency : worker_cpu_quota();
     count = count < PROXY_WORKERS_MAX ? count : PROXY_WORKERS_MAX;
     for (unsigned i = 0; i < count; i++) {
@@ -159,6 +164,7 @@ static int start_workers(struct proxy *p, struct err *err)
             .shared = p->shared,
             .families = p->families,
             .shard = metric_shard_new(p->registry),
+            .self = self,
             .on_snapshot_done = on_snapshot_done,
             .on_applied = on_applied,
             .on_idle = on_worker_idle,

@@ -481,7 +481,12 @@ static int on_start(struct worker *worker, void *arg, struct err *err)
     w->stats = stats_new(w->spec.families, w->spec.shard);
     w->ds = (struct downstream){
         .loop = w->loop,
-        .upstream = {.loop = w->loop, .rng = &w->rng, .stats = w->stats, .shared = w->spec.shared},
+        .upstream = {.loop = w->loop,
+                     .rng = &w->rng,
+                     .stats = w->stats,
+                     .shared = w->spec.shared,
+                     .peers = peers_new(),
+                     .self = w->spec.self},
         .logs = access_logs_new(w->loop),
         .cluster_at = cluster_at,
         .cluster_named = cluster_named,
@@ -541,6 +546,7 @@ static void on_stop(struct worker *worker, void *arg)
     }
     asks_free(w->ds.asks);
     access_logs_free(w->ds.logs);
+    peers_free(w->ds.upstream.peers);
     stats_free(w->stats);
 }
 

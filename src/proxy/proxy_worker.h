@@ -10,6 +10,7 @@
 #include "io/worker.h"
 #include "proxy/config/ask.h"
 #include "proxy/config/snapshot.h"
+#include "proxy/report/peer.h"
 #include "proxy/report/stats.h"
 #include "proxy/upstream/shared.h"
 
@@ -22,6 +23,7 @@ struct proxy_worker_spec {
     struct shared *shared;           /* borrowed */
     struct stats_families *families; /* borrowed */
     struct metric_shard *shard;      /* of this worker */
+    const struct peer_self *self;    /* borrowed; NULL: other sidecars are not told who we are */
     /* On the main thread. */
     void (*on_snapshot_done)(void *arg, struct snapshot *s);
     /* The worker has taken a snapshot and its listeners are open (or have failed: err.code). */

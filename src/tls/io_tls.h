@@ -37,6 +37,7 @@ struct io_tls_spec {
     struct span
         first_bytes;      /* read from lower before TLS began (sniffing); copied; at most 64 KiB */
     struct span sni;      /* client: overrides the ctx's, when not empty; at most 255 bytes */
+    enum tls_offer offer; /* client: which protocols are offered */
     int64_t handshake_ms; /* deadline; 0 = 10 s */
     /* Once. On a negative code the stream is useless: the owner closes it. `why` names the failing
      * check ("peer is 'spiffe://x', allowed are ..."), for a debug line and the denial counter; it is

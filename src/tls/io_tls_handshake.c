@@ -286,10 +286,11 @@ static int set_sni(struct io_tls *t, struct span sni)
     return mbedtls_ssl_set_hostname(&t->ssl, span_to_cstr(sni, name, sizeof(name)));
 }
 
-static void start_ssl(struct io_tls *t, struct span sni)
+static void start_ssl(struct io_tls *t, struct span sni, enum tls_offer offer)
 {
     mbedtls_ssl_init(&t->ssl);
-    int rc = mbedtls_ssl_setup(&t->ssl, &t->ctx->conf);
+    const mbedtls_ssl_config *other = t->ctx->offers[offer];
+    int rc = mbedtls_ssl_setup(&t->ssl, other != NULL ? other : &t->ctx->conf);
     if (rc == 0 && !t->ctx->server) {
         rc = set_sni(t, sni);
     }
@@ -309,7 +310,7 @@ void io_tls_begin_handshake(struct io_tls *t, const struct io_tls_spec *spec)
     h->limit_ms = spec->handshake_ms > 0 ? spec->handshake_ms : HANDSHAKE_MS;
     h->verify.rules = &t->ctx->rules;
     h->verify.arena = &t->arena;
-    start_ssl(t, spec->sni);
+    start_ssl(t, spec->sni, spec->offer);
     deadline_init(&h->deadline, on_deadline);
     deadline_arm(&h->deadline, t->io.loop, h->limit_ms);
     loop_task_init(&h->start, on_start);

@@ -84,6 +84,21 @@ static int check_peer_mode(const struct tls_ctx_spec *spec, struct err *err)
                          "peers are to be verified, but there are no trusted roots");
 }
 
+static int check_alpn(const struct span *names, size_t count, struct err *err)
+{
+    if (count > ALPN_COUNT_MAX) {
+        return err_set(err, -ERR_CONFIG, "%zu ALPN names; at most %d", count, ALPN_COUNT_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct span name = names[i];
+        if (name.len == 0 || name.len > ALPN_BYTES_MAX || span_find_byte(name, '\0') >= 0) {
+            return err_set(err, -ERR_CONFIG, "ALPN name %zu has %zu bytes; 1 to %d, none of them 0",
+                           i, name.len, ALPN_BYTES_MAX);
+        }
+    }
+    return 0;
+}
+
 static int check_spec(const struct tls_ctx_spec *spec, struct err *err)
 {
     if (spec->server && spec->chain_pem.len == 0) {
@@ -102,16 +117,12 @@ static int check_spec(const struct tls_ctx_spec *spec, struct err *err)
         return err_set(err, -ERR_CONFIG, "SNI has %zu bytes; at most %d", spec->sni.len,
                        MBEDTLS_SSL_MAX_HOST_NAME_LEN);
     }
-    if (spec->alpn_count > ALPN_COUNT_MAX) {
-        return err_set(err, -ERR_CONFIG, "%zu ALPN names; at most %d", spec->alpn_count,
-                       ALPN_COUNT_MAX);
+    int code = check_alpn(spec->alpn, spec->alpn_count, err);
+    for (size_t i = 0; i < TLS_OFFER_COUNT && code == 0; i++) {
+        code = check_alpn(spec->offers[i].names, spec->offers[i].count, err);
     }
-    for (size_t i = 0; i < spec->alpn_count; i++) {
-        struct span name = spec->alpn[i];
-        if (name.len == 0 || name.len > ALPN_BYTES_MAX || span_find_byte(name, '\0') >= 0) {
-            return err_set(err, -ERR_CONFIG, "ALPN name %zu has %zu bytes; 1 to %d, none of them 0",
-                           i, name.len, ALPN_BYTES_MAX);
-        }
+    if (code != 0) {
+        return code;
     }
     if (spec->record_limit > RECORD_LIMIT_MOST) {
         return err_set(err, -ERR_CONFIG, "record limit is above 2^23");
@@ -141,17 +152,32 @@ static int set_identity(struct tls_ctx *ctx, const struct tls_ctx_spec *spec, st
     return rc == 0 ? 0 : tls_err(err, -ERR_CONFIG, rc, "own identity");
 }
 
-static int set_alpn(struct tls_ctx *ctx, const struct tls_ctx_spec *spec, struct err *err)
+static int set_alpn(mbedtls_ssl_config *conf, const char ***kept, const struct span *names,
+                    size_t count, struct err *err)
 {
-    if (spec->alpn_count == 0) {
+    if (count == 0) {
         return 0;
     }
-    ctx->alpn = mem_array(spec->alpn_count + 1, sizeof(*ctx->alpn));
-    for (size_t i = 0; i < spec->alpn_count; i++) {
-        ctx->alpn[i] = mem_strndup(spec->alpn[i].at, spec->alpn[i].len);
+    *kept = mem_array(count + 1, sizeof(**kept));
+    for (size_t i = 0; i < count; i++) {
+        (*kept)[i] = mem_strndup(names[i].at, names[i].len);
     }
-    int rc = mbedtls_ssl_conf_alpn_protocols(&ctx->conf, ctx->alpn);
+    int rc = mbedtls_ssl_conf_alpn_protocols(conf, *kept);
     return rc == 0 ? 0 : tls_err(err, -ERR_CONFIG, rc, "ALPN");
+}
+
+/* Last of all: the copies borrow what `conf` has. */
+static int set_offers(struct tls_ctx *ctx, const struct tls_ctx_spec *spec, struct err *err)
+{
+    int code = 0;
+    for (size_t i = TLS_OFFER_OPAQUE + 1; i < TLS_OFFER_COUNT && code == 0; i++) {
+        if (spec->offers[i].count > 0) {
+            ctx->offers[i] = mem_dup(&ctx->conf, sizeof(ctx->conf));
+            code = set_alpn(ctx->offers[i], &ctx->alpn[i], spec->offers[i].names,
+                            spec->offers[i].count, err);
+        }
+    }
+    return code;
 }
 
 static void set_versions(mbedtls_ssl_config *conf, const struct tls_ctx_spec *spec)
@@ -206,7 +232,8 @@ static int fill(struct tls_ctx *ctx, const struct tls_ctx_spec *spec, struct err
         code = set_identity(ctx, spec, err);
     }
     if (code == 0) {
-        code = set_alpn(ctx, spec, err);
+        code =
+            set_alpn(&ctx->conf, &ctx->alpn[TLS_OFFER_OPAQUE], spec->alpn, spec->alpn_count, err);
     }
     if (code == 0 && spec->trust_count > 0) {
         mbedtls_ssl_conf_ca_chain(&ctx->conf, &ctx->rules.roots, NULL);
@@ -214,7 +241,7 @@ static int fill(struct tls_ctx *ctx, const struct tls_ctx_spec *spec, struct err
     if (spec->sni.len > 0) {
         ctx->sni = mem_strndup(spec->sni.at, spec->sni.len);
     }
-    return code;
+    return code ? code : set_offers(ctx, spec, err);
 }
 
 int tls_ctx_new(struct tls_ctx **out, const struct tls_ctx_spec *spec, struct err *err)
@@ -263,10 +290,13 @@ void tls_ctx_put(struct tls_ctx *ctx)
     mbedtls_x509_crt_free(&ctx->chain);
     keypair_free(ctx->key);
     verify_rules_dispose(&ctx->rules);
-    for (size_t i = 0; ctx->alpn != NULL && ctx->alpn[i] != NULL; i++) {
-        mem_free((char *)(uintptr_t)ctx->alpn[i]);
+    for (size_t i = 0; i < TLS_OFFER_COUNT; i++) {
+        for (size_t k = 0; ctx->alpn[i] != NULL && ctx->alpn[i][k] != NULL; k++) {
+            mem_free((char *)(uintptr_t)ctx->alpn[i][k]);
+        }
+        mem_free(ctx->alpn[i]);
+        mem_free(ctx->offers[i]); /* not mbedtls_ssl_config_free: what it points to is conf's */
     }
-    mem_free(ctx->alpn);
     mem_free(ctx->sni);
     mem_free(ctx);
 }

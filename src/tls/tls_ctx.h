@@ -38,6 +38,13 @@ struct tls_trust {
     struct span roots_pem;
 };
 
+/* Which protocols a client's connection offers (io_tls_spec.offer): what `alpn` says, or a list for what it will carry. */
+enum tls_offer { TLS_OFFER_OPAQUE, TLS_OFFER_HTTP1, TLS_OFFER_HTTP2, TLS_OFFER_COUNT };
+struct tls_alpn {
+    const struct span *names;
+    size_t count;
+};
+
 struct tls_ctx_spec {
     bool server;
     struct span chain_pem; /* leaf first; empty = none (client without identity) */
@@ -54,9 +61,10 @@ struct tls_ctx_spec {
     const struct span
         *alpn; /* in order of preference; a server picks its first that the client offers */
     size_t alpn_count;
-    struct span sni;      /* client: sent; empty = none */
-    uint16_t min_version; /* 0x0303 or 0x0304; 0 = 0x0303 */
-    uint16_t max_version; /* 0 = 0x0304 */
+    struct tls_alpn offers[TLS_OFFER_COUNT]; /* client: in place of `alpn`; empty = `alpn` */
+    struct span sni;                         /* client: sent; empty = none */
+    uint16_t min_version;                    /* 0x0303 or 0x0304; 0 = 0x0303 */
+    uint16_t max_version;                    /* 0 = 0x0304 */
     uint64_t
         record_limit; /* records per direction before io_tls_is_worn; 0 = 2^23, which is the most:
                                  there is no KeyUpdate. At 2.8 times this the stream refuses to go on. */

@@ -15,8 +15,10 @@ struct tls_ctx {
     mbedtls_x509_crt chain;
     struct keypair *key; /* owned; NULL without a certificate */
     struct verify_rules rules;
-    const char **alpn; /* owned, ends with NULL; NULL = none */
-    char *sni;         /* owned; NULL = none */
+    const char **alpn[TLS_OFFER_COUNT]; /* owned, each ends with NULL; NULL = none */
+    mbedtls_ssl_config *offers
+        [TLS_OFFER_COUNT]; /* owned copies of `conf` with their own ALPN, all else borrowed from it; NULL = `conf` */
+    char *sni; /* owned; NULL = none */
     uint64_t record_limit;
     int64_t not_after_s;
 };

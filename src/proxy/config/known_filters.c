@@ -16,17 +16,16 @@ static const struct known_filter {
     {AT(KNOWN_HTTP) | AT(KNOWN_NETWORK), false, "istio.stats", "metrics are our own"},
     {AT(KNOWN_HTTP), false, "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
      "metrics are our own"},
-    /* Who the peer is: learned from its certificate and the endpoint's metadata. */
+    /* Who the peer is: request/peering and downstream/exchange ask and answer without being told. */
     {AT(KNOWN_HTTP) | AT(KNOWN_UPSTREAM), false, "io.istio.http.peer_metadata.Config",
-     "peers are told by certificate and endpoint metadata"},
+     "peers tell each other who they are"},
     {AT(KNOWN_NETWORK) | AT(KNOWN_UPSTREAM), false,
-     "envoy.tcp.metadataexchange.config.MetadataExchange",
-     "peers are told by certificate and endpoint metadata"},
+     "envoy.tcp.metadataexchange.config.MetadataExchange", "peers tell each other who they are"},
     {AT(KNOWN_NETWORK) | AT(KNOWN_UPSTREAM) | AT(KNOWN_HTTP), false, "istio.metadata_exchange",
-     "peers are told by certificate and endpoint metadata"},
+     "peers tell each other who they are"},
     /* ALPN towards upstreams follows Istio's convention without being told. */
     {AT(KNOWN_HTTP), false, "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
-     "ALPN follows the cluster's TLS settings"},
+     "ALPN follows what a connection carries"},
     /* Without settings these only act where a route names them, and that is refused there. */
     {AT(KNOWN_HTTP), true, "envoy.extensions.filters.http.fault.v3.HTTPFault",
      "acts per route only"},

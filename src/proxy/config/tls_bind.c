@@ -3,6 +3,7 @@
 #include "proxy/config/tls_bind.h"
 
 #include "base/log.h"
+#include "mesh/names.h"
 #include "tls/x509.h"
 
 #define URI_MAX 2048 /* SPIFFE-ID section 2.3 */
@@ -10,6 +11,22 @@
 static const struct conf_secret *secret_at(const struct snapshot *s, uint32_t slot)
 {
     return slot < s->slots ? s->secrets[slot] : NULL;
+}
+
+/* Opaque bytes between sidecars come under a name of their own; requests tell by theirs what they are, so that the other side knows
+ * HTTP where no port says so. Source: istio/proxy, HTTP filter alpn, with the lists that Istio gives it. */
+static void fill_offers(struct tls_ctx_spec *spec)
+{
+    static const struct span http1[] = {SPAN_INIT(ALPN_MESH_HTTP_1_1), SPAN_INIT(ALPN_MESH),
+                                        SPAN_INIT(ALPN_HTTP_1_1)};
+    static const struct span http2[] = {SPAN_INIT(ALPN_MESH_H2), SPAN_INIT(ALPN_MESH),
+                                        SPAN_INIT(ALPN_H2)};
+    for (size_t i = 0; i < spec->alpn_count && !spec->server; i++) {
+        if (span_is(spec->alpn[i], ALPN_PEER_EXCHANGE)) {
+            spec->offers[TLS_OFFER_HTTP1] = (struct tls_alpn){http1, ARRAY_LEN(http1)};
+            spec->offers[TLS_OFFER_HTTP2] = (struct tls_alpn){http2, ARRAY_LEN(http2)};
+        }
+    }
 }
 
 static struct tls_ctx *build(const struct conf_tls *conf, const struct conf_secret *identity,
@@ -33,6 +50,7 @@ static struct tls_ctx *build(const struct conf_tls *conf, const struct conf_secr
         .min_version = conf->min_version,
         .max_version = conf->max_version,
     };
+    fill_offers(&spec);
     struct err err;
     struct tls_ctx *ctx = NULL;
     if (tls_ctx_new(&ctx, &spec, &err) != 0) {

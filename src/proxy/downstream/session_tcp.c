@@ -7,6 +7,8 @@
 #include "base/instant.h"
 #include "base/mem.h"
 #include "io/relay.h"
+#include "mesh/names.h"
+#include "proxy/downstream/exchange.h"
 #include "proxy/downstream/who.h"
 #include "proxy/upstream/connect.h"
 #include "tls/io_tls.h"
@@ -39,6 +41,8 @@ struct session_tcp {
     struct who who;
     struct arena texts;
     bool tls;
+    bool awaits_down,
+        awaits_up; /* that end has yet to tell who it is: its frame comes before its first byte */
 };
 
 static void session_free(void *obj)
@@ -70,6 +74,15 @@ static struct stats_edge *edge_of(struct session_tcp *s)
     return stats_edge_get(s->upstream->stats, &key);
 }
 
+/* The edge is known once its peer has told who it is; at the latest when there is something to count. */
+static void tell_opened(struct session_tcp *s)
+{
+    if (s->edge == NULL) {
+        s->edge = edge_of(s);
+        stats_tcp_opened(s->edge);
+    }
+}
+
 static void tell_bytes(struct session_tcp *s, uint64_t received, uint64_t sent)
 {
     stats_tcp_bytes(s->edge, s->flags, sent - s->told_sent, received - s->told_received);
@@ -85,6 +98,7 @@ static void on_report(struct deadline *d)
 {
     struct session_tcp *s = container_of(d, struct session_tcp, report);
     uint64_t received, sent;
+    tell_opened(s);
     relay_count(s->relay, &received, &sent);
     tell_bytes(s, received, sent);
     deadline_arm(&s->report, s->loop, REPORT_MS);
@@ -136,10 +150,7 @@ static void end(struct session_tcp *s, enum outcome why)
 {
     s->outcome = why;
     s->flags |= outcome_row(why)->flag;
-    if (s->edge == NULL) {
-        s->edge = edge_of(s);
-        stats_tcp_opened(s->edge);
-    }
+    tell_opened(s);
     stats_tcp_closed(s->edge, s->flags);
     deadline_disarm(&s->report);
     deadline_disarm(&s->age);
@@ -157,6 +168,7 @@ static void end(struct session_tcp *s, enum outcome why)
 static void on_relay_done(void *arg, const struct relay_done *done)
 {
     struct session_tcp *s = arg;
+    tell_opened(s);
     tell_bytes(s, done->bytes_a_to_b, done->bytes_b_to_a);
     connect_released(s->endpoint);
     s->relay = NULL;
@@ -203,13 +215,67 @@ static void drain(struct session *base)
 
 static void try_next(struct session_tcp *s);
 
+/* ---- who are they? ---- */
+
+static bool is_awaited(const struct session_tcp *s)
+{
+    return s->direction == CONF_INBOUND ? s->awaits_down : s->awaits_up;
+}
+
+static void on_down_peer(void *arg, struct span any)
+{
+    struct session_tcp *s = arg;
+    const struct peer *told = peers_of_frame(s->upstream->peers, any);
+    s->awaits_down = false;
+    if (told != NULL && s->edge == NULL) {
+        (void)peer_believe(&s->who.labels, told, s->who.uri); /* else they stay unknown */
+    }
+    if (!is_awaited(s)) {
+        tell_opened(s);
+    }
+}
+
+static void on_up_peer(void *arg, struct span any)
+{
+    struct session_tcp *s = arg;
+    s->awaits_up = false;
+    if (s->endpoint != NULL) {
+        (void)endpoint_learn_peer(s->endpoint, peers_of_frame(s->upstream->peers, any));
+    }
+    if (!is_awaited(s)) {
+        tell_opened(s);
+    }
+}
+
+/* The stream with the exchange on it, where both have agreed on one. */
+static struct io *exchange_on(struct session_tcp *s, struct io *io, bool *awaits,
+                              void (*on_peer)(void *arg, struct span any))
+{
+    if (!io_is_tls(io) || !span_is(io_tls_peer(io)->alpn, ALPN_PEER_EXCHANGE)) {
+        return io;
+    }
+    *awaits = true;
+    struct exchange_spec spec = {
+        .lower = io,
+        .frame = s->upstream->self != NULL ? s->upstream->self->frame : SPAN_EMPTY,
+        .on_peer = on_peer,
+        .arg = s,
+    };
+    return exchange_start_take(s->loop, &spec);
+}
+
 static void on_connected(void *arg, struct io *io)
 {
     struct session_tcp *s = arg;
     s->connect = NULL;
     s->upstream_local = io->local;
-    s->edge = edge_of(s);
-    stats_tcp_opened(s->edge);
+    io = exchange_on(s, io, &s->awaits_up, on_up_peer);
+    if (s->endpoint->labels.workload.len > 0) {
+        s->awaits_up = false; /* the configuration knows it */
+    }
+    if (!is_awaited(s)) {
+        tell_opened(s);
+    }
     struct relay_spec spec = {
         .a = s->io,
         .b = io,
@@ -252,7 +318,7 @@ static void try_next(struct session_tcp *s)
     s->attempts++;
     s->attempts_left--;
     s->upstream_addr = e->addr;
-    s->connect = connect_start(e, false, &connect_events, s);
+    s->connect = connect_start(e, TLS_OFFER_OPAQUE, false, &connect_events, s);
     if (s->connect == NULL) {
         end(s, OUTCOME_OVERFLOW);
         return;
@@ -364,6 +430,7 @@ void session_tcp_start_take(const struct session_start *start)
     who_read(&s->who, start->io, start->sni, chain->tls.local_uri, &s->texts);
     s->log_count = chain->log_count;
     memcpy(s->logs, chain->logs, sizeof(s->logs));
+    s->io = exchange_on(s, s->io, &s->awaits_down, on_down_peer);
     io_set_owner(s->io, on_early, s);
     io_watch(s->io, 0);
     begin(s, chain->conf);

@@ -47,6 +47,7 @@ struct step {
 struct request_edges {
     const struct cluster *cluster[2]; /* by stats_protocol; compared only */
     struct stats_edge *edge[2];
+    const struct peer *told; /* by whose word the labels are; compared only */
 };
 
 /* What a request borrows from its worker and connection; one a session, filled by downstream/. */
@@ -66,7 +67,8 @@ struct request_place {
                    struct view **view);
     enum conf_direction direction;
     struct request_edges *edges;
-    const struct stats_workload *peer_labels;
+    struct stats_workload
+        *peer_labels;   /* the connection's; its own word is added by the first request */
     struct span scheme; /* "http" or "https": of the downstream connection */
     struct addr peer, local, original_dst;
     struct span
@@ -95,6 +97,7 @@ struct request {
     struct route_retry retry; /* copied: outlives the view */
     int64_t timeout_ms;
     bool is_grpc, sampled, priority_high, auto_host;
+    bool peer_asks;            /* inbound: the peer told who it is and wants to know who we are */
     bool count_up, count_down; /* x-envoy-attempt-count upstream, downstream */
 
     /* upstream side */

@@ -111,6 +111,7 @@ static void on_open(void *arg)
         struct span text = span_of_u64(rq->attempts, arena_bytes(rq->arena, SPAN_U64_BYTES));
         code = head_set_known(rq->head, HEAD_X_ENVOY_ATTEMPT_COUNT, text);
     }
+    peering_send(rq);
     code = code ? code : http_stream_head(s, rq->head, whole);
     if (code == 0 && !whole) {
         code = body_attach(&rq->up, s);

@@ -4,6 +4,7 @@
 #include "proxy/request/request.h"
 
 extern const struct step step_normalize; /* normalize.c: the path, before any policy sees it */
+extern const struct step step_peer;      /* peering.c: who the sidecars at both ends are */
 extern const struct step step_forward; /* forwarding.c: x-forwarded-*, x-request-id, XFCC, server */
 extern const struct step step_trace;   /* tracing.c: traceparent, B3 */
 extern const struct step step_route;   /* routing.c: which route, which of its clusters */
@@ -29,6 +30,8 @@ struct retry_case {
 int64_t retry_decide(struct request *rq, const struct retry_case *c);
 /* Gives the place in the retry breaker back. */
 void retry_over(struct request *rq, bool success);
+/* peering.c: tells the endpoint of the attempt in hand who we are, if it is one of the mesh. */
+void peering_send(struct request *rq);
 /* finish.c: metrics and access log of a request that is over. */
 void finish_report(struct request *rq);
 #endif

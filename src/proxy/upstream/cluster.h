@@ -11,6 +11,7 @@
 #include "proxy/config/snapshot.h"
 #include "proxy/config/tls_bind.h"
 #include "proxy/report/outcome.h"
+#include "proxy/report/peer.h"
 #include "proxy/report/stats.h"
 #include "proxy/upstream/endpoint.h"
 #include "proxy/upstream/shared.h"
@@ -21,6 +22,8 @@ struct upstream {
     struct rng *rng;
     struct stats *stats;
     struct shared *shared;
+    struct peers *peers;          /* what other sidecars say of themselves */
+    const struct peer_self *self; /* what we say to them; NULL: nothing */
 };
 
 struct cluster {

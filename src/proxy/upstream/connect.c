@@ -10,6 +10,7 @@
 
 struct connect {
     struct endpoint *endpoint; /* a reference is held */
+    enum tls_offer offer;      /* what it will carry */
     const struct connect_events *ev;
     void *arg;
     struct dial *dial;    /* while connecting */
@@ -108,6 +109,7 @@ static void on_dialed(void *arg, struct io *io, int code)
     struct io_tls_spec spec = {
         .lower = io,
         .ctx = e->tls->ctx,
+        .offer = c->offer,
         .handshake_ms = i64_max(left, 1),
         .on_done = on_handshake,
         .arg = c,
@@ -121,8 +123,8 @@ static void on_soon(struct deadline *d)
          "certificate or trust not there yet");
 }
 
-struct connect *connect_start(struct endpoint *e, bool force, const struct connect_events *ev,
-                              void *arg)
+struct connect *connect_start(struct endpoint *e, enum tls_offer offer, bool force,
+                              const struct connect_events *ev, void *arg)
 {
     struct cluster *cluster = e->cluster;
     if (force) {
@@ -136,6 +138,7 @@ struct connect *connect_start(struct endpoint *e, bool force, const struct conne
     struct connect *c = mem_new(struct connect);
     c->endpoint = e;
     endpoint_get(e);
+    c->offer = offer;
     c->ev = ev;
     c->arg = arg;
     c->started_ms = loop_now_ms(cluster->up->loop);

@@ -16,8 +16,8 @@ struct connect_events {
 };
 
 /* NULL when the breaker is full and `force` is not set (OUTCOME_OVERFLOW). Never calls back at once. */
-struct connect *connect_start(struct endpoint *e, bool force, const struct connect_events *ev,
-                              void *arg);
+struct connect *connect_start(struct endpoint *e, enum tls_offer offer, bool force,
+                              const struct connect_events *ev, void *arg);
 /* No answer will come. Gives the breaker's place back. */
 void connect_cancel(struct connect *c);
 /* The connection made for this endpoint is closed: gives the breaker's place back. */

@@ -92,6 +92,16 @@ void endpoint_learn(struct endpoint *e, struct span principal)
     }
 }
 
+bool endpoint_learn_peer(struct endpoint *e, const struct peer *told)
+{
+    if (e->labels.workload.len > 0 || told == NULL ||
+        !peer_believe(&e->labels, told, e->labels.principal)) {
+        return false;
+    }
+    memset(e->edges, 0, sizeof(e->edges));
+    return true;
+}
+
 struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol)
 {
     if (e->edges[protocol] == NULL) {

@@ -7,6 +7,7 @@
  *                        ^ refs: requests in flight, pooled connections                                     */
 #include "base/compiler.h"
 #include "proxy/config/snapshot.h"
+#include "proxy/report/peer.h"
 #include "proxy/report/stats.h"
 #include "proxy/upstream/pool.h"
 
@@ -50,5 +51,7 @@ void endpoint_put(struct endpoint *e);
 void endpoint_remove(struct endpoint *e);
 /* Who answered on a connection: becomes destination_principal of its edges. */
 void endpoint_learn(struct endpoint *e, struct span principal);
+/* What it says of itself, where the configuration says nothing; true when something was new. */
+bool endpoint_learn_peer(struct endpoint *e, const struct peer *told);
 struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol);
 #endif

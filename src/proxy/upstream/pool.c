@@ -229,6 +229,14 @@ static void on_connect_fail(void *arg, enum outcome why, struct span failure)
 static const struct connect_events connect_events = {.on_done = on_connected,
                                                      .on_fail = on_connect_fail};
 
+/* Where ALPN decides the protocol, what the cluster says is offered. */
+static enum tls_offer offer_of(const struct pool *p)
+{
+    return cluster_of(p)->alpn_auto   ? TLS_OFFER_OPAQUE
+           : p->proto == HTTP_PROTO_2 ? TLS_OFFER_HTTP2
+                                      : TLS_OFFER_HTTP1;
+}
+
 /* As many connections under way as the waiting requests need: one each, or one for many in HTTP/2. */
 static void connect_more(struct pool *p, bool force)
 {
@@ -240,7 +248,7 @@ static void connect_more(struct pool *p, bool force)
         endpoint_get(pc->endpoint);
         list_init(&pc->node);
         deadline_init(&pc->age, on_age);
-        pc->connect = connect_start(p->endpoint, force, &connect_events, pc);
+        pc->connect = connect_start(p->endpoint, offer_of(p), force, &connect_events, pc);
         if (pc->connect == NULL) { /* breaker full: they wait for a connection to come free */
             pool_conn_bury(pc);
             return;
