@@ -1,27 +1,51 @@
 /* Protocol buffers: encoding. Messages are written from their last byte to their first, so that the length
- * of an inner message is known when its header is due; a first pass without a target gives the size. */
+ * of an inner message is known when its header is due. A first pass goes to a small buffer, which most messages fit
+ * into; of a larger one it gives the size. */
 #include "codec/pb.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
 
+#define SMALL_BYTES 4096
+
 struct writer {
-    char *at;   /* one past the free part; NULL = only count */
-    size_t len; /* written so far */
+    char *at;    /* one past the free part; NULL = only count */
+    size_t room; /* of the free part */
+    size_t len;  /* written so far */
     bool is_too_deep;
 };
 
 static void put(struct writer *w, const void *from, size_t len)
 {
     w->len += len;
+    if (len > w->room) {
+        w->at = NULL;
+        w->room = 0;
+    }
     if (w->at && len) {
+        w->room -= len;
         w->at -= len;
         memcpy(w->at, from, len);
     }
 }
 
+static void put_byte(struct writer *w, char c)
+{
+    if (w->room == 0) {
+        put(w, &c, 1);
+        return;
+    }
+    w->len++;
+    w->room--;
+    *--w->at = c;
+}
+
 static void put_varint(struct writer *w, uint64_t v)
 {
+    if (v < 0x80) {
+        put_byte(w, (char)v);
+        return;
+    }
     char bytes[10];
     size_t len = 0;
     do {
@@ -150,6 +174,10 @@ static void put_entry(struct writer *w, const struct pb_field *f, const void *en
 static void put_map(struct writer *w, const struct pb_field *f, const struct pb_list *list,
                     int depth)
 {
+    if (list->count == 1) {
+        put_entry(w, f, *(void *const *)list->at, depth);
+        return;
+    }
     const void **sorted = mem_array(list->count, sizeof *sorted);
     for (uint32_t i = pb_map_sort(f, list, sorted); i-- > 0;) {
         put_entry(w, f, sorted[i], depth);
@@ -193,9 +221,9 @@ ssize_t pb_size(const struct pb_desc *desc, const void *msg)
 
 static void write_to(const struct pb_desc *desc, const void *msg, char *to, size_t size)
 {
-    struct writer w = {.at = to + size};
+    struct writer w = {.at = to + size, .room = size};
     put_message(&w, desc, msg, 0);
-    ASSERT(w.len == size);
+    ASSERT(w.len == size && w.room == 0);
 }
 
 int pb_encode(const struct pb_desc *desc, const void *msg, struct buf *out)
@@ -215,14 +243,20 @@ int pb_encode(const struct pb_desc *desc, const void *msg, struct buf *out)
 
 struct span pb_encode_in(const struct pb_desc *desc, const void *msg, struct arena *arena)
 {
-    ssize_t size = pb_size(desc, msg);
-    if (size < 0) {
+    char small[SMALL_BYTES];
+    struct writer w = {.at = small + sizeof small, .room = sizeof small};
+    put_message(&w, desc, msg, 0);
+    if (w.is_too_deep) {
         return SPAN_EMPTY;
     }
-    char *to = arena_bytes(arena, (size_t)size + 1);
-    write_to(desc, msg, to, (size_t)size);
-    to[size] = '\0';
-    return span_from(to, (size_t)size);
+    char *to = arena_bytes(arena, w.len + 1);
+    if (w.at) {
+        memcpy(to, w.at, w.len);
+    } else {
+        write_to(desc, msg, to, w.len);
+    }
+    to[w.len] = '\0';
+    return span_from(to, w.len);
 }
 
 /* Wire form on the heap; one byte more than needed, so that the empty message has an address. */

@@ -104,7 +104,6 @@ size_t pb_kind_bytes(uint8_t kind)
 
 bool pb_has(const void *msg, const struct pb_field *f)
 {
-    static const char zeros[8];
     const char *at = pb_at(msg, f);
     if (f->label == PB_OPTIONAL) {
         bool has;
@@ -124,7 +123,22 @@ bool pb_has(const void *msg, const struct pb_field *f)
         memcpy(&s, at, sizeof s);
         return s.len > 0;
     }
-    return memcmp(at, zeros, pb_kind_bytes(f->kind)) != 0; /* -0.0 is not the default */
+    if (f->kind == PB_MESSAGE) {
+        const void *inner;
+        memcpy(&inner, at, sizeof inner);
+        return inner != NULL;
+    }
+    if (f->kind == PB_BOOL) {
+        return *at != 0;
+    }
+    if (pb_kind_bytes(f->kind) == 8) {
+        uint64_t wide;
+        memcpy(&wide, at, sizeof wide);
+        return wide != 0; /* -0.0 is not the default */
+    }
+    uint32_t narrow;
+    memcpy(&narrow, at, sizeof narrow);
+    return narrow != 0;
 }
 
 const char *pb_enum_name(const struct pb_enum *e, int32_t number)
