@@ -97,6 +97,37 @@ static struct pb_endpoint_LocalityLbEndpoints *locality_of(
     return l;
 }
 
+/* How far from the node: the same sub-zone, zone, region, or elsewhere (Istio's failover, where no order is told). */
+static uint32_t distance(const struct node *n, const struct pb_core_Locality *l)
+{
+    return !span_eq(n->region, l->region)       ? 3
+           : !span_eq(n->zone, l->zone)         ? 2
+           : !span_eq(n->sub_zone, l->sub_zone) ? 1
+                                                : 0;
+}
+
+/* Near ones first, further ones when those are ejected: so only with outlier detection, as in Istio. Priorities have no
+ * gaps. */
+static void prefer_near(struct translation *t, struct pb_endpoint_ClusterLoadAssignment *a,
+                        const struct destination *d)
+{
+    if (!d->traffic->outlier.enabled || t->n->region.len == 0) {
+        return;
+    }
+    t->for_node = true;
+    bool used[4] = {false};
+    for (uint32_t i = 0; i < a->endpoints.count; i++) {
+        used[distance(t->n, a->endpoints.at[i]->locality)] = true;
+    }
+    for (uint32_t i = 0; i < a->endpoints.count; i++) {
+        struct pb_endpoint_LocalityLbEndpoints *l = a->endpoints.at[i];
+        uint32_t far = distance(t->n, l->locality);
+        for (uint32_t k = 0; k < far; k++) {
+            l->priority += used[k];
+        }
+    }
+}
+
 struct pb_endpoint_ClusterLoadAssignment *eds_endpoints(struct translation *t, struct span name,
                                                         const struct destination *d)
 {
@@ -114,5 +145,6 @@ struct pb_endpoint_ClusterLoadAssignment *eds_endpoints(struct translation *t, s
         PB_ADD(t->arena, &l->lb_endpoints, endpoint(t, e));
         l->load_balancing_weight->value += e->weight > 0 ? e->weight : 1;
     }
+    prefer_near(t, a, d);
     return a;
 }
