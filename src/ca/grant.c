@@ -30,7 +30,8 @@ int grant_read_wish(const struct span *uris, size_t count, struct span trust_dom
                        "MESH3004 the request asks for '%.*s', of another trust domain than '%.*s'",
                        SPAN_ARG(uri), SPAN_ARG(trust_domain));
     }
-    if (span_eq(uris[0], reserved)) {
+    struct identity nobodys; /* schemes may be written in capitals, so texts are not compared */
+    if (identity_parse(reserved, &nobodys) == 0 && identity_eq(wanted, &nobodys)) {
         return err_set(err, -ERR_DENIED,
                        "MESH3004 '%.*s' is the control plane's own name and given to nobody",
                        SPAN_ARG(uri));

@@ -30,6 +30,8 @@ static void test_wish(void **state)
         {{""}, NULL, "want spiffe://"},
         {{"spiffe://cluster.local/ns/a/sa/../b"}, NULL, "want spiffe://"},
         {{RESERVED}, NULL, "given to nobody"},
+        {{"SPIFFE://cluster.local/ns/mesh-system/sa/mesh-control"}, NULL, "given to nobody"},
+        {{"Spiffe://cluster.local/ns/a/sa/b"}, "a/b", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct span uris[3];
