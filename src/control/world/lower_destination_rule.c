@@ -2,7 +2,7 @@
  * the oldest policy counts); a port's settings replace all of the policy's, a subset's only the parts that it tells (istio
  * pilot/pkg/networking/util MergeSubsetTrafficPolicy).
  * In: objects, services. Out: world_service.rules, in order: the most specific host first, then the oldest. */
-#include "control/world/world_int.h"
+#include "control/world/lower.h"
 #include "model/destination_rule.h"
 
 struct group {
@@ -19,24 +19,6 @@ struct group {
     } *subsets;
     size_t subset_count;
 };
-
-/* ---- names ---- */
-
-struct span world_fqdn(struct world_config *c, struct span host, struct span namespace)
-{
-    if (host.len == 0 || host.at[0] == '*') {
-        return lower_case(c, host);
-    }
-    const struct world_service *s = world_resolve(c, host, namespace);
-    if (s != NULL && s->host.at[0] != '*') {
-        return s->host;
-    }
-    if (span_find_byte(host, '.') >= 0) {
-        return lower_case(c, host);
-    }
-    return lower_case(c, span_of(arena_printf(&c->arena, "%.*s.%.*s.svc.%.*s", SPAN_ARG(host),
-                                              SPAN_ARG(namespace), SPAN_ARG(c->mesh.domain))));
-}
 
 /* ---- one policy ---- */
 
@@ -247,7 +229,7 @@ static bool same_texts(const struct span *a, size_t a_count, const struct span *
 static void add_to_group(struct world_config *c, struct map *groups, const struct object *o)
 {
     const struct destination_rule_spec *spec = destination_rule_of(o);
-    struct group wanted = {.host = world_fqdn(c, spec->host, o->namespace),
+    struct group wanted = {.host = lower_fqdn(c, spec->host, o->namespace),
                            .namespace = o->namespace};
     world_export_to(c, &spec->export_to, o->namespace, &wanted.export_to, &wanted.export_count);
     struct group *first = map_get(groups, wanted.host), *last = NULL;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "control/world/world_int.h"
+#include "control/world/lower.h"
 #include "model/gateway_api.h"
 
 /* ---- backends ---- */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "control/world/world_int.h"
+#include "control/world/lower.h"
 
 #define CONFIG_ARENA_BLOCK (64UL << 10)
 
@@ -92,11 +92,11 @@ static bool is_endpoint_kind(const struct object *o)
     return o->kind == OBJECT_ENDPOINT_SLICE || o->kind == OBJECT_WORKLOAD_ENTRY;
 }
 
-/* Takes the reference to `before`. */
-static void note(struct world_builder *b, struct object *before, struct object *after)
+/* Takes the reference to `before`; either may be NULL, as in struct pending. */
+static void note(struct world_builder *b, bool is_endpoint, struct object *before,
+                 struct object *after)
 {
-    const struct object *o = before != NULL ? before : after;
-    if (!is_endpoint_kind(o)) {
+    if (!is_endpoint) {
         b->dirty = true;
     } else if (!b->dirty) {
         if (b->pending_count == b->pending_room) {
@@ -124,14 +124,14 @@ void world_builder_put(struct world_builder *b, struct object *o)
         return;
     }
     struct object *before = map_put(&b->objects, o->key, object_ref(o));
-    note(b, before, o);
+    note(b, is_endpoint_kind(o), before, o);
 }
 
 void world_builder_remove(struct world_builder *b, struct span key)
 {
     struct object *before = map_remove(&b->objects, key);
     if (before != NULL) {
-        note(b, before, NULL);
+        note(b, is_endpoint_kind(before), before, NULL);
     }
 }
 

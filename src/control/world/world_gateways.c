@@ -1,6 +1,6 @@
 /* Gateways: Istio's, and Gateway API's, as servers on ports.
  * In: objects. Out: config.gateways. Next: world_routes, which binds routes to servers. */
-#include "control/world/world_int.h"
+#include "control/world/lower.h"
 #include "mesh/names.h"
 #include "model/gateway_api.h"
 #include "model/istio_gateway.h"

@@ -51,8 +51,6 @@ const struct world_service *world_resolve(const struct world_config *c, struct s
                                           struct span namespace);
 const struct world_service *world_find_in(const struct world_config *c, struct span host,
                                           struct span client_namespace);
-/* The FQDN that a host in an object means: a name without a dot is a Service of the namespace. */
-struct span world_fqdn(struct world_config *c, struct span host, struct span namespace);
 /* What exportTo says, with "." resolved; no entries: everywhere. */
 void world_export_to(struct world_config *c, const struct spec_texts *words, struct span namespace,
                      const struct span **out, size_t *count);
@@ -68,31 +66,13 @@ bool world_each_wildcard(const struct map *table, struct span host,
 /* Oldest first, then namespace, then name: how all objects are ordered that compete. */
 int world_object_order(const struct object *a, const struct object *b);
 
-/* ---- steps of a build of config, in their order ---- */
+/* ---- steps of a build of config, in their order; lower_destination_rules (lower.h) comes after services ---- */
 struct world_vips;
 void world_mesh_lower(struct world_config *c, struct span trust_domain, struct span cluster_id);
 void world_services_lower(struct world_config *c, struct world_vips *vips);
-void lower_destination_rules(struct world_config *c);
 void world_gateways_lower(struct world_config *c);
 void world_routes_lower(struct world_config *c);
 void world_security_lower(struct world_config *c);
-
-/* Parts of world_routes_lower. */
-void lower_virtual_service(struct world_config *c, const struct object *o,
-                           struct world_virtual_host *out);
-void lower_http_route(struct world_config *c, const struct object *o,
-                      struct world_virtual_host *out);
-/* By Gateway API's precedence; equals stay in their order. */
-void lower_http_route_sort(struct world_route *routes, size_t count);
-struct world_header_ops lower_header_ops(struct world_config *c,
-                                         const struct spec_header_ops *request,
-                                         const struct spec_header_ops *response);
-struct span lower_case(struct world_config *c, struct span text);
-struct world_string_match lower_match(const struct spec_match *m);
-const struct world_named_match *lower_named_matches(struct world_config *c,
-                                                    const struct spec_named_matches *list,
-                                                    bool are_headers);
-void lower_retry_words(struct world_config *c, struct span words, struct world_retry *retry);
 
 /* ---- virtual addresses that we give: world_vips.c ---- */
 NONNULL_RETURN struct world_vips *world_vips_new(void);

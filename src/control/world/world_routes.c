@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "control/world/world_int.h"
+#include "control/world/lower.h"
 #include "model/gateway_api.h"
 
 struct routing {

@@ -2,7 +2,7 @@
  * In: objects of config. Out: services, by_host, by_address, ranges. Next: lower_destination_rule. */
 #include <stdlib.h>
 
-#include "control/world/world_int.h"
+#include "control/world/lower.h"
 #include "mesh/names.h"
 #include "model/mesh_config.h"
 #include "model/service.h"
