@@ -58,7 +58,18 @@ struct route_override {
     bool disabled;            /* FilterConfig.disabled, or RBACPerRoute without rbac */
     const struct rbac *rules; /* in place of the filter's own; NULL = none */
     const struct rbac *shadow;
-    bool deny; /* the action of `rules` */
+    bool deny;                       /* the action of `rules` */
+    const struct route_fault *fault; /* in place of the fault filter's own */
+};
+
+struct route_fault {
+    int64_t delay_ms;
+    uint32_t delay_ppm, abort_ppm;      /* parts per million of the requests */
+    unsigned abort_status;              /* 0 = none */
+    int abort_grpc;                     /* a gRPC status in place of it; -1 = none */
+    struct span cluster;                /* only requests to it; empty = all */
+    const struct header_match *headers; /* only requests for which all hold */
+    size_t header_count;
 };
 
 enum { /* retry_on, Envoy's words */
@@ -205,6 +216,13 @@ struct route_table *route_table_with(const struct route_table *base, struct aren
 
 /* The weighted choice for this request; NULL for routes with cluster_header. */
 const struct route_cluster *route_pick_cluster(const struct route *r, uint64_t random);
+/* envoy.extensions.filters.http.fault.v3.HTTPFault from its bytes. Rate limits, limits on active faults, nodes and faults
+ * asked for by headers are refused. */
+MUST_USE int route_fault_compile(const struct route_fault **out, struct arena *arena,
+                                 struct span bytes, struct err *err);
+/* Whether it is for this request at all; `cluster` may be NULL. */
+bool route_fault_applies(const struct route_fault *f, const struct route_cluster *cluster,
+                         const struct traffic *tr, struct arena *scratch);
 /* The override of that filter for this route and this choice of cluster (may be NULL); NULL = none. */
 const struct route_override *route_override(const struct route *r, const struct route_cluster *c,
                                             struct span filter);

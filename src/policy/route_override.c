@@ -1,5 +1,5 @@
 /* What a virtual host, route or weighted cluster says about one filter (typed_per_filter_config).
- * Source: envoy.config.route.v3.FilterConfig; envoy.extensions.filters.http.rbac.v3.RBACPerRoute. */
+ * Source: envoy.config.route.v3.FilterConfig; envoy.extensions.filters.http.rbac.v3.RBACPerRoute; a fault filter's own message. */
 #include "policy/known.h"
 #include "policy/route_int.h"
 #include "proto/http_rbac.pb.h"
@@ -59,6 +59,10 @@ static int compile_one(struct route_override *out, bool *used, struct arena *are
     }
     if (span_is(type, "envoy.extensions.filters.http.rbac.v3.RBACPerRoute")) {
         int rc = compile_rbac(out, arena, bytes, err);
+        return rc != 0 ? err_prefix(err, "typed_per_filter_config '%.*s'", SPAN_ARG(filter)) : 0;
+    }
+    if (span_is(type, "envoy.extensions.filters.http.fault.v3.HTTPFault")) {
+        int rc = route_fault_compile(&out->fault, arena, bytes, err);
         return rc != 0 ? err_prefix(err, "typed_per_filter_config '%.*s'", SPAN_ARG(filter)) : 0;
     }
     *used = false;

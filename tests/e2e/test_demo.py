@@ -163,7 +163,7 @@ def test_orders_need_a_demo(mesh, tmp_path):
     assert run.returncode == 3 and "no demo runs" in run.stderr
 
 
-@pytest.mark.parametrize("scenario", ["canary", "authz", "outage"])
+@pytest.mark.parametrize("scenario", ["canary", "authz", "slow", "outage"])
 def test_scenarios(demo, scenario):
     _, told = demo("--scenario", scenario)
     assert told["edges"]["seen"] >= 6
@@ -177,8 +177,8 @@ def test_unknown_scenario(mesh, run_dir):
 
 
 def test_the_story(mesh, run_dir):
-    chapters = "mtls,memory,jason,shares,deny,retry,bad-file,rotation,proxy,control"
+    chapters = "mtls,memory,jason,shares,deny,retry,delay,bad-file,rotation,proxy,control"
     run = mesh("demo", "--check", "--chapters", chapters, timeout=300,
                env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "FAILED" not in run.stdout and "all promises hold: 10 of 10" in run.stdout
+    assert "FAILED" not in run.stdout and "all promises hold: 11 of 11" in run.stdout

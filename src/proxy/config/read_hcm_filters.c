@@ -9,6 +9,7 @@
 #include "proxy/config/known_filters.h"
 
 #define TYPE_RBAC "envoy.extensions.filters.http.rbac.v3.RBAC"
+#define TYPE_FAULT "envoy.extensions.filters.http.fault.v3.HTTPFault"
 #define TYPE_ROUTER "envoy.extensions.filters.http.router.v3.Router"
 
 static int rbac_filter(struct read *rd, struct conf_rbac *out, const struct pb_hcm_HttpFilter *f,
@@ -36,6 +37,17 @@ static int rbac_filter(struct read *rd, struct conf_rbac *out, const struct pb_h
     out->shadow = shadow;
     out->deny = rules && rbac_is_deny(rules);
     return 0;
+}
+
+static int fault_filter(struct read *rd, struct conf_http *out, const struct pb_hcm_HttpFilter *f,
+                        struct err *err)
+{
+    if (out->fault_name.len > 0) {
+        return err_set(err, -ERR_CONFIG, "there is a fault filter before it already");
+    }
+    out->fault_name = f->name;
+    bool is_empty = f->disabled || f->typed_config->value.len == 0;
+    return is_empty ? 0 : route_fault_compile(&out->fault, rd->arena, f->typed_config->value, err);
 }
 
 static int router(struct read *rd, struct conf_http *out, const struct pb_hcm_HttpFilter *f,
@@ -75,6 +87,9 @@ static int one(struct read *rd, struct conf_http *out, struct conf_rbac *rbac,
     if (span_is(type, TYPE_RBAC)) {
         out->rbac_count++;
         return rbac_filter(rd, rbac, f, err);
+    }
+    if (span_is(type, TYPE_FAULT)) {
+        return fault_filter(rd, out, f, err);
     }
     if (known_filters_builtin(KNOWN_HTTP, type, f->name, f->typed_config)) {
         return 0;

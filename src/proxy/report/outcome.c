@@ -71,6 +71,8 @@ static const struct outcome_row rows[OUTCOME_COUNT] = {
                                  SPAN_INIT(""), true},
     [OUTCOME_DRAINING] = {"draining", 503, FLAG_LR, SPAN_INIT("local_reset"), SPAN_INIT("draining"),
                           true},
+    [OUTCOME_ABORTED] = {"aborted", 503, FLAG_FI, SPAN_INIT("fault_filter_abort"),
+                         SPAN_INIT("fault filter abort"), true},
 };
 
 const struct outcome_row *outcome_row(enum outcome o)
@@ -79,8 +81,9 @@ const struct outcome_row *outcome_row(enum outcome o)
     return &rows[o];
 }
 
-static const char *const names[] = {"UH", "UF", "UO", "NR",  "URX", "NC",    "DT",   "DC", "UC",
-                                    "UT", "UR", "SI", "DPE", "UPE", "UMSDR", "UAEX", "LR"};
+static const char *const names[] = {"UH",    "UF",   "UO", "NR", "URX", "NC",  "DT",
+                                    "DC",    "UC",   "UT", "UR", "SI",  "DPE", "UPE",
+                                    "UMSDR", "UAEX", "LR", "DI", "FI"};
 
 uint32_t outcome_flags_parse(struct span text)
 {

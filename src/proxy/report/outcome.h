@@ -31,6 +31,7 @@ enum outcome {
     OUTCOME_BAD_PATH,        /* path normalisation refused it */
     OUTCOME_UPGRADE_REFUSED, /* upgrade not allowed on this route */
     OUTCOME_DRAINING,        /* we are going away */
+    OUTCOME_ABORTED,         /* by a fault filter, on purpose */
     OUTCOME_COUNT
 };
 
@@ -53,6 +54,8 @@ enum {
     FLAG_UMSDR = 1u << 14,
     FLAG_UAEX = 1u << 15,
     FLAG_LR = 1u << 16,
+    FLAG_DI = 1u << 17,
+    FLAG_FI = 1u << 18,
 };
 
 struct outcome_row {

@@ -112,6 +112,8 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(rbac_denied)                  \
     COUNTER(rbac_shadow_allowed)          \
     COUNTER(rbac_shadow_denied)           \
+    COUNTER(fault_delays_injected)        \
+    COUNTER(fault_aborts_injected)        \
     COUNTER(no_route)
 
 #define STATS_RBAC_LIST(COUNTER) \

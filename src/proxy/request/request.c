@@ -9,8 +9,8 @@
 
 /* In reading order; the response head passes it backward. */
 static const struct step *const road[] = {
-    &step_normalize, &step_peer,   &step_forward, &step_trace, &step_route,
-    &step_authorize, &step_target, &step_rewrite, &step_send,
+    &step_normalize, &step_peer,   &step_forward, &step_trace,   &step_route,
+    &step_authorize, &step_inject, &step_target,  &step_rewrite, &step_send,
 };
 
 static void finish(struct request *rq)
@@ -221,7 +221,8 @@ const struct http_stream_events request_events = {
 static void send_grpc_answer(struct request *rq, struct head *h, const struct request_answer *a)
 {
     /* gRPC clients look at grpc-status only: a trailers-only response (Envoy's local replies do so too). */
-    char *digits = arena_printf(rq->arena, "%d", (int)grpc_status_of_http(a->status));
+    int status = a->grpc_status > 0 ? a->grpc_status : (int)grpc_status_of_http(a->status);
+    char *digits = arena_printf(rq->arena, "%d", status);
     h->status = 200;
     h->content_length = HEAD_LENGTH_UNKNOWN;
     int code = head_add_known(h, HEAD_CONTENT_TYPE, SPAN("application/grpc"));
@@ -229,7 +230,7 @@ static void send_grpc_answer(struct request *rq, struct head *h, const struct re
     if (code == 0 && a->body.len > 0) {
         code = head_add_known(h, HEAD_GRPC_MESSAGE, grpc_message_encode(rq->arena, a->body));
     }
-    rq->grpc_status = (int)grpc_status_of_http(a->status);
+    rq->grpc_status = status;
     if (code == 0 && rq->down != NULL) {
         code = http_stream_head(rq->down, h, true);
     }

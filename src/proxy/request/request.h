@@ -24,6 +24,7 @@
 struct ask_wait;
 struct asks;
 struct request;
+struct request_delay;
 struct session_http;
 
 enum step_answer {
@@ -84,10 +85,11 @@ struct request {
     struct arena *arena;               /* the stream's */
     struct head *head;                 /* the request as it goes up; changed in place by steps */
     const struct conf_http *conf;      /* of the chain, in `view` */
-    struct view *view;      /* held until the response head is sent or the request ends */
-    unsigned at;            /* the step in hand */
-    struct ask_wait *wait;  /* in the arena: the routing step waits for a virtual host; or NULL */
-    struct traffic traffic; /* as it arrived (after normalisation) */
+    struct view *view;     /* held until the response head is sent or the request ends */
+    unsigned at;           /* the step in hand */
+    struct ask_wait *wait; /* in the arena: the routing step waits for a virtual host; or NULL */
+    struct request_delay *delay; /* in the arena: it is held back on purpose; or NULL */
+    struct traffic traffic;      /* as it arrived (after normalisation) */
 
     /* decided on the way */
     const struct route *route; /* NULL once the view is let go */
@@ -147,6 +149,7 @@ void request_fail(struct request *rq, enum outcome why);
 struct request_answer {
     enum outcome why;
     unsigned status;
+    int grpc_status; /* for gRPC clients; 0 = what `status` is to them */
     const struct header *fields;
     size_t count;
     struct span content_type; /* empty = none, when there is no body */

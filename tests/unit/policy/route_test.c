@@ -803,9 +803,41 @@ static void refuses_by_name(void **state)
              "match: {prefix: /}, route: {cluster: a}, response_headers_to_add: [{header: {key: 'a b', value: x}}]"),
          "response headers: header 'a b'"},
         {ROUTE(
-             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {envoy.filters.http.fault:"
-             " {'@type': type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault}}"),
-         "typed_per_filter_config 'envoy.filters.http.fault': type 'envoy.extensions.filters.http.fault.v3.HTTPFault'"},
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {envoy.filters.http.cors:"
+             " {'@type': type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy}}"),
+         "typed_per_filter_config 'envoy.filters.http.cors': type 'envoy.extensions.filters.http.cors.v3.CorsPolicy'"},
+        {ROUTE(
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
+             " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {header_delay: {}}}}"),
+         "typed_per_filter_config 'f': delay: only fixed_delay is supported"},
+        {ROUTE(
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
+             " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {fixed_delay: -1s}}}"),
+         "typed_per_filter_config 'f': delay: "},
+        {ROUTE(
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
+             " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 199}}}"),
+         "typed_per_filter_config 'f': abort: http_status is 199; use 200 to 599"},
+        {ROUTE(
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
+             " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {grpc_status: 17}}}"),
+         "typed_per_filter_config 'f': abort: grpc_status is 17; use 0 to 16"},
+        {ROUTE(
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
+             " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {header_abort: {}}}}"),
+         "typed_per_filter_config 'f': abort: only http_status and grpc_status are supported"},
+        {ROUTE(
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
+             " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, max_active_faults: 3}}"),
+         "typed_per_filter_config 'f': 'max_active_faults' is not supported"},
+        {ROUTE(
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
+             " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, response_rate_limit: {}}}"),
+         "typed_per_filter_config 'f': 'response_rate_limit' is not supported"},
+        {ROUTE(
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
+             " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, downstream_nodes: [a]}}"),
+         "typed_per_filter_config 'f': 'downstream_nodes' is not supported"},
         {"{virtual_hosts: [{name: v, domains: [a, A]}]}", "domain 'A' is also in virtual host 'v'"},
         {"{virtual_hosts: [{name: v, domains: ['*']}, {name: w, domains: ['*']}]}", "domain '*'"},
         {"{virtual_hosts: [{name: v}]}", "domains is empty"},
