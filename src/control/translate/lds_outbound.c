@@ -121,7 +121,7 @@ static bool split_address(struct span name, struct ip *ip, uint16_t *port)
         return false;
     }
     struct span host = span_first(name, (size_t)at);
-    if (host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']') {
+    if (host.len > 2 && span_starts(host, SPAN("[")) && span_ends(host, SPAN("]"))) {
         host = span_from(host.at + 1, host.len - 2);
     } else if (span_find_byte(host, ':') >= 0) {
         return false;

@@ -296,7 +296,7 @@ static struct pb_route_RouteConfiguration *by_service(struct translation *t, str
     }
     struct span host = span_first(name, (size_t)colon);
     const struct world_service *s = world_find_host(t->w, host, t->n->namespace);
-    if (!s || !span_eq(s->host, host)) {
+    if (!s || !host.at || !span_eq(s->host, host)) {
         return NULL;
     }
     struct pb_route_VirtualHost *v = host_of(t, host, s, (uint16_t)port);
@@ -334,8 +334,9 @@ struct pb_route_RouteConfiguration *rds_routes(struct translation *t, struct spa
 static bool split_host(struct span text, struct span *host, uint16_t *port)
 {
     ssize_t colon = span_rfind_byte(text, ':');
-    bool has_port = colon >= 0 && (text.at[0] != '[' || text.at[colon - 1] == ']');
-    *host = has_port ? span_first(text, (size_t)colon) : text;
+    struct span before = span_first(text, colon > 0 ? (size_t)colon : 0);
+    bool has_port = colon > 0 && (!span_starts(text, SPAN("[")) || span_ends(before, SPAN("]")));
+    *host = has_port ? before : text;
     if (has_port) {
         uint64_t number = 0;
         if (!span_to_u64(span_from_offset(text, (size_t)colon + 1), &number) || number == 0 ||
@@ -344,7 +345,7 @@ static bool split_host(struct span text, struct span *host, uint16_t *port)
         }
         *port = (uint16_t)number;
     }
-    if (host->len > 2 && host->at[0] == '[' && host->at[host->len - 1] == ']') {
+    if (host->len > 2 && span_starts(*host, SPAN("[")) && span_ends(*host, SPAN("]"))) {
         *host = span_from(host->at + 1, host->len - 2);
     }
     return host->len > 0;

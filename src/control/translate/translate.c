@@ -216,6 +216,7 @@ const struct world_service *translate_service_of(const struct world *w, struct s
                : NULL;
 }
 
+/* As the contract has it: whose, and which port. NOLINTNEXTLINE(readability-function-size) */
 void translate_authz(const struct world *w, struct span namespace, const struct label *labels,
                      size_t label_count, uint16_t port, bool opaque, struct arena *arena,
                      struct translated_authz *out)
