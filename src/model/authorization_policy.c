@@ -72,13 +72,17 @@ static bool check_path(struct reader *r, const struct doc_node *node, struct spa
     return template || check_pattern(r, node, text);
 }
 
+/* Methods are compared with case. Those that nobody else could mean are caught. */
 static bool check_method(struct reader *r, const struct doc_node *node, struct span text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.at[i] >= 'a' && text.at[i] <= 'z') {
+    static const char *const methods[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                          "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        struct span method = span_of(methods[i]);
+        if (span_eq_nocase(text, method) && !span_eq(text, method)) {
             return refuse(r, node, 2035, "a method",
                           "methods are written in capitals, and this one would never match",
-                          "write it in capitals");
+                          arena_printf(r->findings->arena, "write '%s'", methods[i]));
         }
     }
     return check_pattern(r, node, text);
@@ -245,8 +249,8 @@ static bool is_key(struct span text, const struct condition_key *key)
         return span_is(text, key->key);
     }
     struct span rest = span_from_offset(text, strlen(key->key));
-    return span_starts(text, span_of(key->key)) && rest.len > 2 && rest.at[0] == '[' &&
-           rest.at[rest.len - 1] == ']';
+    return span_starts(text, span_of(key->key)) && rest.len > 2 && span_starts(rest, SPAN("[")) &&
+           span_ends(rest, SPAN("]"));
 }
 
 static const struct condition_key *find_key(struct span text)

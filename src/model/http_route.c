@@ -192,8 +192,8 @@ static void start_backend(void *out)
 static void check_backend(struct reader *r, const struct doc_node *node, void *out)
 {
     struct http_route_backend *b = out;
-    http_route_check_ref(r, node, &b->ref);
-    http_route_check_filters(r, doc_get(node, "filters"), &b->filters);
+    http_route_filter_check_ref(r, node, &b->ref);
+    http_route_filters_check(r, doc_get(node, "filters"), &b->filters);
 }
 
 static const struct reader_field backend_fields[] = {
@@ -341,7 +341,7 @@ static void check_rule(struct reader *r, const struct doc_node *node, void *out)
         rule->matches = all;
         rule->match_count = 1;
     }
-    http_route_check_filters(r, doc_get(node, "filters"), &rule->filters);
+    http_route_filters_check(r, doc_get(node, "filters"), &rule->filters);
     for (size_t i = 0; i < rule->filters.count; i++) {
         redirects |= rule->filters.items[i].kind == HTTP_ROUTE_REDIRECT;
     }

@@ -6,7 +6,8 @@
 
 /* --- references --- */
 
-void http_route_check_ref(struct reader *r, const struct doc_node *node, struct http_route_ref *ref)
+void http_route_filter_check_ref(struct reader *r, const struct doc_node *node,
+                                 struct http_route_ref *ref)
 {
     ref->kind = ref->kind.len > 0 ? ref->kind : SPAN("Service");
     ref->namespace = ref->namespace.len > 0 ? ref->namespace : r->object->namespace;
@@ -161,7 +162,7 @@ static const struct reader_table rewrite_table = {
 
 static void check_ref(struct reader *r, const struct doc_node *node, void *out)
 {
-    http_route_check_ref(r, node, out);
+    http_route_filter_check_ref(r, node, out);
 }
 
 static const struct reader_field ref_fields[] = {
@@ -321,7 +322,7 @@ const struct reader_table http_route_filter_table = {
     READER_TABLE(struct http_route_filter, filter_fields), .check = check_filter};
 
 /* Each but RequestMirror once, and not both redirect and rewrite. */
-void http_route_check_filters(struct reader *r, const struct doc_node *list,
+void http_route_filters_check(struct reader *r, const struct doc_node *list,
                               const struct http_route_filters *filters)
 {
     for (size_t i = 1; i < filters->count; i++) {

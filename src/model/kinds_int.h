@@ -3,7 +3,7 @@
 /* How each kind is read: one table a kind, in the kind's own file. */
 #include "model/reader.h"
 
-extern const struct reader_table namespace_table; /* service.c */
+extern const struct reader_table service_namespace_table; /* service.c */
 extern const struct reader_table service_table;
 extern const struct reader_table endpoint_slice_table;
 extern const struct reader_table workload_entry_table;

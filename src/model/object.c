@@ -18,7 +18,7 @@ static const struct kind_reading {
     bool spec_required; /* by the API server, or without it the object says nothing */
     void (*finish)(struct reader *r, void *spec);
 } readings[OBJECT_KIND_COUNT] = {
-    [OBJECT_NAMESPACE] = {&namespace_table, false, false, NULL},
+    [OBJECT_NAMESPACE] = {&service_namespace_table, false, false, NULL},
     [OBJECT_SERVICE] = {&service_table, false, true, NULL},
     [OBJECT_ENDPOINT_SLICE] = {&endpoint_slice_table, true, false, endpoint_slice_finish},
     [OBJECT_GATEWAY] = {&gateway_api_table, false, true, NULL},

@@ -269,14 +269,11 @@ void object_say_stranger(struct reader *r, const struct doc_entry *entry, const 
     for (size_t i = 0; i < known_count; i++) {
         near_try(&near, span_of(known[i]));
     }
-    struct reader_step step = {.up = r->at, .key = entry->key.at ? entry->key : SPAN("")};
-    r->at = &step;
+    const char *key = arena_cstr(r->findings->arena, span_first(entry->key, 80));
     struct finding *found =
-        reader_say(r, 2010, entry->value, NULL, "there is no field '%s' here", reader_here(r));
+        reader_say(r, 2010, entry->value, key, "there is no field '%s' here", key);
     found->why = SPAN("it has no effect");
-    found->fix =
-        near.best.at != NULL
-            ? finding_text(r->findings, "did you mean '%.*s'?", SPAN_ARG(near.best))
-            : finding_text(r->findings, "remove '%s', or move it below 'spec'", reader_here(r));
-    r->at = step.up;
+    found->fix = near.best.at != NULL
+                     ? finding_text(r->findings, "did you mean '%.*s'?", SPAN_ARG(near.best))
+                     : finding_text(r->findings, "remove '%s', or move it below 'spec'", key);
 }

@@ -7,7 +7,8 @@
 static const struct reader_field namespace_fields[] = {
     READER_FIELD("finalizers", TEXTS, struct namespace_spec, finalizers),
 };
-const struct reader_table namespace_table = {READER_TABLE(struct namespace_spec, namespace_fields)};
+const struct reader_table service_namespace_table = {
+    READER_TABLE(struct namespace_spec, namespace_fields)};
 
 /* --- ports --- */
 

@@ -161,13 +161,14 @@ static void read_header_map(struct reader *r, const struct doc_node *node, void 
         .name = "", .type = READER_TEXT, .check = reader_text_header_value};
     for (size_t i = 0; i < node->count; i++) {
         const struct doc_entry *entry = &node->entries[i];
+        struct span key = entry->key.at ? entry->key : SPAN("");
         struct doc_node name = {
             .kind = DOC_TEXT, .line = entry->value->line, .file = entry->value->file};
-        name.text = entry->key;
-        items[i].name = entry->key;
-        struct reader_step step = {.up = r->at, .key = entry->key.at ? entry->key : SPAN("")};
+        name.text = key;
+        items[i].name = key;
+        struct reader_step step = {.up = r->at, .key = key};
         r->at = &step;
-        if (check_header(r, &name, entry->key)) {
+        if (check_header(r, &name, key)) {
             reader_value(r, entry->value, &value, &items[i].value);
         }
         r->at = step.up;
@@ -232,6 +233,18 @@ void spec_read_match(struct reader *r, const struct doc_node *node, void *to)
         finding_text(r->findings, "write '%s: {exact: TEXT}', or remove it", reader_here(r));
 }
 
+/* Istio routes by claims of tokens with "@request.auth.claims.x" for a header. */
+static bool check_header_match(struct reader *r, const struct doc_node *node, struct span name)
+{
+    if (!span_starts(name, SPAN("@request.auth.claims"))) {
+        return reader_text_header_name(r, node, name);
+    }
+    struct finding *found = reader_say(r, 2012, node, NULL, "routing by claims is not supported");
+    found->why = SPAN("tokens (JWT) are not checked yet");
+    found->fix = SPAN("match a header that the application sets");
+    return false;
+}
+
 static void read_named(struct reader *r, const struct doc_node *node, struct spec_named_matches *to,
                        bool header)
 {
@@ -250,7 +263,7 @@ static void read_named(struct reader *r, const struct doc_node *node, struct spe
         name.text = entry->key;
         items[i].name = entry->key;
         r->at = &step;
-        bool good = header ? reader_text_header_name(r, &name, bare)
+        bool good = header ? check_header_match(r, &name, bare)
                            : reader_text_not_empty(r, &name, entry->key);
         if (good && entry->value->kind != DOC_NULL) {           /* `x-user:` alone: is there */
             (void)read_match(r, entry->value, &items[i].value); /* is said */
