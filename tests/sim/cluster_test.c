@@ -90,16 +90,28 @@ CASE(all_unhealthy_without_panic_is_no_upstream)
 
 CASE(the_original_destination_is_made_when_asked_for)
 {
-    BEGIN(.tcp = "cluster: p", .clusters = ORIGINAL);
+    BEGIN(.tcp = "cluster: p", .clusters = ORIGINAL, .listener = "transparent: true");
     struct sim_peer *c = sim_ask(&s, "x");
     struct sim_peer *o = sim_net_newest(sim_net_origin(s.net, SIM_LISTENER_ADDR));
     assert_non_null(o);
     sim_expect(o, "x");
-    CONFIG(.tcp = "cluster: p"); /* the cluster goes; its connections do not */
+    CONFIG(.tcp = "cluster: p",
+           .listener = "transparent: true"); /* the cluster goes; its connections do not */
     sim_send(&s, c, "y");
     sim_expect(o, "y");
     struct sim_peer *late = sim_ask(&s, "x");
     assert_true(late->ended);
+}
+
+/* Its "original destination" is this proxy: it would connect to itself until descriptors run out. */
+CASE(a_connection_that_was_not_redirected_has_no_original_destination)
+{
+    BEGIN(.route = "cluster: p", .clusters = ORIGINAL);
+    struct sim_peer *c = sim_ask(&s, GET);
+    sim_expect(c, "HTTP/1.1 503");
+    assert_int_equal(sim_net_origin(s.net, SIM_LISTENER_ADDR)->dials, 0);
+    CONFIG(.tcp = "cluster: p", .clusters = ORIGINAL);
+    sim_expect_end(sim_ask(&s, "x"));
 }
 
 CASE(a_cluster_that_comes_back_starts_anew)
@@ -154,6 +166,7 @@ int main(void)
         RUN(health_and_priority),
         RUN(all_unhealthy_without_panic_is_no_upstream),
         RUN(the_original_destination_is_made_when_asked_for),
+        RUN(a_connection_that_was_not_redirected_has_no_original_destination),
         RUN(a_cluster_that_comes_back_starts_anew),
         RUN(limits_hold_from_the_next_request),
         RUN(pools_outlive_a_change_of_others),

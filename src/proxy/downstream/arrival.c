@@ -49,6 +49,7 @@ static void become_session(struct arrival *a, enum http_proto proto)
         .io = a->io,
         .first_bytes = buf_span(&a->got),
         .original_dst = a->original_dst,
+        .redirected = a->redirected,
         .sni = a->sni,
         .proto = proto,
     };
@@ -393,10 +394,12 @@ void arrival_start_take(struct entry *e, struct io *io)
     ask_wait_init(&a->ask, on_answer);
     list_push_back(&e->arrivals, &a->node);
     io_set_owner(io, on_event, a);
+    a->redirected = e->conf->transparent; /* TPROXY keeps the destination as it was */
     int fd = e->conf->use_original_dst || e->conf->original_dst_filter ? io_fd(io) : -1;
     struct addr original;
     if (fd >= 0 && sockopt_original_dst(fd, &original) == 0) {
         a->original_dst = original;
+        a->redirected = true;
     }
     if (e->conf->use_original_dst) {
         look_for_other(a);

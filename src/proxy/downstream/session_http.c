@@ -158,6 +158,7 @@ static void fill_place(struct session_http *s, const struct session_start *start
         .peer = start->io->peer,
         .local = start->io->local,
         .original_dst = start->original_dst,
+        .redirected = start->redirected,
         .principal = s->who.principal,
         .peer_uri = s->who.uri,
         .peer_dns = s->who.dns,

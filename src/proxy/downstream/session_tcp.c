@@ -40,7 +40,7 @@ struct session_tcp {
     struct span details, failure;
     struct who who;
     struct arena texts;
-    bool tls;
+    bool tls, redirected;
     bool awaits_down,
         awaits_up; /* that end has yet to tell who it is: its frame comes before its first byte */
 };
@@ -309,7 +309,7 @@ static const struct connect_events connect_events = {.on_done = on_connected,
 
 static void try_next(struct session_tcp *s)
 {
-    struct cluster_want want = {.original_dst = &s->original_dst};
+    struct cluster_want want = {.original_dst = s->redirected ? &s->original_dst : NULL};
     struct endpoint *e = cluster_pick(s->cluster, &want);
     if (e == NULL) {
         end(s, OUTCOME_NO_HEALTHY);
@@ -418,6 +418,7 @@ void session_tcp_start_take(const struct session_start *start)
     s->peer = start->io->peer;
     s->local = start->io->local;
     s->original_dst = start->original_dst;
+    s->redirected = start->redirected;
     s->direction = start->entry->conf->direction;
     s->start_us = instant_wall_us();
     s->start_ns = loop_now_ns(ds->loop);

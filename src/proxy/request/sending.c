@@ -273,7 +273,7 @@ static enum http_proto proto_for(const struct request *rq)
 static void start(struct request *rq, bool fresh)
 {
     struct cluster_want want = {
-        .original_dst = &rq->place->original_dst,
+        .original_dst = rq->place->redirected ? &rq->place->original_dst : NULL,
         .avoid = rq->retry.other_host ? rq->last : NULL,
         .tries = rq->retry.host_tries,
     };
