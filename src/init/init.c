@@ -68,6 +68,27 @@ static const struct opt_spec spec = {
     .rows = rows,
 };
 
+/* "a,b" is two, as in the environment and in files: Istio's lists are written so. */
+static struct opt_list split(const struct opt_list *list, struct arena *a)
+{
+    struct opt_list out = {.count = 0};
+    size_t room = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        room += strlen(list->items[i]) / 2 + 1; /* "a,b,c" */
+    }
+    out.items = arena_array(a, room + 1, sizeof *out.items);
+    for (size_t i = 0; i < list->count; i++) {
+        struct span rest = span_of(list->items[i]);
+        while (rest.at != NULL) {
+            struct span word = span_trim(span_cut(&rest, ','));
+            if (word.len > 0) {
+                out.items[out.count++] = arena_cstr(a, word);
+            }
+        }
+    }
+    return out;
+}
+
 static int bad(struct err *err, const char *flag, const char *text, const char *want)
 {
     return err_set(err, -ERR_CONFIG, "--%s '%s': want %s", flag, text, want);
@@ -143,6 +164,18 @@ static int interfaces(const struct opt_list *list, struct redirect_spec *out, st
     return code;
 }
 
+static void split_all(struct settings *s, struct arena *a)
+{
+    for (const struct opt *row = rows; row->name != NULL; row++) {
+        if (row->type == OPT_LIST) {
+            struct opt_list list;
+            memcpy(&list, (char *)s + row->offset, sizeof list);
+            list = split(&list, a);
+            memcpy((char *)s + row->offset, &list, sizeof list);
+        }
+    }
+}
+
 static int read_spec(const struct settings *s, struct arena *a, struct redirect_spec *out,
                      struct err *err)
 {
@@ -203,6 +236,7 @@ int init_main(int argc, char **argv)
     arena_init(&arena, 4096);
     int code = opt_parse(&spec, &set, argc, argv, &arena, &operands, &err);
     if (code == 0) {
+        split_all(&set, &arena);
         code = carry_out(&set, &arena, &err);
     }
     if (code < 0) {

@@ -9,7 +9,7 @@
 #include "redirect/redirect.h"
 
 #define ANSWER_BYTES 32768
-#define SOCKET_BYTES (1 << 20) /* a whole batch goes in one send */
+#define SOCKET_BYTES (1 << 21) /* a whole batch goes in one send */
 
 static int explain(int code, uint32_t sequence, struct err *err)
 {
@@ -32,14 +32,21 @@ static int explain(int code, uint32_t sequence, struct err *err)
     }
 }
 
+/* Beyond the limit that everybody has; a kernel that refuses that in a user namespace leaves us the limit. */
+static int set_room(int fd)
+{
+    int bytes = SOCKET_BYTES;
+    return setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0
+               ? 0
+               : setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 static int open_socket(struct err *err)
 {
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
     struct sockaddr_nl self = {.nl_family = AF_NETLINK};
-    int bytes = SOCKET_BYTES;
     struct timeval wait = {.tv_sec = 5};
-    if (fd < 0 || bind(fd, (struct sockaddr *)&self, sizeof self) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) != 0 ||
+    if (fd < 0 || bind(fd, (struct sockaddr *)&self, sizeof self) != 0 || set_room(fd) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0) {
         int code = -errno;
         if (fd >= 0) {
