@@ -1,4 +1,5 @@
 /* Findings about DestinationRules: hosts and subsets that nobody is, and rules that contradict. */
+#include "base/mem.h"
 #include "control/world/world_findings_int.h"
 #include "model/destination_rule.h"
 
@@ -31,27 +32,20 @@ static bool same_subset(const struct destination_rule_spec *a,
     return false;
 }
 
-static bool same_host(const struct world_config *c, const struct object *a, const struct object *b)
-{
-    struct span x = destination_rule_of(a)->host, y = destination_rule_of(b)->host;
-    if (span_eq(x, y)) {
-        return true;
-    }
-    const struct world_service *s = world_resolve(c, x, a->namespace);
-    return s != NULL && s->host.at[0] != '*' && world_resolve(c, y, b->namespace) == s;
-}
-
 /* An older rule of the same namespace and host. */
-static void check_rivals(struct world_check *k, size_t at)
+static void check_rivals(struct world_check *k, const struct world_service *const *owners,
+                         size_t at)
 {
     const struct world_config *c = k->config;
     const struct object *o = c->objects[at];
     const struct destination_rule_spec *spec = destination_rule_of(o);
-    for (size_t i = c->kind_first[OBJECT_DESTINATION_RULE]; i < at; i++) {
+    size_t first = c->kind_first[OBJECT_DESTINATION_RULE];
+    for (size_t i = first; i < at; i++) {
         const struct object *older = c->objects[i];
         const struct destination_rule_spec *other = destination_rule_of(older);
-        if (!span_eq(older->namespace, o->namespace) || other->has_workload_selector ||
-            !same_host(c, o, older)) {
+        bool same = owners[i - first] == owners[at - first] &&
+                    (owners[at - first] != NULL || span_eq(spec->host, other->host));
+        if (!same || !span_eq(older->namespace, o->namespace) || other->has_workload_selector) {
             continue;
         }
         size_t place;
@@ -93,31 +87,43 @@ static void check_subsets(struct world_check *k, const struct object *o,
     }
 }
 
-void world_findings_rules(struct world_check *k)
+static void check_rule(struct world_check *k, const struct world_service *const *owners, size_t at)
 {
     const struct world_config *c = k->config;
-    for (size_t i = c->kind_first[OBJECT_DESTINATION_RULE];
-         i < c->kind_first[OBJECT_DESTINATION_RULE + 1]; i++) {
-        const struct object *o = c->objects[i];
-        const struct destination_rule_spec *spec = destination_rule_of(o);
-        if (spec->has_workload_selector) {
-            (void)world_findings_tell(
-                k, 2118, o, "spec.workloadSelector",
-                "DestinationRule \"%.*s\" is ignored: it has a workloadSelector",
-                SPAN_ARG(o->name));
-            continue;
-        }
-        if (!is_known(c, o, spec->host)) {
-            (void)world_findings_tell(
-                k, 2104, o, "spec.host",
-                "DestinationRule \"%.*s\" is for \"%.*s\", which no service is", SPAN_ARG(o->name),
-                SPAN_ARG(spec->host));
-            continue;
-        }
-        check_rivals(k, i);
-        const struct world_service *s = world_resolve(c, spec->host, o->namespace);
+    const struct object *o = c->objects[at];
+    const struct destination_rule_spec *spec = destination_rule_of(o);
+    const struct world_service *s = owners[at - c->kind_first[OBJECT_DESTINATION_RULE]];
+    if (spec->has_workload_selector) {
+        (void)world_findings_tell(k, 2118, o, "spec.workloadSelector",
+                                  "DestinationRule \"%.*s\" is ignored: it has a workloadSelector",
+                                  SPAN_ARG(o->name));
+    } else if (!is_known(c, o, spec->host)) {
+        (void)world_findings_tell(k, 2104, o, "spec.host",
+                                  "DestinationRule \"%.*s\" is for \"%.*s\", which no service is",
+                                  SPAN_ARG(o->name), SPAN_ARG(spec->host));
+    } else {
+        check_rivals(k, owners, at);
         if (s != NULL && s->resolution == WORLD_EDS) {
             check_subsets(k, o, s);
         }
     }
+}
+
+void world_findings_rules(struct world_check *k)
+{
+    const struct world_config *c = k->config;
+    size_t first = c->kind_first[OBJECT_DESTINATION_RULE];
+    size_t end = c->kind_first[OBJECT_DESTINATION_RULE + 1];
+    /* of each rule the one service that it is for; NULL: of a wildcard, or none */
+    const struct world_service **owners =
+        mem_array(end - first + 1, sizeof(const struct world_service *));
+    for (size_t i = first; i < end; i++) {
+        struct span host = destination_rule_of(c->objects[i])->host;
+        const struct world_service *s = world_resolve(c, host, c->objects[i]->namespace);
+        owners[i - first] = s != NULL && s->host.at[0] != '*' ? s : NULL;
+    }
+    for (size_t i = first; i < end; i++) {
+        check_rule(k, owners, i);
+    }
+    mem_free(owners);
 }
