@@ -56,11 +56,11 @@ static int write_name(const struct grant_rules *rules, struct span ns, struct sp
     struct buf name;
     buf_init(&name, IDENTITY_BYTES_MAX);
     int code = identity_format(rules->trust_domain, ns, sa, &name);
-    struct identity id;
+    struct identity id, nobodys;
     if (code != 0 || identity_parse(buf_span(&name), &id) != 0 || id.ns.len == 0) {
         code = err_set(err, -ERR_DENIED, "MESH3004 '%.*s/%.*s' can not be a SPIFFE ID",
                        SPAN_ARG(span_first(ns, 128)), SPAN_ARG(span_first(sa, 128)));
-    } else if (span_eq(buf_span(&name), rules->reserved)) {
+    } else if (identity_parse(rules->reserved, &nobodys) == 0 && identity_eq(&id, &nobodys)) {
         code = err_set(err, -ERR_DENIED,
                        "MESH3004 '%.*s' is the control plane's own name and given to nobody",
                        SPAN_ARG(rules->reserved));

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from harness.ca import Ca, Request, csr, forged, new_key, uri_of
+from harness.ca import Ca, HostedCa, Request, csr, forged, new_key, uri_of
 from harness.pki import TrustDomain
 from harness.proc import wait_until
 
@@ -388,3 +388,47 @@ def test_external_chain_without_root_is_refused(start, cacerts):
 def test_bad_options(mesh, tmp_path, option, words):
     done = mesh("ca", "--data-dir", tmp_path / "d", *option)
     assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+# ---- in the control plane, on several threads
+
+@pytest.fixture
+def hosted(mesh_bin, tmp_path, lab):
+    ca = HostedCa(mesh_bin, tmp_path, lab.ports.take())
+    yield ca
+    assert ca.stop() in (0, -15), ca.tail()
+    for word in ("Sanitizer", "runtime error", "assertion failed"):
+        assert word not in ca.text(), ca.tail(60)
+
+
+def test_hosted_by_control(hosted):
+    me = hosted.join()
+    assert hosted.renew(me).uri == WEB
+    refusal(hosted, Request(csr=csr(new_key(), WEB)), grpc.StatusCode.UNAUTHENTICATED, "MESH3003")
+    assert [r["proof"].split(":")[0] for r in hosted.ledger()] == ["certificate", "token"]
+
+
+def test_plain_port_gives_no_certificate(hosted):
+    """A token that is seen on the way is nobody's secret any more; so it is refused before it is looked at."""
+    token = hosted.token()
+    refusal(hosted, Request(csr=csr(new_key(), WEB)), grpc.StatusCode.UNAUTHENTICATED, "MESH3006", token=token,
+            plain=True, port=hosted.plain_port)
+    assert hosted.ledger() == []
+    hosted.join(token=token)
+
+
+def test_many_at_once_on_several_threads(hosted):
+    """One token, used as often as it may be, from many connections that fall on both threads."""
+    from concurrent.futures import ThreadPoolExecutor
+    token = hosted.token(uses=40)
+
+    def one(_):
+        try:
+            return hosted.renew(hosted.join(token=token))
+        except grpc.RpcError as e:
+            assert e.code() == grpc.StatusCode.UNAUTHENTICATED, e
+            return None
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(i is not None for i in pool.map(one, range(48))) == 40
+    serials = [r["serial"] for r in hosted.ledger()]
+    assert len(serials) == len(set(serials)) == 80

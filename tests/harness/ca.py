@@ -70,7 +70,7 @@ class Ca(Process):
     def __init__(self, binary, folder, *args, env=None, port=0, wait=True):
         self.folder = folder
         self.data = folder / "ca-data"
-        self.binary = binary
+        self.socket = self.data / "ca.sock"
         self._address = folder / "ca-address"
         self._address.unlink(missing_ok=True)
         super().__init__([binary, "ca", "--data-dir", self.data, "--address", f"127.0.0.1:{port}", "--address-path",
@@ -97,7 +97,7 @@ class Ca(Process):
     def api_raw(self, method, path, body=None):
         c = http.client.HTTPConnection("localhost", timeout=10)
         c.sock = socket.socket(socket.AF_UNIX)
-        c.sock.connect(str(self.data / "ca.sock"))
+        c.sock.connect(str(self.socket))
         try:
             c.request(method, path, json.dumps(body) if body is not None else None)
             r = c.getresponse()
@@ -118,9 +118,9 @@ class Ca(Process):
         rows = self.api("GET", "/api/v1/certs")["items"]
         return [r for r in rows if r["proof"] != "self" and (proof is None or r["proof"].startswith(proof))]
 
-    def ask(self, request, token=None, identity=None, plain=False, timeout=20):
+    def ask(self, request, token=None, identity=None, plain=False, timeout=20, port=None):
         """One call; the chain (a list of PEM texts), or grpc.RpcError."""
-        target = f"127.0.0.1:{self.port}"
+        target = f"127.0.0.1:{port or self.port}"
         options = [("grpc.ssl_target_name_override", "istiod.istio-system.svc"),
                    ("grpc.use_local_subchannel_pool", 1)]
         if plain:
@@ -159,3 +159,24 @@ class Ca(Process):
     def wait_ledger(self, count, proof=None, deadline_s=20):
         return wait_until(lambda: len(self.ledger(proof)) >= count and self.ledger(proof),
                           f"{count} rows of {proof} in the ledger", deadline_s)
+
+
+class HostedCa(Ca):
+    """The one in `mesh control`, whose servers run on two threads; 15010 is open, too."""
+
+    def __init__(self, binary, folder, plain_port, *args):
+        self.folder = folder
+        self.data = folder / "control-data"
+        self.socket = folder / "control.sock"
+        self.plain_port = plain_port
+        (folder / "objects").mkdir(exist_ok=True)
+        Process.__init__(self, [binary, "control", "--config-dir", folder / "objects", "--data-dir", self.data, "--socket",
+                                self.socket, "--api-address", "off", "--xds-address", "127.0.0.1:0",
+                                "--xds-plain-address", f"127.0.0.1:{plain_port}", "--workers", "2", *args],
+                         folder / "control.log")
+        self.wait_for(lambda: "control ready" in self.text(), "control to be ready")
+
+    @property
+    def port(self):
+        line = next(x for x in self.text().splitlines() if "xds address=" in x)
+        return int(line.split("xds address=")[1].split()[0].rsplit(":", 1)[1])
