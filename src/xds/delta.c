@@ -85,6 +85,7 @@ static void say_changes(struct arena *a, const struct xds_type *type,
         } else if (!asked && told) {
             PB_ADD(a, &rq->resource_names_unsubscribe, xds_table_text(n));
             n->flags &= ~(unsigned)XDS_TOLD;
+            xds_table_release(n); /* if it is also part of "*", the server sends it again */
         }
     }
 }

@@ -108,7 +108,7 @@ struct conf_http { /* HttpConnectionManager */
     size_t rbac_count;
     struct span fault_name;          /* of the fault filter; empty = there is none */
     const struct route_fault *fault; /* its own; NULL = only routes have some */
-    struct span server_name;  /* default "envoy" as Envoy; Istio sets "istio-envoy" */
+    struct span server_name;         /* default "envoy" as Envoy; Istio sets "istio-envoy" */
     bool server_if_absent;    /* APPEND_IF_ABSENT: server_name only where the upstream sent none */
     bool server_pass_through; /* PASS_THROUGH: keep the upstream's server header */
     enum {

@@ -22,7 +22,7 @@ struct arrival {
     struct buf got;      /* bytes read while sniffing */
     struct deadline limit;
     struct addr original_dst;
-    bool redirected; /* original_dst is where the client meant to go, not our own address */
+    bool redirected;        /* original_dst is where the client meant to go, not our own address */
     struct hello *hello;    /* owned while sniffing TLS */
     int chain_index;        /* once chosen, as the next two */
     struct span chain_name; /* owned copy; may be empty */

@@ -13,7 +13,7 @@ struct session_start {
     struct io *io;           /* taken */
     struct span first_bytes; /* copied if needed */
     struct addr original_dst;
-    bool redirected; /* see arrival.h */
+    bool redirected;       /* see arrival.h */
     struct span sni;       /* copied */
     enum http_proto proto; /* HTTP sessions */
 };

@@ -72,7 +72,8 @@ struct request_place {
         *peer_labels;   /* the connection's; its own word is added by the first request */
     struct span scheme; /* "http" or "https": of the downstream connection */
     struct addr peer, local, original_dst;
-    bool redirected; /* else original_dst is our own address, and no ORIGINAL_DST cluster leads there */
+    bool
+        redirected; /* else original_dst is our own address, and no ORIGINAL_DST cluster leads there */
     struct span
         principal; /* verified peer: SPIFFE ID, else DNS name or subject; empty without TLS */
     struct span peer_uri, peer_dns, peer_subject, peer_sha256_hex, local_uri; /* for XFCC */

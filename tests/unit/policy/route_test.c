@@ -987,6 +987,55 @@ static void explains(void **state)
     buf_dispose(&ex.text);
 }
 
+/* RouteConfiguration.vhds: hosts that came later stand beside the table's own, by their whole authority. */
+static void learns_virtual_hosts(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct route_table *base = table_of(
+        "{name: t, vhds: {}, ignore_port_in_host_matching: true, virtual_hosts: ["
+        "{name: own, domains: [own], routes: [{name: own, match: {prefix: /}, route: {cluster: a}}]},"
+        "{name: any, domains: ['*'], routes: [{name: any, match: {prefix: /}, route: {cluster: a}}]}]}");
+    assert_true(route_table_learns(base));
+    struct route_compile with = {.arena = &arena, .slot_of = slot_of};
+    const struct virtual_host *host = NULL;
+    assert_int_equal(
+        route_host_compile(
+            &host, &with,
+            policy_test_read(
+                &arena, &pb_route_VirtualHost_desc,
+                "{name: x, domains: [other], routes: [{name: learned, match: {prefix: /}, "
+                "route: {cluster: bb}}]}"),
+            &err),
+        0);
+    struct route_learned learned = {.authority = SPAN("reviews:80"), .host = host};
+    const struct route_table *t = route_table_with(base, &arena, &learned, 1);
+    static const struct {
+        const char *authority, *want;
+        bool unknown;
+    } cases[] = {
+        {"reviews:80", "learned", false}, {"Reviews:80", "learned", false},
+        {"reviews:81", "any", true},      {"reviews", "any", true},
+        {"own:80", "own", false},         {"own", "own", false},
+        {"other", "any", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct traffic tr = {.method = SPAN("GET"),
+                             .scheme = SPAN("http"),
+                             .authority = span_of(cases[i].authority),
+                             .path = SPAN("/")};
+        bool unknown = !cases[i].unknown;
+        assert_span(route_find_known(t, &tr, &scratch, &unknown)->name, cases[i].want);
+        assert_int_equal(unknown, cases[i].unknown);
+        assert_span(route_find(t, &tr, &scratch, NULL)->name, cases[i].want);
+    }
+    assert_int_equal(route_host_compile(&host, &with,
+                                        policy_test_read(&arena, &pb_route_VirtualHost_desc,
+                                                         "{name: x, hedge_policy: {}}"),
+                                        &err),
+                     -ERR_CONFIG);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -1013,6 +1062,7 @@ int main(void)
         T(finds_the_same_with_an_index),
         T(scans_when_prefixes_pile_up),
         T(explains),
+        T(learns_virtual_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
