@@ -29,6 +29,8 @@ enum grpc_status {
 const char *grpc_status_name(enum grpc_status status);
 /* As gRPC's http-grpc-status-mapping and Envoy's local replies. */
 enum grpc_status grpc_status_of_http(unsigned http_status);
+/* What stands for it where only HTTP is understood (Envoy's Grpc::Utility::grpcToHttpStatus). */
+unsigned grpc_http_of_status(enum grpc_status status);
 /* "application/grpc" and "application/grpc+..." but not grpc-web. */
 bool grpc_is_content_type(struct span content_type);
 /* "1S", "200m" ... to milliseconds, at least 1; false if malformed. */

@@ -51,6 +51,30 @@ enum grpc_status grpc_status_of_http(unsigned http_status)
     }
 }
 
+unsigned grpc_http_of_status(enum grpc_status status)
+{
+    static const uint16_t rows[] = {
+        [GRPC_OK] = 200,
+        [GRPC_CANCELLED] = 499,
+        [GRPC_UNKNOWN] = 500,
+        [GRPC_INVALID_ARGUMENT] = 400,
+        [GRPC_DEADLINE_EXCEEDED] = 504,
+        [GRPC_NOT_FOUND] = 404,
+        [GRPC_ALREADY_EXISTS] = 409,
+        [GRPC_PERMISSION_DENIED] = 403,
+        [GRPC_RESOURCE_EXHAUSTED] = 429,
+        [GRPC_FAILED_PRECONDITION] = 400,
+        [GRPC_ABORTED] = 409,
+        [GRPC_OUT_OF_RANGE] = 400,
+        [GRPC_UNIMPLEMENTED] = 501,
+        [GRPC_INTERNAL] = 500,
+        [GRPC_UNAVAILABLE] = 503,
+        [GRPC_DATA_LOSS] = 500,
+        [GRPC_UNAUTHENTICATED] = 401,
+    };
+    return (size_t)status < ARRAY_LEN(rows) ? rows[status] : 500;
+}
+
 bool grpc_is_content_type(struct span t)
 {
     static const struct span grpc = {"application/grpc", 16};

@@ -22,6 +22,7 @@ static void add(struct question *q, const struct proxy_endpoint_state *s)
     for (size_t i = 0; i < q->count; i++) {
         struct proxy_endpoint_state *have = &q->states[i];
         if (have->slot == s->slot && addr_eq(&have->addr, &s->addr)) {
+            have->ejected = have->ejected || s->ejected;
             have->rq_active += s->rq_active;
             have->cx_active += s->cx_active;
             have->rq_total += s->rq_total;
@@ -60,7 +61,9 @@ static int write_text(const struct conf_cluster *c, const struct proxy_endpoint_
     }
     return code ? code
                 : buf_printf(out, "%.*s::%s::health_flags::%s\n", SPAN_ARG(n), a,
-                             s->usable ? "healthy" : "/failed_eds_health");
+                             s->ejected  ? "/failed_outlier_check"
+                             : s->usable ? "healthy"
+                                         : "/failed_eds_health");
 }
 
 static int write_limits(const struct conf_cluster *c, struct buf *out)
@@ -92,9 +95,10 @@ static int write_json(const struct proxy_endpoint_state *s, bool first, struct b
         "\"}, {\"name\": \"rq_total\", \"value\": \"%" PRIu64
         "\"}, {\"type\": \"GAUGE\", \"name\": \"cx_active\", \"value\": \"%u\"}, {\"type\": \"GAUGE\", "
         "\"name\": \"rq_active\", \"value\": \"%u\"}],\n"
-        "    \"health_status\": {\"eds_health_status\": \"%s\"}, \"weight\": %u, \"priority\": %u}",
+        "    \"health_status\": {%s\"eds_health_status\": \"%s\"}, \"weight\": %u, \"priority\": %u}",
         first ? "" : ",", ip_format(&s->addr.ip, a), s->addr.port, s->cx_connect_fail, s->cx_total,
-        s->rq_error, s->rq_total, s->cx_active, s->rq_active, s->usable ? "HEALTHY" : "UNHEALTHY",
+        s->rq_error, s->rq_total, s->cx_active, s->rq_active,
+        s->ejected ? "\"failed_outlier_check\": true, " : "", s->usable ? "HEALTHY" : "UNHEALTHY",
         s->weight, s->priority);
 }
 

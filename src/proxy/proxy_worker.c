@@ -352,6 +352,7 @@ static void add_state(struct ask_mail *m, uint32_t slot, const struct endpoint *
         .slot = slot,
         .addr = e->addr,
         .usable = e->usable,
+        .ejected = e->ejected,
         .weight = e->weight,
         .priority = e->priority,
         .rq_active = e->active,

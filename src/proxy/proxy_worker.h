@@ -51,6 +51,7 @@ struct proxy_endpoint_state {
     uint32_t slot;
     struct addr addr;
     bool usable;
+    bool ejected; /* by outlier detection of a worker */
     uint32_t weight, priority, rq_active, cx_active;
     uint64_t rq_total, rq_error, cx_total, cx_connect_fail;
 };

@@ -231,6 +231,7 @@ int read_cluster_lb_outlier(struct conf_cluster *out, const struct pb_cluster_Cl
                                      o->enforcing_consecutive_local_origin_failure, 100);
     to->split_local = o->split_external_local_origin_errors;
     to->max_ejection_percent = pb_value_u32(o->max_ejection_percent, 10);
+    to->always_one = pb_value_bool(o->always_eject_one_host, false);
     int rc = pb_value_ms(o->interval, 10000, "interval", &to->interval_ms, err);
     rc = rc != 0 ? rc
                  : pb_value_ms(o->base_ejection_time, 30000, "base_ejection_time",

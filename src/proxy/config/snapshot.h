@@ -259,6 +259,7 @@ struct conf_outlier { /* OutlierDetection; enabled false = none */
     bool split_local; /* split_external_local_origin_errors */
     int64_t interval_ms, base_ejection_ms, max_ejection_ms;
     uint32_t max_ejection_percent;
+    bool always_one; /* always_eject_one_host */
 };
 
 struct conf_tls_match { /* transport_socket_matches: first whose labels are all in the endpoint's */

@@ -11,6 +11,7 @@
 #include "proxy/downstream/exchange.h"
 #include "proxy/downstream/who.h"
 #include "proxy/upstream/connect.h"
+#include "proxy/upstream/outlier.h"
 #include "tls/io_tls.h"
 
 #define REPORT_MS 5000 /* a long connection's bytes are added so often */
@@ -269,6 +270,7 @@ static void on_connected(void *arg, struct io *io)
     struct session_tcp *s = arg;
     s->connect = NULL;
     s->upstream_local = io->local;
+    outlier_connected(s->endpoint);
     io = exchange_on(s, io, &s->awaits_up, on_up_peer);
     if (s->endpoint->labels.workload.len > 0) {
         s->awaits_up = false; /* the configuration knows it */
@@ -295,6 +297,7 @@ static void on_connect_fail(void *arg, enum outcome why, struct span failure)
     struct session_tcp *s = arg;
     s->connect = NULL;
     s->failure = arena_dup(&s->texts, failure);
+    outlier_failed(s->endpoint, why == OUTCOME_CONNECT_TIMEOUT);
     drop_endpoint(s);
     if (s->attempts_left > 0) {
         try_next(s);

@@ -55,33 +55,36 @@ void stats_tcp_bytes(struct stats_edge *e, uint32_t flags, uint64_t sent, uint64
 void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
 
 /* ---- Envoy's: structs of series, one line each in a table ---- */
-#define STATS_CLUSTER_LIST(COUNTER, GAUGE)    \
-    COUNTER(upstream_cx_total)                \
-    GAUGE(upstream_cx_active)                 \
-    COUNTER(upstream_cx_connect_fail)         \
-    COUNTER(upstream_cx_connect_timeout)      \
-    COUNTER(upstream_cx_overflow)             \
-    COUNTER(upstream_cx_max_requests)         \
-    COUNTER(upstream_cx_rx_bytes_total)       \
-    COUNTER(upstream_cx_tx_bytes_total)       \
-    COUNTER(upstream_rq_total)                \
-    GAUGE(upstream_rq_active)                 \
-    GAUGE(upstream_rq_pending_active)         \
-    COUNTER(upstream_rq_pending_overflow)     \
-    COUNTER(upstream_rq_timeout)              \
-    COUNTER(upstream_rq_per_try_timeout)      \
-    COUNTER(upstream_rq_retry)                \
-    COUNTER(upstream_rq_retry_success)        \
-    COUNTER(upstream_rq_retry_overflow)       \
-    COUNTER(upstream_rq_retry_limit_exceeded) \
-    COUNTER(upstream_rq_rx_reset)             \
-    COUNTER(upstream_rq_tx_reset)             \
-    COUNTER(upstream_cx_none_healthy)         \
-    COUNTER(lb_healthy_panic)                 \
-    GAUGE(membership_total)                   \
-    GAUGE(membership_healthy)                 \
-    COUNTER(ssl_handshake)                    \
-    COUNTER(ssl_connection_error)             \
+#define STATS_CLUSTER_LIST(COUNTER, GAUGE)              \
+    COUNTER(upstream_cx_total)                          \
+    GAUGE(upstream_cx_active)                           \
+    COUNTER(upstream_cx_connect_fail)                   \
+    COUNTER(upstream_cx_connect_timeout)                \
+    COUNTER(upstream_cx_overflow)                       \
+    COUNTER(upstream_cx_max_requests)                   \
+    COUNTER(upstream_cx_rx_bytes_total)                 \
+    COUNTER(upstream_cx_tx_bytes_total)                 \
+    COUNTER(upstream_rq_total)                          \
+    GAUGE(upstream_rq_active)                           \
+    GAUGE(upstream_rq_pending_active)                   \
+    COUNTER(upstream_rq_pending_overflow)               \
+    COUNTER(upstream_rq_timeout)                        \
+    COUNTER(upstream_rq_per_try_timeout)                \
+    COUNTER(upstream_rq_retry)                          \
+    COUNTER(upstream_rq_retry_success)                  \
+    COUNTER(upstream_rq_retry_overflow)                 \
+    COUNTER(upstream_rq_retry_limit_exceeded)           \
+    COUNTER(upstream_rq_rx_reset)                       \
+    COUNTER(upstream_rq_tx_reset)                       \
+    COUNTER(upstream_cx_none_healthy)                   \
+    COUNTER(lb_healthy_panic)                           \
+    GAUGE(membership_total)                             \
+    GAUGE(membership_healthy)                           \
+    GAUGE(outlier_detection_ejections_active)           \
+    COUNTER(outlier_detection_ejections_enforced_total) \
+    COUNTER(outlier_detection_ejections_overflow)       \
+    COUNTER(ssl_handshake)                              \
+    COUNTER(ssl_connection_error)                       \
     COUNTER(ssl_fail_verify_san)
 
 #define STATS_LISTENER_LIST(COUNTER, GAUGE) \

@@ -30,31 +30,6 @@ static bool drawn(const struct request *rq, uint32_t parts_per_million)
            rng_below(rq->place->upstream->rng, MILLION) < parts_per_million;
 }
 
-/* What a gRPC status is to those who do not speak gRPC (Envoy's Grpc::Utility::grpcToHttpStatus). */
-static unsigned http_status_of(int grpc_status)
-{
-    static const uint16_t rows[] = {
-        [GRPC_OK] = 200,
-        [GRPC_CANCELLED] = 499,
-        [GRPC_UNKNOWN] = 500,
-        [GRPC_INVALID_ARGUMENT] = 400,
-        [GRPC_DEADLINE_EXCEEDED] = 504,
-        [GRPC_NOT_FOUND] = 404,
-        [GRPC_ALREADY_EXISTS] = 409,
-        [GRPC_PERMISSION_DENIED] = 403,
-        [GRPC_RESOURCE_EXHAUSTED] = 429,
-        [GRPC_FAILED_PRECONDITION] = 400,
-        [GRPC_ABORTED] = 409,
-        [GRPC_OUT_OF_RANGE] = 400,
-        [GRPC_UNIMPLEMENTED] = 501,
-        [GRPC_INTERNAL] = 500,
-        [GRPC_UNAVAILABLE] = 503,
-        [GRPC_DATA_LOSS] = 500,
-        [GRPC_UNAUTHENTICATED] = 401,
-    };
-    return rows[grpc_status];
-}
-
 /* Whether the request has been answered by an abort. */
 static bool abort_request(struct request *rq, const struct route_fault *f)
 {
@@ -65,7 +40,8 @@ static bool abort_request(struct request *rq, const struct route_fault *f)
     const struct outcome_row *row = outcome_row(OUTCOME_ABORTED);
     const struct request_answer a = {
         .why = OUTCOME_ABORTED,
-        .status = f->abort_grpc >= 0 ? http_status_of(f->abort_grpc) : f->abort_status,
+        .status = f->abort_grpc >= 0 ? grpc_http_of_status((enum grpc_status)f->abort_grpc)
+                                     : f->abort_status,
         .grpc_status = f->abort_grpc > 0 ? f->abort_grpc : 0,
         .content_type = SPAN("text/plain"),
         .body = row->body,

@@ -5,7 +5,9 @@
  *     +-- backoff -+-- no retry left: request_fail
  * In: request/rewrite. Out: upstream/attempt. Next: report/ through request/finish when it is over.          */
 #include "base/log.h"
+#include "http/grpc.h"
 #include "proxy/request/steps.h"
+#include "proxy/upstream/outlier.h"
 
 #define RESET_BEFORE "upstream_reset_before_response_started"
 
@@ -30,6 +32,9 @@ static void on_total(struct deadline *d)
 {
     struct request *rq = container_of(d, struct request, total);
     metric_add(rq->cluster->stats.upstream_rq_timeout, 1);
+    if (rq->attempt.busy && !rq->head_down) {
+        outlier_failed(rq->attempt.endpoint, true);
+    }
     request_fail(rq, OUTCOME_TIMEOUT);
 }
 
@@ -73,6 +78,7 @@ static void attempt_lost(struct request *rq, enum outcome why, struct span failu
 static void try_is_over(struct request *rq)
 {
     metric_add(rq->cluster->stats.upstream_rq_per_try_timeout, 1);
+    outlier_failed(rq->attempt.endpoint, true);
     attempt_cancel(&rq->attempt, HTTP_RESET_TIMEOUT);
     attempt_lost(rq, OUTCOME_TRY_TIMEOUT, SPAN("per try timeout"), false);
 }
@@ -158,6 +164,15 @@ static void count_status(struct request *rq, unsigned status)
     }
 }
 
+/* A gRPC failure that is told at once counts as the HTTP status that stands for it, as in Envoy. */
+static void judge(struct request *rq, unsigned status)
+{
+    bool is_grpc_failure = rq->is_grpc && rq->grpc_status > 0;
+    outlier_answered(rq->attempt.endpoint,
+                     is_grpc_failure ? grpc_http_of_status((enum grpc_status)rq->grpc_status)
+                                     : status);
+}
+
 static void answer(struct request *rq, struct head *head, bool end)
 {
     disarm_try(rq);
@@ -183,6 +198,7 @@ static void on_head(void *arg, struct head *head, bool end)
     }
     count_status(rq, head->status);
     read_grpc_status(rq, head);
+    judge(rq, head->status);
     struct retry_case c = {
         .why = OUTCOME_OK, .status = head->status, .grpc_status = rq->grpc_status};
     int64_t delay_ms = retry_decide(rq, &c);

@@ -1,6 +1,8 @@
 /* One try against one endpoint: see attempt.h. */
 #include "proxy/upstream/attempt.h"
 
+#include "proxy/upstream/outlier.h"
+
 static void leave(struct attempt *a)
 {
     struct endpoint *e = a->endpoint;
@@ -64,6 +66,10 @@ static void on_close(void *arg, enum http_reset why)
     if (why != HTTP_RESET_NONE) {
         metric_add(a->endpoint->cluster->stats.upstream_rq_rx_reset, 1);
         a->endpoint->rq_error++;
+        if (why != HTTP_RESET_REFUSED ||
+            !a->reused) { /* else its patience with an idle one was over */
+            outlier_failed(a->endpoint, false);
+        }
     }
     leave(a);
     if (why == HTTP_RESET_NONE) {
@@ -122,6 +128,7 @@ static void on_fail(struct pool_waiter *w, enum outcome why, struct span failure
 {
     struct attempt *a = container_of(w, struct attempt, waiter);
     a->endpoint->rq_error++;
+    outlier_failed(a->endpoint, why == OUTCOME_CONNECT_TIMEOUT);
     leave(a);
     a->ev->on_fail(a->arg, why, failure, true);
 }

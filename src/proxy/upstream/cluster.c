@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "proxy/upstream/lb.h"
+#include "proxy/upstream/outlier.h"
 
 #define DYNAMIC_MAX 10000     /* endpoints made on demand per cluster (ORIGINAL_DST) */
 #define DYNAMIC_IDLE_MS 60000 /* unused for so long, one goes */
@@ -31,6 +32,7 @@ static void copy_settings(struct cluster *c, const struct conf_cluster *conf)
     c->port_override = (uint16_t)conf->upstream_port;
     c->limits[0] = conf->limits[0];
     c->limits[1] = conf->limits[1];
+    c->outlier = conf->outlier;
     c->has_keepalive = conf->keepalive != NULL;
     if (conf->keepalive != NULL) {
         c->keepalive = *conf->keepalive;
@@ -59,6 +61,7 @@ struct cluster *cluster_new(struct upstream *up, const struct conf_cluster *conf
         (struct span){mem_strndup(conf->conf.name.at, conf->conf.name.len), conf->conf.name.len};
     arena_init(&c->texts, 128);
     map_init(&c->by_addr);
+    deadline_init(&c->outlier_look, outlier_look);
     c->shared = shared_cluster_get(up->shared, conf->slot);
     ASSERT(c->shared != NULL); /* ingest bounds the number of slots */
     stats_cluster_bind(up->stats, c->name, &c->stats);
@@ -177,6 +180,9 @@ static void replace_endpoints(struct cluster *c, const struct conf_endpoints *co
     }
     for (size_t i = 0; i < c->endpoint_count; i++) {
         if (c->endpoints[i] != NULL) {
+            if (c->endpoints[i]->ejected) {
+                metric_gauge_add(c->stats.outlier_detection_ejections_active, -1);
+            }
             endpoint_remove(c->endpoints[i]);
             endpoint_put(c->endpoints[i]);
         }
@@ -186,6 +192,11 @@ static void replace_endpoints(struct cluster *c, const struct conf_endpoints *co
     c->endpoint_count = kept;
 }
 
+static bool may_be_picked(const struct endpoint *e)
+{
+    return e->usable && !e->ejected;
+}
+
 /* The endpoints that may be picked: those of the lowest priority that has healthy ones; when fewer than
  * panic_percent of all are healthy, everybody (Envoy CommonLbConfig.healthy_panic_threshold). */
 static void rebuild_eligible(struct cluster *c)
@@ -193,7 +204,7 @@ static void rebuild_eligible(struct cluster *c)
     size_t healthy = 0;
     uint32_t best = UINT32_MAX;
     for (size_t i = 0; i < c->endpoint_count; i++) {
-        if (c->endpoints[i]->usable) {
+        if (may_be_picked(c->endpoints[i])) {
             healthy++;
             best = c->endpoints[i]->priority < best ? c->endpoints[i]->priority : best;
         }
@@ -206,13 +217,18 @@ static void rebuild_eligible(struct cluster *c)
     c->weighted = false;
     for (size_t i = 0; i < c->endpoint_count; i++) {
         struct endpoint *e = c->endpoints[i];
-        if (c->panic || (e->usable && e->priority == best)) {
+        if (c->panic || (may_be_picked(e) && e->priority == best)) {
             c->eligible[c->eligible_count++] = e;
             c->weighted = c->weighted || e->weight != c->eligible[0]->weight;
         }
     }
     metric_gauge_set(c->stats.membership_total, (int64_t)c->endpoint_count);
     metric_gauge_set(c->stats.membership_healthy, (int64_t)healthy);
+}
+
+void cluster_health_changed(struct cluster *c)
+{
+    rebuild_eligible(c);
 }
 
 static void drop_dynamic(struct cluster *c, bool all)
@@ -235,6 +251,7 @@ void cluster_update(struct cluster *c, const struct snapshot *s, const struct co
         c->gone = true;
         c->conf = NULL;
         c->conf_endpoints = NULL;
+        outlier_update(c);
         replace_endpoints(c, NULL, false);
         rebuild_eligible(c);
         drop_dynamic(c, true);
@@ -245,6 +262,7 @@ void cluster_update(struct cluster *c, const struct snapshot *s, const struct co
     c->conf = conf;
     if (settings_changed) {
         copy_settings(c, conf);
+        outlier_update(c);
     }
     bool drain = update_transports(c, s, conf);
     if (settings_changed || drain || c->conf_endpoints != endpoints) {

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/rng.h"
 #include "http/http_conn.h"
+#include "io/deadline.h"
 #include "io/sockopt.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/config/tls_bind.h"
@@ -41,6 +42,8 @@ struct cluster {
     bool locality_weighted, close_on_change;
     uint16_t port_override; /* ORIGINAL_DST: this port in place of the original one */
     struct conf_limits limits[2];
+    struct conf_outlier outlier;
+    struct deadline outlier_look; /* see outlier.h */
     struct sockopt_keepalive keepalive;
     bool has_keepalive;
     struct addr bind_from;
@@ -76,6 +79,9 @@ void cluster_update(struct cluster *c, const struct snapshot *s, const struct co
                     const struct conf_endpoints *endpoints);
 void cluster_get(struct cluster *c);
 void cluster_put(struct cluster *c);
+
+/* Who may be picked has changed: endpoints were ejected or taken back. */
+void cluster_health_changed(struct cluster *c);
 
 struct cluster_want {
     const struct addr *original_dst; /* for ORIGINAL_DST; may be NULL */

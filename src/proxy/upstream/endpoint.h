@@ -22,10 +22,14 @@ struct endpoint {
     uint32_t priority;
     bool usable;          /* health allows it */
     bool removed;         /* no longer configured: no new requests */
+    bool ejected;         /* left out for a while (outlier.h) */
     uint32_t active;      /* requests and opaque connections now */
     int64_t wrr;          /* weighted round robin's memory */
     struct tls_bind *tls; /* borrowed from cluster: which of its transports; NULL = plaintext */
     struct pool pools[2]; /* by enum http_proto */
+    /* outlier.c's memory: failures in a row, how often it was left out, since when it is */
+    uint32_t fails_5xx, fails_gateway, fails_local, ejections;
+    int64_t ejected_ms;
     /* labels, for metric edges; in `arena` */
     struct arena arena;
     struct stats_workload labels;
