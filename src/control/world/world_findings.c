@@ -77,6 +77,23 @@ void world_findings_why(struct world_check *k, struct finding *f, const char *fm
     f->why = span_of(arena_strdup(k->findings->arena, text));
 }
 
+void world_findings_fix(struct world_check *k, struct finding *f, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    f->fix = span_of(arena_strdup(k->findings->arena, text));
+}
+
+void world_findings_near(struct world_check *k, struct finding *f, const struct near *n)
+{
+    if (n->best.at != NULL) {
+        world_findings_fix(k, f, "did you mean \"%.*s\"?", SPAN_ARG(n->best));
+    }
+}
+
 const char *world_findings_labels(struct world_check *k, const struct label *labels, size_t count)
 {
     const char *text = "";

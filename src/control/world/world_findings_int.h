@@ -2,6 +2,7 @@
 #define CONTROL_WORLD_WORLD_FINDINGS_INT_H
 /* What the files of world_findings share: one pass over a world. */
 #include "control/world/world_int.h"
+#include "model/near.h"
 
 struct world_check {
     const struct world *world;
@@ -19,6 +20,11 @@ NONNULL_RETURN struct finding *world_findings_tell(struct world_check *k, unsign
 /* The facts found. */
 void world_findings_why(struct world_check *k, struct finding *f, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
+/* What to do, when the facts say it. */
+void world_findings_fix(struct world_check *k, struct finding *f, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+/* "did you mean", when `best` is somebody. */
+void world_findings_near(struct world_check *k, struct finding *f, const struct near *n);
 /* "app=reviews,version=v4" in the findings' arena. */
 const char *world_findings_labels(struct world_check *k, const struct label *labels, size_t count);
 

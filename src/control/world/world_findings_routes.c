@@ -97,6 +97,12 @@ static void check_service(struct world_check *k, const struct object *o,
             k, 2106, o, share->path,
             "route \"%.*s\" %s to subset \"%.*s\" of \"%.*s\", which is not defined",
             SPAN_ARG(o->name), share->what, SPAN_ARG(subset), SPAN_ARG(s->name));
+        struct near n;
+        near_init(&n, subset);
+        for (size_t i = 0; i < rule->subset_count; i++) {
+            near_try(&n, rule->subsets[i].name);
+        }
+        world_findings_near(k, f, &n);
         if (rule->object == NULL) {
             world_findings_why(k, f, "no DestinationRule is for \"%.*s\"", SPAN_ARG(s->host));
         } else {
@@ -116,9 +122,19 @@ static void check_service(struct world_check *k, const struct object *o,
 static void say_missing(struct world_check *k, const struct object *o, struct span host,
                         const struct share *share)
 {
-    (void)world_findings_tell(k, 2031, o, share->path,
-                              "route \"%.*s\" %s to \"%.*s\", which does not exist",
-                              SPAN_ARG(o->name), share->what, SPAN_ARG(host));
+    struct finding *f = world_findings_tell(k, 2031, o, share->path,
+                                            "route \"%.*s\" %s to \"%.*s\", which does not exist",
+                                            SPAN_ARG(o->name), share->what, SPAN_ARG(host));
+    bool full = span_find_byte(host, '.') >= 0;
+    struct near n;
+    near_init(&n, host);
+    for (size_t i = 0; i < k->config->service_count; i++) {
+        const struct world_service *s = k->config->services[i];
+        if (full || span_eq(s->namespace, o->namespace)) {
+            near_try(&n, full ? s->host : s->name);
+        }
+    }
+    world_findings_near(k, f, &n);
 }
 
 static const char *percent_of(struct world_check *k, uint64_t weight, uint64_t total)
@@ -200,9 +216,15 @@ static void check_gateway(struct world_check *k, const struct object *o, struct 
 {
     const struct world_gateway *g = gateway_of_key(k->config, key);
     if (g == NULL) {
-        (void)world_findings_tell(k, 2102, o, path,
-                                  "route \"%.*s\" names gateway \"%.*s\", which does not exist",
-                                  SPAN_ARG(o->name), SPAN_ARG(name));
+        struct finding *missing = world_findings_tell(
+            k, 2102, o, path, "route \"%.*s\" names gateway \"%.*s\", which does not exist",
+            SPAN_ARG(o->name), SPAN_ARG(name));
+        struct near n;
+        near_init(&n, key);
+        for (size_t i = 0; i < k->config->gateway_count; i++) {
+            near_try(&n, k->config->gateways[i].key);
+        }
+        world_findings_near(k, missing, &n);
         return;
     }
     for (size_t i = 0; i < g->route_count; i++) {

@@ -98,9 +98,17 @@ static void check_rule(struct world_check *k, const struct world_service *const 
                                   "DestinationRule \"%.*s\" is ignored: it has a workloadSelector",
                                   SPAN_ARG(o->name));
     } else if (!is_known(c, o, spec->host)) {
-        (void)world_findings_tell(k, 2104, o, "spec.host",
-                                  "DestinationRule \"%.*s\" is for \"%.*s\", which no service is",
-                                  SPAN_ARG(o->name), SPAN_ARG(spec->host));
+        struct finding *f =
+            world_findings_tell(k, 2104, o, "spec.host",
+                                "DestinationRule \"%.*s\" is for \"%.*s\", which no service is",
+                                SPAN_ARG(o->name), SPAN_ARG(spec->host));
+        struct near n;
+        near_init(&n, spec->host);
+        for (size_t i = 0; i < c->service_count; i++) {
+            near_try(&n, span_find_byte(spec->host, '.') >= 0 ? c->services[i]->host
+                                                              : c->services[i]->name);
+        }
+        world_findings_near(k, f, &n);
     } else {
         check_rivals(k, owners, at);
         if (s != NULL && s->resolution == WORLD_EDS) {

@@ -119,10 +119,12 @@ static void check_principal(struct world_check *k, const struct object *o, struc
 {
     struct span namespace, account;
     const char *known = "";
+    struct near n;
     size_t count = 0;
     if (!split_principal(principal, &namespace, &account)) {
         return;
     }
+    near_init(&n, account);
     for (size_t i = 0; i < k->workload_count; i++) {
         const struct world_workload *w = k->workloads[i];
         if (!span_eq(w->namespace, namespace) || w->service_account.len == 0) {
@@ -131,6 +133,7 @@ static void check_principal(struct world_check *k, const struct object *o, struc
         if (span_eq(w->service_account, account)) {
             return;
         }
+        near_try(&n, w->service_account);
         if (count < 5 &&
             strstr(known, arena_cstr(k->findings->arena, w->service_account)) == NULL) {
             known = arena_printf(k->findings->arena, "%s%s%.*s", known, count++ > 0 ? ", " : "",
@@ -142,6 +145,7 @@ static void check_principal(struct world_check *k, const struct object *o, struc
             world_findings_tell(k, 3012, o, path, "policy \"%.*s\": no workload runs as %.*s/%.*s",
                                 SPAN_ARG(o->name), SPAN_ARG(namespace), SPAN_ARG(account));
         world_findings_why(k, f, "service accounts in \"%.*s\" are %s", SPAN_ARG(namespace), known);
+        world_findings_near(k, f, &n);
     }
 }
 

@@ -176,6 +176,39 @@ static void tells(void **state)
     }
 }
 
+/* Mistyped names are answered with the one that was meant. */
+static void tells_fixes(void **state)
+{
+    static const struct {
+        const char *objects, *fix;
+    } rows[] = {
+        {WEB VIRTUAL_SERVICE("v", "one", "10", "  hosts: [web]\n" TO("wbe")),
+         "did you mean \"web\"?"},
+        {WEB VIRTUAL_SERVICE("v", "one", "10", "  hosts: [web]\n" TO("web.one.svc.cluster.loca")),
+         "did you mean \"web.one.svc.cluster.local\"?"},
+        {WEB GW VIRTUAL_SERVICE("v", "one", "10", "  hosts: [a.x]\n  gateways: [gv]\n" TO("web")),
+         "did you mean \"one/gw\"?"},
+        {WEB RULE("d", "one", "host: wev"), "did you mean \"web\"?"},
+        {WEB AUTHZ("z", "one",
+                   "rules: [{from: [{source: {principals: [cluster.local/ns/one/sa/wep]}}]}]"),
+         "did you mean \"web\"?"},
+        {WEB RULE("d", "one", "host: something-else"), ""},
+    };
+    UNUSED(state);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct world *w = world_test_of(rows[i].objects);
+        struct arena arena;
+        struct findings findings;
+        arena_init(&arena, 4096);
+        findings_init(&findings, &arena);
+        world_findings(w, &findings);
+        world_unref(w);
+        assert_int_equal(findings.count, 1);
+        assert_span(findings.first->fix, rows[i].fix);
+        arena_dispose(&arena);
+    }
+}
+
 static void tells_where(void **state)
 {
     UNUSED(state);
@@ -198,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells),
+        cmocka_unit_test(tells_fixes),
         cmocka_unit_test(tells_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
