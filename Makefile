@@ -263,7 +263,7 @@ $(VENV)/.ok: tests/requirements.txt | $(B)/deps/test
 	$(VENV)/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
-test: $(B)/mesh $(VENV)/.ok $(call programs,asan,$(UNIT) $(SIM)) $(REPLAY)
+test: $(B)/mesh $(VENV)/.ok $(call programs,asan,$(UNIT) $(SIM)) $(REPLAY) $(B)/bench/swarm
 	@$(VENV)/bin/python tests/run --build $(B)/asan unit sim corpus e2e peer
 asan: $(B)/asan/mesh $(VENV)/.ok $(call programs,asan,$(UNIT) $(SIM))
 	@MESH_BIN=$(CURDIR)/$(B)/asan/mesh $(VENV)/bin/python tests/run --build $(B)/asan unit sim e2e
@@ -308,8 +308,15 @@ $(B)/bench/tls_relay: tests/bench/floor/tls_relay.c tests/bench/floor/floor.c te
 	@mkdir -p $(@D)
 	@echo "  bench $<"
 	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(CF_glibc) -pthread $(filter %.c,$^) $(VENDOR_glibc)/lib/libmbedtls.a -o $@
-bench: $(B)/mesh $(BENCH) $(B)/bench/tls_relay $(VENV)/.ok | $(B)/deps/bench
+# Many proxies in one process, over our own library; what is measured is the other side.
+$(B)/bench/swarm: tests/bench/swarm/swarm.c $(B)/asan/libmesh.a | $(B)/deps/build
+	@mkdir -p $(@D)
+	@echo "  bench $<"
+	@$(CC) $(CF_ALL) $(CF_glibc) $(CF_asan) $< -o $@ $(LD_asan) $(call libs,asan) -lm
+
+bench: $(B)/mesh $(BENCH) $(B)/bench/tls_relay $(B)/bench/swarm $(VENV)/.ok | $(B)/deps/bench
 	@bad=0; $(VENV)/bin/python tests/bench/bench.py || bad=1; \
+	  $(VENV)/bin/python tests/bench/control_scale.py || bad=1; \
 	  $(VENV)/bin/python tests/bench/instructions.py || bad=1; exit $$bad
 
 # --- lint --------------------------------------------------------------------------------------------------------
