@@ -220,7 +220,7 @@ static int carry_out(const struct settings *s, struct arena *a, struct err *err)
         }
     } else {
         code = redirect_write_netlink(&rules, s->cleanup, &out);
-        code = code ? code : redirect_send(buf_span(&out), err);
+        code = code ? code : redirect_send(buf_span(&out), s->cleanup, err);
     }
     buf_dispose(&out);
     return code;

@@ -79,6 +79,7 @@ void redirect_build(const struct redirect_spec *spec, struct arena *arena,
 MUST_USE int redirect_write_text(const struct redirect_rules *rules, bool gone, struct buf *out);
 /* One batch of netlink messages: all of it happens, or nothing. With `gone` the table is only removed. -ERR_LIMIT. */
 MUST_USE int redirect_write_netlink(const struct redirect_rules *rules, bool gone, struct buf *out);
-/* Hands a batch to the kernel. -EPERM: the sentence names the capability; -EOPNOTSUPP: what the kernel lacks. */
-MUST_USE int redirect_send(struct span batch, struct err *err);
+/* Hands a batch to the kernel, and unless `gone` gives lo the address ::6, from which a proxy passes things on. -EPERM: the sentence
+ * names the capability; -EOPNOTSUPP: what the kernel lacks. */
+MUST_USE int redirect_send(struct span batch, bool gone, struct err *err);
 #endif

@@ -9,152 +9,82 @@
 #include <net/if.h>
 #include <stdio.h>
 
+#include "base/netlink.h"
 #include "redirect/redirect.h"
 
 #define PRIORITY_DSTNAT (-100) /* NF_IP_PRI_NAT_DST */
-#define MESSAGE_MAX 4096
 
-/* One message under construction: attributes nest by remembering where their length is. */
-struct message {
-    char bytes[MESSAGE_MAX];
-    size_t len;
-    bool is_over;
-};
-
-static void *add_bytes(struct message *m, const void *from, size_t len)
+/* nf_tables writes numbers in network order. */
+static void put_be32(struct netlink *m, uint16_t type, uint32_t value)
 {
-    size_t padded = NLMSG_ALIGN(len);
-    if (m->len + padded > sizeof m->bytes) {
-        m->is_over = true;
-        return m->bytes;
-    }
-    char *to = m->bytes + m->len;
-    memset(to, 0, padded);
-    if (from) {
-        memcpy(to, from, len);
-    }
-    m->len += padded;
-    return to;
+    netlink_put_u32(m, type, htonl(value));
 }
 
-static void attr(struct message *m, uint16_t type, const void *value, size_t len)
+static void begin(struct netlink *m, uint16_t type, uint16_t flags, uint8_t family, uint16_t res_id)
 {
-    struct nlattr head = {.nla_len = (uint16_t)(NLA_HDRLEN + len), .nla_type = type};
-    add_bytes(m, &head, sizeof head);
-    add_bytes(m, value, len);
-}
-
-static void attr_u32(struct message *m, uint16_t type, uint32_t value)
-{
-    uint32_t be = htonl(value);
-    attr(m, type, &be, sizeof be);
-}
-
-static void attr_text(struct message *m, uint16_t type, const char *text)
-{
-    attr(m, type, text, strlen(text) + 1);
-}
-
-/* The place of a nested attribute, for nest_end. */
-static size_t nest(struct message *m, uint16_t type)
-{
-    struct nlattr head = {.nla_type = (uint16_t)(type | NLA_F_NESTED)};
-    size_t at = m->len;
-    add_bytes(m, &head, sizeof head);
-    return at;
-}
-
-static void nest_end(struct message *m, size_t at)
-{
-    uint16_t len = (uint16_t)(m->len - at);
-    if (!m->is_over) {
-        memcpy(m->bytes + at, &len, sizeof len);
-    }
-}
-
-static void begin(struct message *m, uint16_t type, uint16_t flags, uint8_t family, uint16_t res_id)
-{
-    struct nlmsghdr head = {.nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags)};
     struct nfgenmsg nf = {.nfgen_family = family, .version = NFNETLINK_V0, .res_id = htons(res_id)};
-    m->len = 0;
-    m->is_over = false;
-    add_bytes(m, &head, sizeof head);
-    add_bytes(m, &nf, sizeof nf);
+    netlink_begin(m, type, flags, &nf, sizeof nf);
 }
 
-static void begin_nft(struct message *m, uint16_t type, uint16_t flags)
+static void begin_nft(struct netlink *m, uint16_t type, uint16_t flags)
 {
     begin(m, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, NFPROTO_INET, 0);
 }
 
-/* Sequence numbers count messages from 1, so that an error of the kernel names one. */
-static int end(struct message *m, uint32_t *sequence, struct buf *out)
-{
-    struct nlmsghdr head;
-    if (m->is_over) {
-        return -ERR_LIMIT;
-    }
-    memcpy(&head, m->bytes, sizeof head);
-    head.nlmsg_len = (uint32_t)m->len;
-    head.nlmsg_seq = ++*sequence;
-    memcpy(m->bytes, &head, sizeof head);
-    return buf_append(out, m->bytes, m->len);
-}
-
 /* ---- expressions ---- */
 
-static size_t expr(struct message *m, const char *name, size_t *data)
+static size_t expr(struct netlink *m, const char *name, size_t *data)
 {
-    size_t at = nest(m, NFTA_LIST_ELEM);
-    attr_text(m, NFTA_EXPR_NAME, name);
-    *data = nest(m, NFTA_EXPR_DATA);
+    size_t at = netlink_nest(m, NFTA_LIST_ELEM);
+    netlink_put_text(m, NFTA_EXPR_NAME, name);
+    *data = netlink_nest(m, NFTA_EXPR_DATA);
     return at;
 }
 
-static void expr_end(struct message *m, size_t at, size_t data)
+static void expr_end(struct netlink *m, size_t at, size_t data)
 {
-    nest_end(m, data);
-    nest_end(m, at);
+    netlink_nest_end(m, data);
+    netlink_nest_end(m, at);
 }
 
-static void load_meta(struct message *m, uint32_t key)
+static void load_meta(struct netlink *m, uint32_t key)
 {
     size_t data;
     size_t at = expr(m, "meta", &data);
-    attr_u32(m, NFTA_META_KEY, key);
-    attr_u32(m, NFTA_META_DREG, NFT_REG_1);
+    put_be32(m, NFTA_META_KEY, key);
+    put_be32(m, NFTA_META_DREG, NFT_REG_1);
     expr_end(m, at, data);
 }
 
-static void load_payload(struct message *m, uint32_t base, uint32_t offset, uint32_t len)
+static void load_payload(struct netlink *m, uint32_t base, uint32_t offset, uint32_t len)
 {
     size_t data;
     size_t at = expr(m, "payload", &data);
-    attr_u32(m, NFTA_PAYLOAD_DREG, NFT_REG_1);
-    attr_u32(m, NFTA_PAYLOAD_BASE, base);
-    attr_u32(m, NFTA_PAYLOAD_OFFSET, offset);
-    attr_u32(m, NFTA_PAYLOAD_LEN, len);
+    put_be32(m, NFTA_PAYLOAD_DREG, NFT_REG_1);
+    put_be32(m, NFTA_PAYLOAD_BASE, base);
+    put_be32(m, NFTA_PAYLOAD_OFFSET, offset);
+    put_be32(m, NFTA_PAYLOAD_LEN, len);
     expr_end(m, at, data);
 }
 
-static void value(struct message *m, uint16_t type, const void *bytes, size_t len)
+static void value(struct netlink *m, uint16_t type, const void *bytes, size_t len)
 {
-    size_t at = nest(m, type);
-    attr(m, NFTA_DATA_VALUE, bytes, len);
-    nest_end(m, at);
+    size_t at = netlink_nest(m, type);
+    netlink_put(m, NFTA_DATA_VALUE, bytes, len);
+    netlink_nest_end(m, at);
 }
 
-static void compare(struct message *m, bool negated, const void *bytes, size_t len)
+static void compare(struct netlink *m, bool negated, const void *bytes, size_t len)
 {
     size_t data;
     size_t at = expr(m, "cmp", &data);
-    attr_u32(m, NFTA_CMP_SREG, NFT_REG_1);
-    attr_u32(m, NFTA_CMP_OP, negated ? NFT_CMP_NEQ : NFT_CMP_EQ);
+    put_be32(m, NFTA_CMP_SREG, NFT_REG_1);
+    put_be32(m, NFTA_CMP_OP, negated ? NFT_CMP_NEQ : NFT_CMP_EQ);
     value(m, NFTA_CMP_DATA, bytes, len);
     expr_end(m, at, data);
 }
 
-static void mask(struct message *m, unsigned bits, uint32_t len)
+static void mask(struct netlink *m, unsigned bits, uint32_t len)
 {
     uint8_t ones[16] = {0};
     uint8_t zero[16] = {0};
@@ -163,22 +93,22 @@ static void mask(struct message *m, unsigned bits, uint32_t len)
         ones[i / 8] |= (uint8_t)(0x80 >> i % 8);
     }
     size_t at = expr(m, "bitwise", &data);
-    attr_u32(m, NFTA_BITWISE_SREG, NFT_REG_1);
-    attr_u32(m, NFTA_BITWISE_DREG, NFT_REG_1);
-    attr_u32(m, NFTA_BITWISE_LEN, len);
+    put_be32(m, NFTA_BITWISE_SREG, NFT_REG_1);
+    put_be32(m, NFTA_BITWISE_DREG, NFT_REG_1);
+    put_be32(m, NFTA_BITWISE_LEN, len);
     value(m, NFTA_BITWISE_MASK, ones, len);
     value(m, NFTA_BITWISE_XOR, zero, len);
     expr_end(m, at, data);
 }
 
-static void match_protocol(struct message *m, uint8_t protocol)
+static void match_protocol(struct netlink *m, uint8_t protocol)
 {
     load_meta(m, NFT_META_L4PROTO);
     compare(m, false, &protocol, 1);
 }
 
 /* RFC 791: source at 12, destination at 16. RFC 8200: 8 and 24. */
-static void match_address(struct message *m, const struct redirect_match *x)
+static void match_address(struct netlink *m, const struct redirect_match *x)
 {
     bool is_v6 = x->cidr.ip.family == 6;
     bool is_destination = x->kind == REDIRECT_DADDR;
@@ -194,7 +124,7 @@ static void match_address(struct message *m, const struct redirect_match *x)
     compare(m, x->negated, x->cidr.ip.bytes, len);
 }
 
-static void match_interface(struct message *m, const struct redirect_match *x)
+static void match_interface(struct netlink *m, const struct redirect_match *x)
 {
     char name[IFNAMSIZ] = {0};
     snprintf(name, sizeof name, "%s", x->name);
@@ -202,7 +132,7 @@ static void match_interface(struct message *m, const struct redirect_match *x)
     compare(m, x->negated, name, sizeof name);
 }
 
-static void match(struct message *m, const struct redirect_match *x)
+static void match(struct netlink *m, const struct redirect_match *x)
 {
     uint16_t port = htons((uint16_t)x->number);
     switch (x->kind) {
@@ -232,64 +162,64 @@ static void match(struct message *m, const struct redirect_match *x)
     }
 }
 
-static void go_to_port(struct message *m, uint16_t port)
+static void go_to_port(struct netlink *m, uint16_t port)
 {
     uint16_t be = htons(port);
     size_t data;
     size_t at = expr(m, "immediate", &data);
-    attr_u32(m, NFTA_IMMEDIATE_DREG, NFT_REG_1);
+    put_be32(m, NFTA_IMMEDIATE_DREG, NFT_REG_1);
     value(m, NFTA_IMMEDIATE_DATA, &be, sizeof be);
     expr_end(m, at, data);
     at = expr(m, "redir", &data);
-    attr_u32(m, NFTA_REDIR_REG_PROTO_MIN, NFT_REG_1);
+    put_be32(m, NFTA_REDIR_REG_PROTO_MIN, NFT_REG_1);
     expr_end(m, at, data);
 }
 
-static void go_back(struct message *m)
+static void go_back(struct netlink *m)
 {
     size_t data;
     size_t at = expr(m, "immediate", &data);
-    attr_u32(m, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-    size_t outer = nest(m, NFTA_IMMEDIATE_DATA);
-    size_t verdict = nest(m, NFTA_DATA_VERDICT);
-    attr_u32(m, NFTA_VERDICT_CODE, (uint32_t)NFT_RETURN);
-    nest_end(m, verdict);
-    nest_end(m, outer);
+    put_be32(m, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
+    size_t outer = netlink_nest(m, NFTA_IMMEDIATE_DATA);
+    size_t verdict = netlink_nest(m, NFTA_DATA_VERDICT);
+    put_be32(m, NFTA_VERDICT_CODE, (uint32_t)NFT_RETURN);
+    netlink_nest_end(m, verdict);
+    netlink_nest_end(m, outer);
     expr_end(m, at, data);
 }
 
 /* ---- objects ---- */
 
-static int put_table(struct message *m, uint16_t type, uint16_t flags, uint32_t *sequence,
+static int put_table(struct netlink *m, uint16_t type, uint16_t flags, uint32_t *sequence,
                      struct buf *out)
 {
     begin_nft(m, type, flags);
-    attr_text(m, NFTA_TABLE_NAME, REDIRECT_TABLE);
-    return end(m, sequence, out);
+    netlink_put_text(m, NFTA_TABLE_NAME, REDIRECT_TABLE);
+    return netlink_end(m, sequence, out);
 }
 
-static int put_chain(struct message *m, const struct redirect_chain *c, uint32_t *sequence,
+static int put_chain(struct netlink *m, const struct redirect_chain *c, uint32_t *sequence,
                      struct buf *out)
 {
     begin_nft(m, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
-    attr_text(m, NFTA_CHAIN_TABLE, REDIRECT_TABLE);
-    attr_text(m, NFTA_CHAIN_NAME, c->name);
-    size_t hook = nest(m, NFTA_CHAIN_HOOK);
-    attr_u32(m, NFTA_HOOK_HOOKNUM, c->hook);
-    attr_u32(m, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_DSTNAT);
-    nest_end(m, hook);
-    attr_u32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
-    attr_text(m, NFTA_CHAIN_TYPE, "nat");
-    return end(m, sequence, out);
+    netlink_put_text(m, NFTA_CHAIN_TABLE, REDIRECT_TABLE);
+    netlink_put_text(m, NFTA_CHAIN_NAME, c->name);
+    size_t hook = netlink_nest(m, NFTA_CHAIN_HOOK);
+    put_be32(m, NFTA_HOOK_HOOKNUM, c->hook);
+    put_be32(m, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_DSTNAT);
+    netlink_nest_end(m, hook);
+    put_be32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
+    netlink_put_text(m, NFTA_CHAIN_TYPE, "nat");
+    return netlink_end(m, sequence, out);
 }
 
-static int put_rule(struct message *m, const struct redirect_chain *c,
+static int put_rule(struct netlink *m, const struct redirect_chain *c,
                     const struct redirect_rule *r, uint32_t *sequence, struct buf *out)
 {
     begin_nft(m, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
-    attr_text(m, NFTA_RULE_TABLE, REDIRECT_TABLE);
-    attr_text(m, NFTA_RULE_CHAIN, c->name);
-    size_t list = nest(m, NFTA_RULE_EXPRESSIONS);
+    netlink_put_text(m, NFTA_RULE_TABLE, REDIRECT_TABLE);
+    netlink_put_text(m, NFTA_RULE_CHAIN, c->name);
+    size_t list = netlink_nest(m, NFTA_RULE_EXPRESSIONS);
     for (size_t i = 0; i < r->match_count; i++) {
         match(m, &r->matches[i]);
     }
@@ -298,20 +228,20 @@ static int put_rule(struct message *m, const struct redirect_chain *c,
     } else {
         go_back(m);
     }
-    nest_end(m, list);
-    return end(m, sequence, out);
+    netlink_nest_end(m, list);
+    return netlink_end(m, sequence, out);
 }
 
-static int put_edge(struct message *m, uint16_t type, uint16_t flags, uint32_t *sequence,
+static int put_edge(struct netlink *m, uint16_t type, uint16_t flags, uint32_t *sequence,
                     struct buf *out)
 {
     begin(m, type, flags, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-    return end(m, sequence, out);
+    return netlink_end(m, sequence, out);
 }
 
 int redirect_write_netlink(const struct redirect_rules *rules, bool gone, struct buf *out)
 {
-    struct message m;
+    struct netlink m;
     uint32_t sequence = 0;
     int code = put_edge(&m, NFNL_MSG_BATCH_BEGIN, 0, &sequence, out);
     code = code ? code : put_table(&m, NFT_MSG_NEWTABLE, NLM_F_CREATE, &sequence, out);

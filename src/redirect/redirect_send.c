@@ -1,15 +1,13 @@
 /* A batch to the kernel, and what it says to that. In: redirect_netlink. Next: nobody; the rules hold. */
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
+#include <linux/if_addr.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "base/netlink.h"
 #include "redirect/redirect.h"
 
-#define ANSWER_BYTES 32768
-#define SOCKET_BYTES (1 << 21) /* a whole batch goes in one send */
+#define LOOPBACK_INDEX 1 /* in every network namespace */
 
 static int explain(int code, uint32_t sequence, struct err *err)
 {
@@ -32,64 +30,37 @@ static int explain(int code, uint32_t sequence, struct err *err)
     }
 }
 
-/* Beyond the limit that everybody has; a kernel that refuses that in a user namespace leaves us the limit. */
-static int set_room(int fd)
+/* What a proxy passes on over IPv6 comes from ::6, which no host has by itself as it has all of 127.0.0.0/8. */
+static int add_source(struct err *err)
 {
-    int bytes = SOCKET_BYTES;
-    return setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) == 0
-               ? 0
-               : setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    static const uint8_t source[16] = {[15] = 6};
+    struct ifaddrmsg head = {.ifa_family = AF_INET6,
+                             .ifa_prefixlen = 128,
+                             .ifa_scope = RT_SCOPE_HOST,
+                             .ifa_index = LOOPBACK_INDEX};
+    struct netlink m;
+    struct buf batch;
+    uint32_t sequence = 0;
+    netlink_begin(&m, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, &head, sizeof head);
+    netlink_put(&m, IFA_LOCAL, source, sizeof source);
+    netlink_put(&m, IFA_ADDRESS, source, sizeof source);
+    netlink_put_u32(&m, IFA_FLAGS, IFA_F_NODAD);
+    buf_init(&batch, NETLINK_MESSAGE_BYTES);
+    int code = netlink_end(&m, &sequence, &batch);
+    code = code ? code : netlink_send(NETLINK_ROUTE, buf_span(&batch), &sequence);
+    buf_dispose(&batch);
+    /* Without IPv6 nobody needs it: the family is not there, or switched off. */
+    bool is_fine = code == 0 || code == -EOPNOTSUPP || code == -EAFNOSUPPORT || code == -EACCES ||
+                   code == -EEXIST;
+    return is_fine ? 0 : explain(code, sequence, err);
 }
 
-static int open_socket(struct err *err)
+int redirect_send(struct span batch, bool gone, struct err *err)
 {
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-    struct sockaddr_nl self = {.nl_family = AF_NETLINK};
-    struct timeval wait = {.tv_sec = 5};
-    if (fd < 0 || bind(fd, (struct sockaddr *)&self, sizeof self) != 0 || set_room(fd) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0) {
-        int code = -errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        return explain(code, 0, err);
+    uint32_t sequence;
+    int code = netlink_send(NETLINK_NETFILTER, batch, &sequence);
+    if (code != 0) {
+        return explain(code, sequence, err);
     }
-    return fd;
-}
-
-static int send_all(int fd, struct span bytes, struct err *err)
-{
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    ssize_t sent = sendto(fd, bytes.at, bytes.len, 0, (struct sockaddr *)&kernel, sizeof kernel);
-    return sent == (ssize_t)bytes.len ? 0 : explain(sent < 0 ? -errno : -EMSGSIZE, 0, err);
-}
-
-/* The first answer tells: an error of any message comes before the acknowledgement that was asked for. */
-static int receive(int fd, char *to, struct err *err)
-{
-    ssize_t len = recv(fd, to, ANSWER_BYTES, 0);
-    if (len < 0) {
-        return explain(-errno, 0, err);
-    }
-    for (struct nlmsghdr *h = (struct nlmsghdr *)to; NLMSG_OK(h, (size_t)len);
-         h = NLMSG_NEXT(h, len)) {
-        if (h->nlmsg_type == NLMSG_ERROR && h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr))) {
-            const struct nlmsgerr *answer = NLMSG_DATA(h);
-            return answer->error ? explain(answer->error, answer->msg.nlmsg_seq, err) : 0;
-        }
-    }
-    return err_set(err, -ERR_PROTO, "the kernel's answer is not understood");
-}
-
-int redirect_send(struct span batch, struct err *err)
-{
-    _Alignas(struct nlmsghdr) char answer[ANSWER_BYTES];
-    int fd = open_socket(err);
-    if (fd < 0) {
-        return fd;
-    }
-    int code = send_all(fd, batch, err);
-    code = code ? code : receive(fd, answer, err);
-    close(fd);
-    return code;
+    return gone ? 0 : add_source(err);
 }

@@ -261,8 +261,7 @@ def test_what_the_proxy_passes_on_reaches_the_application(pod, v):
     """The inbound side sends on from 127.0.0.6 or ::6, else it would come back to itself."""
     pod.listen(9080)
     source = {4: "127.0.0.6", 6: "::6"}[v]
-    if v == 6:
-        pod.ns.run("ip", "addr", "add", "::6/128", "dev", "lo", "nodad")
+    pod.init()
     pod.init()
     assert pod.reaches(POD[v], 9080, uid=PROXY)[0] == INBOUND
     assert pod.reaches(POD[v], 9080, uid=PROXY, source=source)[0] == 9080

@@ -1,6 +1,8 @@
 /* The batch for the kernel, read back attribute by attribute. That the kernel takes it: tests/e2e/test_init.py. */
 #include "redirect/redirect_netlink.c"
 
+#include <linux/netlink.h>
+
 #include "unit/cm.h"
 
 static const uint32_t proxy[] = {1337};
