@@ -22,9 +22,9 @@
 #include "proxy/proxy_discovery.h"
 #include "proxy/proxy_native.h"
 #include "proxy/proxy_options.h"
+#include "proxy/proxy_report.h"
 #include "proxy/proxy_sources.h"
 #include "proxy/proxy_worker.h"
-#include "proxy/report/otlp_export.h"
 #include "tls/tls.h"
 
 #define LINGER_MS 1000 /* after the drain period connections that are still busy get so long */
@@ -43,7 +43,7 @@ struct proxy {
     struct node_identity *identity; /* NULL: certificates come with the configuration */
     struct proxy_sources *sources;
     struct proxy_discovery *discovery; /* NULL: full discovery */
-    struct otlp_export *report;        /* NULL: nobody wants it */
+    struct proxy_report *report;       /* NULL: nobody wants it */
     struct dns_names *dns_names;       /* NULL: no DNS */
     struct dns_capture *dns;
     struct proxy_admin *admin;
@@ -153,7 +153,7 @@ static int start_workers(struct proxy *p, struct err *err)
                                      .name = p->boot.node_name,
                                      .owner = p->boot.node_owner,
                                      .self = &p->boot.self};
-    const struct peer_self *self = peer_self_new(&p->boot.arena, &facts);
+    const struct peer_self *self = peers_self_new(&p->boot.arena, &facts);
     unsigned count = p->set.concurrency > 0 ? (unsigned)p->set.concurrency : worker_cpu_quota();
     count = count < PROXY_WORKERS_MAX ? count : PROXY_WORKERS_MAX;
     for (unsigned i = 0; i < count; i++) {
@@ -470,20 +470,16 @@ static int build(struct proxy *p, struct err *err)
     return code ? code : apply_static(p, err);
 }
 
-static struct http_client *control_client(void *arg)
-{
-    return proxy_sources_http(((struct proxy *)arg)->sources);
-}
-
 static void start_report(struct proxy *p)
 {
     if (p->boot.has_ads && p->boot.report_otlp) {
-        p->report = otlp_export_new(&(struct otlp_export_spec){
+        p->report = proxy_report_new(&(struct proxy_report_spec){
             .loop = p->loop,
             .registry = p->registry,
-            .client = control_client,
-            .arg = p,
-            .node_id = p->boot.node_id,
+            .boot = &p->boot,
+            .sources = p->sources,
+            .workers = p->workers,
+            .worker_count = p->worker_count,
         });
     }
 }
@@ -542,7 +538,7 @@ static void take_down(struct proxy *p)
 {
     forget_listeners(p);
     p->is_ending = true;
-    otlp_export_free(p->report);
+    proxy_report_stop(p->report);
     node_identity_free(p->identity);
     dns_capture_free(p->dns);
     proxy_sources_free(p->sources);
@@ -551,6 +547,7 @@ static void take_down(struct proxy *p)
     }
     proxy_admin_free(p->admin);
     mailbox_free(p->mailbox); /* the last snapshots come home */
+    proxy_report_free(p->report);
     proxy_discovery_free(p->discovery);
     dns_names_free(p->dns_names);
     ingest_free(p->ingest);

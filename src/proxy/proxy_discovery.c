@@ -31,7 +31,7 @@ static void want(void *arg, enum discovery_type type, struct span name, bool wan
     if (type == DISCOVERY_NAME_TABLE) {
         if (p->spec.names != NULL) { /* else a name of the last run, when there was a DNS */
             dns_names_want(p->spec.names, name, wanted);
-            proxy_sources_want_other(p->spec.sources, name, wanted);
+            proxy_sources_want_other(p->spec.sources, DNS_NAMES_TYPE, name, wanted);
         }
         return;
     }

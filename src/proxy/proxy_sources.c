@@ -32,9 +32,12 @@ struct proxy_sources {
         struct span name;
     } *wishes;
     size_t wish_count, wish_room;
-    const char *other_type; /* static; NULL = none */
-    xds_on_update on_other;
-    void *other_arg;
+    struct other {
+        const char *type_url; /* static */
+        xds_on_update on_update;
+        void *arg;
+    } others[PROXY_SOURCES_OTHERS];
+    size_t other_count;
 };
 
 /* A file that resources name as their source (path_config_source), with how many do. */
@@ -74,8 +77,10 @@ static void count_update(struct proxy_sources *s, struct span type_url, enum pro
 static int on_update(void *arg, const struct xds_update *u, struct err *err)
 {
     struct proxy_sources *s = arg;
-    if (s->other_type != NULL && span_is(u->type_url, s->other_type)) {
-        return s->on_other(s->other_arg, u, err);
+    for (size_t i = 0; i < s->other_count; i++) {
+        if (span_is(u->type_url, s->others[i].type_url)) {
+            return s->others[i].on_update(s->others[i].arg, u, err);
+        }
     }
     struct ingest_resource *added = mem_array(u->added_count + 1, sizeof(*added));
     for (size_t i = 0; i < u->added_count; i++) {
@@ -350,14 +355,14 @@ void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct spa
 void proxy_sources_set_other(struct proxy_sources *s, const char *type_url, xds_on_update on_other,
                              void *arg)
 {
-    s->other_type = type_url;
-    s->on_other = on_other;
-    s->other_arg = arg;
+    ASSERT(s->other_count < PROXY_SOURCES_OTHERS);
+    s->others[s->other_count++] = (struct other){type_url, on_other, arg};
 }
 
-void proxy_sources_want_other(struct proxy_sources *s, struct span name, bool wanted)
+void proxy_sources_want_other(struct proxy_sources *s, const char *type_url, struct span name,
+                              bool wanted)
 {
-    want_by_name(s, s->other_type, name, wanted);
+    want_by_name(s, type_url, name, wanted);
 }
 
 struct proxy_sources *proxy_sources_new(struct loop *loop, struct resolver *resolver,

@@ -25,10 +25,13 @@ void proxy_sources_snapshot(struct proxy_sources *s, const struct snapshot *snap
 /* ingest's on_interest. */
 void proxy_sources_want(struct proxy_sources *s, enum conf_kind kind, struct span name,
                         struct span path, bool wanted);
-/* Another type, by name, whose updates go to `on_other` in place of ingest: once, before anything of it is asked. */
+/* Another type (static text), by name, whose updates go to `on_other` in place of ingest: before anything of it is asked; at most
+ * PROXY_SOURCES_OTHERS. */
+#define PROXY_SOURCES_OTHERS 4
 void proxy_sources_set_other(struct proxy_sources *s, const char *type_url, xds_on_update on_other,
                              void *arg);
-void proxy_sources_want_other(struct proxy_sources *s, struct span name, bool wanted);
+void proxy_sources_want_other(struct proxy_sources *s, const char *type_url, struct span name,
+                              bool wanted);
 /* The first answers for listeners and clusters are there, or none are to come. */
 bool proxy_sources_are_complete(const struct proxy_sources *s);
 /* What the ADS stream goes over, or NULL while there is none (xds_client_http). */

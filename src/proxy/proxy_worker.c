@@ -470,6 +470,57 @@ void proxy_worker_ask_use(struct proxy_worker *w,
     mailbox_post_take(worker_mailbox(w->worker), &m->mail);
 }
 
+/* ---- tap ---- */
+
+struct tap_mail {
+    struct mail mail;
+    struct mailbox *main;
+    void (*on_batch)(void *arg, const struct tap_batch *batch);
+    void *arg;
+    struct tap_batch batch;
+    bool on;
+};
+
+static void on_tap_arrive(struct mail *mail, void *owner)
+{
+    struct tap_mail *m = container_of(mail, struct tap_mail, mail);
+    UNUSED(owner);
+    m->on_batch(m->arg, &m->batch);
+    buf_dispose(&m->batch.entries);
+    mem_free(m);
+}
+
+static void on_ask_tap(struct mail *mail, void *owner)
+{
+    struct proxy_worker *w = owner;
+    struct tap_mail *m = container_of(mail, struct tap_mail, mail);
+    struct tap **tap = &w->ds.upstream.tap;
+    if (*tap != NULL) {
+        tap_take(*tap, &m->batch);
+    }
+    if (m->on && *tap == NULL) {
+        *tap = tap_new();
+    } else if (!m->on) {
+        tap_free(*tap);
+        *tap = NULL;
+    }
+    m->mail.on_arrive = on_tap_arrive;
+    mailbox_post_take(m->main, &m->mail);
+}
+
+void proxy_worker_ask_tap(struct proxy_worker *w, bool on,
+                          void (*on_batch)(void *arg, const struct tap_batch *batch), void *arg)
+{
+    struct tap_mail *m = mem_new(struct tap_mail);
+    m->mail.on_arrive = on_ask_tap;
+    m->main = w->spec.main;
+    m->on_batch = on_batch;
+    m->arg = arg;
+    m->on = on;
+    buf_init(&m->batch.entries, 0);
+    mailbox_post_take(worker_mailbox(w->worker), &m->mail);
+}
+
 /* ---- life ---- */
 
 static int on_start(struct worker *worker, void *arg, struct err *err)
@@ -548,6 +599,7 @@ static void on_stop(struct worker *worker, void *arg)
     asks_free(w->ds.asks);
     access_logs_free(w->ds.logs);
     peers_free(w->ds.upstream.peers);
+    tap_free(w->ds.upstream.tap);
     stats_free(w->stats);
 }
 

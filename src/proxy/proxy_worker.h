@@ -10,8 +10,9 @@
 #include "io/worker.h"
 #include "proxy/config/ask.h"
 #include "proxy/config/snapshot.h"
-#include "proxy/report/peer.h"
+#include "proxy/report/peers.h"
 #include "proxy/report/stats.h"
+#include "proxy/report/tap.h"
 #include "proxy/upstream/shared.h"
 
 struct proxy_worker;
@@ -71,6 +72,10 @@ struct proxy_use {
 /* As proxy_worker_ask_endpoints. */
 void proxy_worker_ask_use(struct proxy_worker *w,
                           void (*on_use)(void *arg, const struct proxy_use *use), void *arg);
+/* Finished requests that were gathered for tap since the last call (report/tap.h); with `on` it gathers from now on. `batch` is borrowed
+ * for the call. As proxy_worker_ask_endpoints. */
+void proxy_worker_ask_tap(struct proxy_worker *w, bool on,
+                          void (*on_batch)(void *arg, const struct tap_batch *batch), void *arg);
 /* Joins the thread; connections are closed. */
 void proxy_worker_stop(struct proxy_worker *w);
 #endif

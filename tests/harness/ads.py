@@ -25,10 +25,13 @@ for _module in ("config.listener.v3.listener", "config.cluster.v3.cluster", "con
                 "extensions.filters.http.fault.v3.fault",
                 "extensions.filters.listener.tls_inspector.v3.tls_inspector",
                 "extensions.filters.listener.http_inspector.v3.http_inspector",
-                "extensions.filters.listener.original_dst.v3.original_dst"):
+                "extensions.filters.listener.original_dst.v3.original_dst", "config.core.v3.extension"):
     importlib.import_module(f"envoy.{_module}_pb2")
 _discovery = importlib.import_module("envoy.service.discovery.v3.discovery_pb2")
 _ads = importlib.import_module("envoy.service.discovery.v3.ads_pb2_grpc")
+_als = importlib.import_module("envoy.service.accesslog.v3.als_pb2")
+_als_grpc = importlib.import_module("envoy.service.accesslog.v3.als_pb2_grpc")
+_metrics = importlib.import_module("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
 
 WILDCARD = (config.LISTENER, config.CLUSTER)
 
@@ -76,8 +79,9 @@ class _Stream:
         while (event := self.events.get()) is not None:
             if event == "push":
                 # Clusters before endpoints, listeners before routes: Envoy's order for no gap.
-                for type_url in (config.CLUSTER, config.ENDPOINTS, config.LISTENER, config.ROUTES,
-                                 config.VIRTUAL_HOST, config.SECRET):
+                order = (config.CLUSTER, config.ENDPOINTS, config.LISTENER, config.ROUTES, config.VIRTUAL_HOST,
+                         config.SECRET)
+                for type_url in [*order, *(t for t in self.asked if t not in order)]:
                     if type_url in self.asked:
                         yield from self._send(type_url)
                 continue
@@ -162,6 +166,45 @@ class _Stream:
         yield answer
 
 
+class Reports(_als_grpc.AccessLogServiceServicer):
+    """What proxies tell of their own accord: OTLP metrics and access log entries."""
+
+    def __init__(self):
+        self.points = []    # (metric name, {attribute: value}, number or histogram point)
+        self.entries = []   # HTTPAccessLogEntry
+        self.nodes = set()
+        self.refuse = None  # a status to end calls with
+
+    def handler(self):
+        return grpc.method_handlers_generic_handler(
+            "opentelemetry.proto.collector.metrics.v1.MetricsService",
+            {"Export": grpc.unary_unary_rpc_method_handler(
+                self.export, _metrics.ExportMetricsServiceRequest.FromString,
+                _metrics.ExportMetricsServiceResponse.SerializeToString)})
+
+    def export(self, request, context):
+        if self.refuse:
+            context.abort(self.refuse, "not now")
+        for r in request.resource_metrics:
+            for s in r.instrumentation_library_metrics:  # scope_metrics, before it had that name
+                for m in s.metrics:
+                    data = m.sum if m.HasField("sum") else m.histogram
+                    assert data.aggregation_temporality == 1
+                    for p in data.data_points:
+                        self.points.append((m.name, {a.key: a.value.string_value for a in p.attributes}, p))
+        return _metrics.ExportMetricsServiceResponse()
+
+    def StreamAccessLogs(self, request_iterator, context):
+        for m in request_iterator:
+            self.nodes.add(m.identifier.node.id)
+            self.entries.extend(m.http_logs.log_entry)
+        return _als.StreamAccessLogsResponse()
+
+    def total(self, name, **labels):
+        return sum(p.as_int for n, a, p in self.points
+                   if n == name and all(a.get(k) == v for k, v in labels.items()))
+
+
 class AdsServer(_ads.AggregatedDiscoveryServiceServicer):
     def __init__(self, port=0):
         self.lock = threading.Condition()
@@ -176,6 +219,9 @@ class AdsServer(_ads.AggregatedDiscoveryServiceServicer):
         self.streams = []
         self._server = grpc.server(futures.ThreadPoolExecutor(32))
         _ads.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
+        self.reports = Reports()
+        _als_grpc.add_AccessLogServiceServicer_to_server(self.reports, self._server)
+        self._server.add_generic_rpc_handlers((self.reports.handler(),))
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         self._server.start()
 

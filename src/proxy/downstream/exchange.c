@@ -37,7 +37,7 @@ static void open_up(struct exchange *x, struct span any)
 static int take_frame(struct exchange *x)
 {
     struct span got = buf_span(&x->in);
-    ssize_t len = peer_frame_read(got);
+    ssize_t len = peers_frame_read(got);
     if (len == PEER_MORE) {
         return 0;
     }

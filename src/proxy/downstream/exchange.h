@@ -6,7 +6,7 @@
  * Source: istio/proxy, network filter metadata_exchange. In: downstream/session_tcp. Next: io/relay. */
 #include "base/compiler.h"
 #include "io/io.h"
-#include "proxy/report/peer.h"
+#include "proxy/report/peers.h"
 
 struct exchange_spec {
     struct io *lower;  /* taken; nothing has been read of it */

@@ -229,7 +229,7 @@ static void on_down_peer(void *arg, struct span any)
     const struct peer *told = peers_of_frame(s->upstream->peers, any);
     s->awaits_down = false;
     if (told != NULL && s->edge == NULL) {
-        (void)peer_believe(&s->who.labels, told, s->who.uri); /* else they stay unknown */
+        (void)peers_believe(&s->who.labels, told, s->who.uri); /* else they stay unknown */
     }
     if (!is_awaited(s)) {
         tell_opened(s);

@@ -340,6 +340,17 @@ struct stats_edge *stats_edge_get(struct stats *s, const struct stats_edge_key *
     return e;
 }
 
+struct stats_ends stats_edge_ends(const struct stats_edge *e)
+{
+    return (struct stats_ends){
+        .reporter = e->labels[0],
+        .source_workload = e->labels[1],
+        .source_namespace = e->labels[4],
+        .destination_workload = e->labels[9],
+        .destination_namespace = e->labels[10],
+    };
+}
+
 /* ---- adding ---- */
 
 static struct metric_series *edge_series(struct stats_edge *e, int family, struct span code,

@@ -46,6 +46,12 @@ struct stats_edge;
 /* Finds or makes; lives as long as `s`. At most STATS_EDGES_MAX, then one shared overflow edge. */
 #define STATS_EDGES_MAX 4096
 struct stats_edge *stats_edge_get(struct stats *s, const struct stats_edge_key *key);
+/* Its ends, as it is labelled. */
+struct stats_ends {
+    struct span reporter, source_workload, source_namespace, destination_workload,
+        destination_namespace;
+};
+struct stats_ends stats_edge_ends(const struct stats_edge *e);
 /* A finished request. `grpc_status` -1 when it is not gRPC. `flags` as outcome.h. */
 void stats_request(struct stats_edge *e, unsigned status, int grpc_status, uint32_t flags,
                    int64_t duration_us, uint64_t request_bytes, uint64_t response_bytes);

@@ -1,5 +1,6 @@
 /* What is said about a request that is over: metrics of its edge and connection manager, and the access log.
- * In: request/request when the stream has closed. Out: report/stats, report/access_log. */
+ * In: request/request when the stream has closed. Out: report/stats, report/access_log, report/tap. */
+#include "proxy/report/tap.h"
 #include "proxy/request/steps.h"
 
 static struct stats_edge *inbound_edge(struct request *rq, enum stats_protocol protocol)
@@ -33,7 +34,7 @@ static struct stats_edge *unknown_edge(struct request *rq, enum stats_protocol p
     return stats_edge_get(rq->place->upstream->stats, &key);
 }
 
-static void count(struct request *rq, int64_t duration_us)
+static struct stats_edge *count(struct request *rq, int64_t duration_us)
 {
     enum stats_protocol protocol = rq->is_grpc ? STATS_GRPC : STATS_HTTP;
     struct stats_edge *edge = rq->place->direction == CONF_INBOUND ? inbound_edge(rq, protocol)
@@ -44,6 +45,7 @@ static void count(struct request *rq, int64_t duration_us)
     const struct stats_http *stats = rq->place->stats;
     metric_gauge_add(stats->downstream_rq_active, -1);
     metric_add(stats->downstream_rq_xx[rq->status / 100 < 6 ? rq->status / 100 : 0], 1);
+    return edge;
 }
 
 static int64_t since_start_us(const struct request *rq, int64_t ns)
@@ -51,7 +53,7 @@ static int64_t since_start_us(const struct request *rq, int64_t ns)
     return ns != 0 ? (ns - rq->start_ns) / 1000 : -1;
 }
 
-static void write_log(struct request *rq, int64_t duration_us)
+static void write_log(struct request *rq, int64_t duration_us, const struct stats_edge *edge)
 {
     const struct request_place *p = rq->place;
     const struct head *h = rq->head;
@@ -91,13 +93,16 @@ static void write_log(struct request *rq, int64_t duration_us)
     for (size_t i = 0; i < p->log_count; i++) {
         access_log_write(p->logs[i], &e);
     }
+    if (p->upstream->tap != NULL) {
+        tap_add(p->upstream->tap, &e, edge);
+    }
 }
 
 void finish_report(struct request *rq)
 {
     int64_t duration_us = (loop_now_ns(rq->place->loop) - rq->start_ns) / 1000;
-    count(rq, duration_us);
-    if (rq->place->log_count > 0 && rq->head != NULL) {
-        write_log(rq, duration_us);
+    const struct stats_edge *edge = count(rq, duration_us);
+    if ((rq->place->log_count > 0 || rq->place->upstream->tap != NULL) && rq->head != NULL) {
+        write_log(rq, duration_us, edge);
     }
 }

@@ -31,7 +31,7 @@ static void learn_source(struct request *rq, struct span value)
         return;
     }
     const struct peer *told = peers_of_header(p->upstream->peers, value);
-    if (told != NULL && peer_believe(p->peer_labels, told, p->peer_uri)) {
+    if (told != NULL && peers_believe(p->peer_labels, told, p->peer_uri)) {
         *p->edges = (struct request_edges){.told = told};
     }
 }

@@ -85,7 +85,7 @@ static void copy_for_later(struct request *rq, const struct route *r)
         memcpy(codes, r->retry.status_codes, bytes);
         rq->retry.status_codes = codes;
     }
-    if (rq->place->log_count > 0) {
+    if (rq->place->log_count > 0 || rq->place->upstream->tap != NULL) {
         rq->route_name = arena_dup(rq->arena, r->name);
     }
     rq->priority_high = r->priority_high;

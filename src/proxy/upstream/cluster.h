@@ -12,7 +12,7 @@
 #include "proxy/config/snapshot.h"
 #include "proxy/config/tls_bind.h"
 #include "proxy/report/outcome.h"
-#include "proxy/report/peer.h"
+#include "proxy/report/peers.h"
 #include "proxy/report/stats.h"
 #include "proxy/upstream/endpoint.h"
 #include "proxy/upstream/shared.h"
@@ -25,6 +25,7 @@ struct upstream {
     struct shared *shared;
     struct peers *peers;          /* what other sidecars say of themselves */
     const struct peer_self *self; /* what we say to them; NULL: nothing */
+    struct tap *tap;              /* NULL while nobody watches */
 };
 
 struct cluster {

@@ -95,7 +95,7 @@ void endpoint_learn(struct endpoint *e, struct span principal)
 bool endpoint_learn_peer(struct endpoint *e, const struct peer *told)
 {
     if (e->labels.workload.len > 0 || told == NULL ||
-        !peer_believe(&e->labels, told, e->labels.principal)) {
+        !peers_believe(&e->labels, told, e->labels.principal)) {
         return false;
     }
     memset(e->edges, 0, sizeof(e->edges));

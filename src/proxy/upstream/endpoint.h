@@ -7,7 +7,7 @@
  *                        ^ refs: requests in flight, pooled connections                                     */
 #include "base/compiler.h"
 #include "proxy/config/snapshot.h"
-#include "proxy/report/peer.h"
+#include "proxy/report/peers.h"
 #include "proxy/report/stats.h"
 #include "proxy/upstream/pool.h"
 

@@ -1,6 +1,6 @@
-/* Fuzz target of proxy/report/peer: any bytes as a header and as a frame. What is read is bounded and, said again, read alike. */
+/* Fuzz target of proxy/report/peers: any bytes as a header and as a frame. What is read is bounded and, said again, read alike. */
 #include "base/mem.h"
-#include "proxy/report/peer.h"
+#include "proxy/report/peers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -10,7 +10,7 @@ static void look(const struct peer *p, struct span bytes)
         ASSERT(span_eq(p->key, bytes));
         ASSERT(p->labels.workload.len < 256 && p->labels.workload_namespace.len < 256);
         struct stats_workload labels = {0};
-        if (peer_believe(&labels, p, SPAN("spiffe://cluster.local/ns/default/sa/a"))) {
+        if (peers_believe(&labels, p, SPAN("spiffe://cluster.local/ns/default/sa/a"))) {
             ASSERT(span_is(labels.workload_namespace, "default"));
         }
     }
@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct span all = span_from(data, size);
     struct peers *peers = peers_new();
     look(peers_of_header(peers, all), all);
-    ssize_t len = peer_frame_read(all);
+    ssize_t len = peers_frame_read(all);
     struct span any = span_from_offset(all, PEER_FRAME_HEAD);
     if (len >= 0 && any.len >= (size_t)len) {
         any = span_first(any, (size_t)len);
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             struct arena arena;
             arena_init(&arena, 1024);
             const struct peer_facts facts = {.node_id = SPAN("n"), .self = &p->labels};
-            const struct peer_self *self = peer_self_new(&arena, &facts);
+            const struct peer_self *self = peers_self_new(&arena, &facts);
             const struct peer *again =
                 self->value.len > 0 ? peers_of_header(peers, self->value) : NULL;
             ASSERT(again == NULL || span_eq(again->labels.workload, p->labels.workload));

@@ -1,6 +1,6 @@
-/* Workload metadata of both ends: see peer.h.
+/* Workload metadata of both ends: see peers.h.
  * In: request/peering and downstream/exchange give what came. Out: labels for report/stats. */
-#include "proxy/report/peer.h"
+#include "proxy/report/peers.h"
 
 #include "base/map.h"
 #include "base/mem.h"
@@ -86,7 +86,7 @@ static struct span frame_of(struct arena *arena, struct pb_protobuf_Struct *oute
     return span_from(to, PEER_FRAME_HEAD + wire.len);
 }
 
-const struct peer_self *peer_self_new(struct arena *arena, const struct peer_facts *f)
+const struct peer_self *peers_self_new(struct arena *arena, const struct peer_facts *f)
 {
     struct peer_self *self = arena_new(arena, struct peer_self);
     struct pb_protobuf_Struct outer = {0};
@@ -212,7 +212,7 @@ const struct peer *peers_of_frame(struct peers *p, struct span bytes)
     return known;
 }
 
-bool peer_believe(struct stats_workload *labels, const struct peer *told, struct span spiffe_id)
+bool peers_believe(struct stats_workload *labels, const struct peer *told, struct span spiffe_id)
 {
     struct identity id;
     if (spiffe_id.len == 0 || identity_parse(spiffe_id, &id) < 0 ||
@@ -225,7 +225,7 @@ bool peer_believe(struct stats_workload *labels, const struct peer *told, struct
     return true;
 }
 
-ssize_t peer_frame_read(struct span bytes)
+ssize_t peers_frame_read(struct span bytes)
 {
     char magic[4];
     put_u32(magic, PEER_MAGIC);

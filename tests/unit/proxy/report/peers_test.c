@@ -1,5 +1,5 @@
-/* proxy/report/peer: what one sidecar says is what the other reads, and only from whom it may come. */
-#include "proxy/report/peer.c"
+/* proxy/report/peers: what one sidecar says is what the other reads, and only from whom it may come. */
+#include "proxy/report/peers.c"
 
 #include "unit/cm.h"
 #include "unit/guard.h"
@@ -21,7 +21,7 @@ static const struct peer_self *self_of(struct arena *arena, const struct stats_w
                                      .name = SPAN("reviews-v1-abc"),
                                      .owner = SPAN("kubernetes://x"),
                                      .self = w};
-    return peer_self_new(arena, &facts);
+    return peers_self_new(arena, &facts);
 }
 
 static void assert_reviews(const struct stats_workload *w)
@@ -48,7 +48,7 @@ static void says_and_reads(void **state)
     assert_int_equal(a->labels.principal.len, 0);
     assert_ptr_equal(peers_of_header(p, self->value), a); /* read once */
 
-    ssize_t len = peer_frame_read(self->frame);
+    ssize_t len = peers_frame_read(self->frame);
     assert_int_equal(len + PEER_FRAME_HEAD, self->frame.len);
     const struct peer *b =
         peers_of_frame(p, guard_copy(0, span_from_offset(self->frame, PEER_FRAME_HEAD)));
@@ -75,7 +75,7 @@ static void has_nothing_to_say(void **state)
     const struct peer_self *self = self_of(&arena, &nobody);
     struct peers *p = peers_new();
     assert_int_equal(self->value.len, 0);
-    assert_true(peer_frame_read(self->frame) > 0); /* the other end waits for one */
+    assert_true(peers_frame_read(self->frame) > 0); /* the other end waits for one */
     assert_null(peers_of_frame(p, span_from_offset(self->frame, PEER_FRAME_HEAD)));
     peers_free(p);
     arena_dispose(&arena);
@@ -141,7 +141,7 @@ static void believes(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct peer told = {.labels = reviews};
         struct stats_workload labels = {.principal = span_of(rows[i].id)};
-        assert_int_equal(peer_believe(&labels, &told, span_of(rows[i].id)), rows[i].believed);
+        assert_int_equal(peers_believe(&labels, &told, span_of(rows[i].id)), rows[i].believed);
         assert_span(labels.principal, rows[i].id);
         assert_int_equal(labels.workload.len > 0, rows[i].believed);
     }
@@ -163,7 +163,7 @@ static void frames(void **state)
         {SPAN_INIT("GET / HTTP/1.1"), PEER_BAD},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_int_equal(peer_frame_read(guard_copy(0, rows[i].bytes)), rows[i].want);
+        assert_int_equal(peers_frame_read(guard_copy(0, rows[i].bytes)), rows[i].want);
     }
 }
 

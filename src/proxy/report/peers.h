@@ -1,5 +1,5 @@
-#ifndef PROXY_REPORT_PEER_H
-#define PROXY_REPORT_PEER_H
+#ifndef PROXY_REPORT_PEERS_H
+#define PROXY_REPORT_PEERS_H
 /* Istio's exchange of workload metadata between sidecars: each tells the other who it is, so that both can label what they count.
  * The form is a google.protobuf.Struct with NAME, NAMESPACE, WORKLOAD_NAME, OWNER, CLUSTER_ID and LABELS; in HTTP it goes as base64 in
  * x-envoy-peer-metadata, with the node's id in x-envoy-peer-metadata-id; in TCP as a frame before the first byte (ALPN
@@ -22,8 +22,8 @@ struct peer_facts {
     const struct stats_workload *self;
 };
 /* Lives in `arena`. */
-NONNULL_RETURN const struct peer_self *peer_self_new(struct arena *arena,
-                                                     const struct peer_facts *facts);
+NONNULL_RETURN const struct peer_self *peers_self_new(struct arena *arena,
+                                                      const struct peer_facts *facts);
 
 /* ---- what others say: a worker's memory of it ---- */
 #define PEER_VALUE_MAX 4096     /* a longer header or frame is not read */
@@ -43,12 +43,12 @@ void peers_free(struct peers *p);
 const struct peer *peers_of_header(struct peers *p, struct span value);
 const struct peer *peers_of_frame(struct peers *p, struct span any);
 /* Takes over what it says, unless it names another namespace than the peer's SPIFFE ID (or there is none: false). The principal stays. */
-bool peer_believe(struct stats_workload *labels, const struct peer *told, struct span spiffe_id);
+bool peers_believe(struct stats_workload *labels, const struct peer *told, struct span spiffe_id);
 
 /* ---- the frame ---- */
 #define PEER_MAGIC 0x3D230467u
 #define PEER_FRAME_HEAD 8 /* magic and length, in network byte order */
 /* Length of the Any after the head, PEER_MORE, or PEER_BAD when it does not begin with the magic. */
 enum { PEER_MORE = -1, PEER_BAD = -2 };
-ssize_t peer_frame_read(struct span bytes);
+ssize_t peers_frame_read(struct span bytes);
 #endif
