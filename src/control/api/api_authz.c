@@ -27,7 +27,8 @@ static void look_at(void *arg, const struct world_workload *w)
     }
 }
 
-static const struct world_workload *find(struct api_call *c, struct span text, struct span namespace)
+static const struct world_workload *find(struct api_call *c, struct span text,
+                                         struct span namespace)
 {
     struct wanted wanted = {.name = text, .namespace = namespace};
     ssize_t slash = span_find_byte(text, '/');
@@ -57,8 +58,9 @@ struct decision {
 };
 
 /* DENY first, then ALLOW if there is any (Istio "Implicit enablement"). */
-static int decide(struct api_call *c, const struct translated_authz *authz, const struct traffic *tr,
-                  struct explain *ex, struct decision *out, struct err *err)
+static int decide(struct api_call *c, const struct translated_authz *authz,
+                  const struct traffic *tr, struct explain *ex, struct decision *out,
+                  struct err *err)
 {
     struct rbac *rules = NULL;
     struct rbac_answer answer = {.allowed = true};
@@ -83,16 +85,17 @@ static int decide(struct api_call *c, const struct translated_authz *authz, cons
         }
         explain_write(ex, "ALLOW");
         answer = rbac_check(rules, tr, c->arena, ex);
-        *out = (struct decision){.allowed = answer.allowed,
-                                 .policy = answer.policy,
-                                 .why = answer.allowed
-                                            ? "an ALLOW policy matches"
-                                            : "there are ALLOW policies, and none matches"};
+        *out =
+            (struct decision){.allowed = answer.allowed,
+                              .policy = answer.policy,
+                              .why = answer.allowed ? "an ALLOW policy matches"
+                                                    : "there are ALLOW policies, and none matches"};
     }
     return 0;
 }
 
-static const struct world_workload *need(struct api_call *c, const char *param, struct span namespace)
+static const struct world_workload *need(struct api_call *c, const char *param,
+                                         struct span namespace)
 {
     struct span text = api_param(c, param);
     const struct world_workload *w = text.len > 0 ? find(c, text, namespace) : NULL;
@@ -135,8 +138,8 @@ static void get_authz(struct api_call *c)
                                .tls = true,
                                .principal = identity_of(c, from)};
     buf_init(&ex.text, EXPLAIN_MAX);
-    translate_authz(c->api->world, to->namespace, to->labels, to->label_count, (uint16_t)port, false,
-                    c->arena, &authz);
+    translate_authz(c->api->world, to->namespace, to->labels, to->label_count, (uint16_t)port,
+                    false, c->arena, &authz);
     if (decide(c, &authz, &tr, &ex, &decision, &err) != 0) {
         api_refuse(c, 500, 3141, NULL, "%s", err.text);
     } else {

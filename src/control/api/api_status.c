@@ -88,10 +88,10 @@ static void get_status(struct api_call *c)
 /* As `istioctl proxy-status` says it. */
 static const char *state_of(const struct proxy_type_state *t)
 {
-    return t->refused         ? "REFUSED"
-           : t->sent == 0     ? "NOT SENT"
+    return t->refused           ? "REFUSED"
+           : t->sent == 0       ? "NOT SENT"
            : t->acked < t->sent ? "STALE"
-                              : "SYNCED";
+                                : "SYNCED";
 }
 
 static void set_types(struct arena *a, struct doc_node *map, const struct proxy_entry *e)

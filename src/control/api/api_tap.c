@@ -143,9 +143,9 @@ static void show(struct showing *s, const char *what, const struct pb_desc *desc
 static bool is_its_own(struct span identity, const struct pb_core_Node *node)
 {
     struct identity id;
-    return identity.len == 0 ||
-           (identity_parse(identity, &id) == 0 && span_eq(id.ns, metadata_text(node, "NAMESPACE")) &&
-            span_eq(id.sa, metadata_text(node, "SERVICE_ACCOUNT")));
+    return identity.len == 0 || (identity_parse(identity, &id) == 0 &&
+                                 span_eq(id.ns, metadata_text(node, "NAMESPACE")) &&
+                                 span_eq(id.sa, metadata_text(node, "SERVICE_ACCOUNT")));
 }
 
 void api_tap_take(struct api *api, struct span message, struct span identity)
@@ -169,7 +169,8 @@ void api_tap_take(struct api *api, struct span message, struct span identity)
                  m->http_logs->log_entry.at[i]);
         }
         for (uint32_t i = 0; m->tcp_logs && i < m->tcp_logs->log_entry.count; i++) {
-            show(&s, "tcp", &pb_accesslog_entry_TCPAccessLogEntry_desc, m->tcp_logs->log_entry.at[i]);
+            show(&s, "tcp", &pb_accesslog_entry_TCPAccessLogEntry_desc,
+                 m->tcp_logs->log_entry.at[i]);
         }
     } else {
         log_debug("control", "tap refused identity=%.*s", SPAN_ARG(identity));

@@ -7,7 +7,7 @@
 #include "proto/otlp_metrics_service.pb.h"
 
 #define COUNT_MAX (UINT64_C(1) << 48) /* of one point: sums of them do not overflow */
-#define COVERS_MAX_S 300 /* what a proxy kept for longer than the finest ring lasts */
+#define COVERS_MAX_S 300              /* what a proxy kept for longer than the finest ring lasts */
 
 /* ---- attributes ---- */
 

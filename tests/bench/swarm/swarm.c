@@ -48,7 +48,8 @@ static int on_update(void *arg, const struct xds_update *u, struct err *err)
     return 0;
 }
 
-static struct pb_protobuf_Struct_FieldsEntry *member(struct arena *a, const char *key, const char *text)
+static struct pb_protobuf_Struct_FieldsEntry *member(struct arena *a, const char *key,
+                                                     const char *text)
 {
     struct pb_protobuf_Struct_FieldsEntry *e = arena_new(a, struct pb_protobuf_Struct_FieldsEntry);
     e->key = span_of(key);
@@ -62,8 +63,9 @@ static const struct pb_core_Node *node_of(struct arena *a, unsigned number)
 {
     struct pb_core_Node *n = arena_new(a, struct pb_core_Node);
     struct pb_protobuf_Struct *s = arena_new(a, struct pb_protobuf_Struct);
-    n->id = span_of(arena_printf(a, "sidecar~10.%u.%u.%u~p%u.default~default.svc.cluster.local",
-                                 100 + number / 62500, number / 250 % 250, number % 250 + 1, number));
+    n->id =
+        span_of(arena_printf(a, "sidecar~10.%u.%u.%u~p%u.default~default.svc.cluster.local",
+                             100 + number / 62500, number / 250 % 250, number % 250 + 1, number));
     PB_ADD(a, &s->fields, member(a, "NAMESPACE", "default"));
     PB_ADD(a, &s->fields, member(a, "MESH_DISCOVERY", "on-demand"));
     PB_ADD(a, &s->fields, member(a, "SERVICE_ACCOUNT", "default"));
