@@ -70,7 +70,7 @@ struct outcome_row {
 const struct outcome_row *outcome_row(enum outcome o);
 /* The bits of a comma-separated text of flags; a name that Envoy does not have gives none. */
 uint32_t outcome_flags_parse(struct span names);
-#define OUTCOME_FLAGS_BYTES 64
+#define OUTCOME_FLAGS_BYTES 80
 /* "-" or "UF,URX" into `to`. */
 struct span outcome_flags(uint32_t flags, char to[OUTCOME_FLAGS_BYTES]);
 #endif

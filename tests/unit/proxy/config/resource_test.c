@@ -275,9 +275,12 @@ static void refuses_listeners_by_name(void **state)
         {LHF(""), "http_filters: the last must be the router"},
         {LHF(ROUTER ", " ROUTER), "comes after the router"},
         {LHF("{name: f, typed_config: {" TYPE
-             "envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {fixed_delay: 1s,"
-             " percentage: {numerator: 1}}}}, " ROUTER),
-         "http filter 'f': type"},
+             "envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {header_delay: {}}}}, " ROUTER),
+         "http filter 'f': delay: only fixed_delay"},
+        {LHF("{name: f, typed_config: {" TYPE
+             "envoy.extensions.filters.http.fault.v3.HTTPFault}}, {name: g, typed_config: {" TYPE
+             "envoy.extensions.filters.http.fault.v3.HTTPFault}}, " ROUTER),
+         "http filter 'g': there is a fault filter before it already"},
         {LHF("{name: ecds, config_discovery: {}}, " ROUTER),
          "http filter 'ecds': config_discovery"},
         {LHF("{name: r, typed_config: {" TYPE
