@@ -316,7 +316,7 @@ struct taking {
     struct insight *in;
     struct span identity;
     struct identity who;
-    int64_t now_s;
+    int64_t now_s, now_us;
     size_t denied;
     struct err *err;
     struct arena arena; /* of tellings */
@@ -393,8 +393,9 @@ static void on_point(void *arg, const struct insight_point *p)
     if (p->mtls >= 0) {
         e->mtls = p->mtls;
     }
-    if (in->started_us == 0 || (t->now_s - p->covers_s) * 1000000 < in->started_us) {
-        in->started_us = (t->now_s - p->covers_s) * 1000000;
+    int64_t began_us = t->now_us - p->covers_s * 1000000;
+    if (in->started_us == 0 || began_us < in->started_us) {
+        in->started_us = began_us;
     }
     list_remove(&e->by_age);
     list_push_back(&in->by_age, &e->by_age);
@@ -403,7 +404,8 @@ static void on_point(void *arg, const struct insight_point *p)
 int insight_take(struct insight *i, struct span otlp, struct span identity, int64_t now_us,
                  struct err *err)
 {
-    struct taking t = {.in = i, .identity = identity, .now_s = now_us / 1000000, .err = err};
+    struct taking t = {
+        .in = i, .identity = identity, .now_s = now_us / 1000000, .now_us = now_us, .err = err};
     if (identity.len > 0 && identity_parse(identity, &t.who) < 0) {
         return err_set(err, -ERR_DENIED, "'%.*s' is no SPIFFE ID", SPAN_ARG(identity));
     }

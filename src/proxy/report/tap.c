@@ -101,6 +101,8 @@ static struct pb_accesslog_entry_ResponseFlags *flags(struct arena *arena, uint3
     f->upstream_protocol_error = (bits & FLAG_UPE) != 0;
     f->upstream_max_stream_duration_reached = (bits & FLAG_UMSDR) != 0;
     f->local_reset = (bits & FLAG_LR) != 0;
+    f->delay_injected = (bits & FLAG_DI) != 0;
+    f->fault_injected = (bits & FLAG_FI) != 0;
     return f;
 }
 
