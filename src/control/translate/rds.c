@@ -40,6 +40,11 @@ static struct pb_route_VirtualHost *catch_all(struct translation *t, bool is_pro
     r->action_case = PB_ROUTE_ROUTE_ACTION_DIRECT_RESPONSE;
     r->direct_response = arena_new(t->arena, struct pb_route_DirectResponseAction);
     r->direct_response->status = 502;
+    if (is_proxy) { /* who sees it can only have asked for a name */
+        r->direct_response->body = arena_new(t->arena, struct pb_core_DataSource);
+        r->direct_response->body->specifier_case = PB_CORE_DATA_SOURCE_SPECIFIER_INLINE_STRING;
+        r->direct_response->body->inline_string = SPAN("no service of the mesh has this host\n");
+    }
     PB_ADD(t->arena, &v->routes, r);
     return v;
 }

@@ -26,7 +26,8 @@ bool translate_split(struct span name, struct cluster_name *out)
     out->port = (uint16_t)port;
     out->subset = span_cut(&rest, '|');
     out->host = rest;
-    return rest.at && (out->inbound || out->host.len > 0);
+    bool is_bare = out->subset.len == 0 && out->host.len == 0;
+    return rest.at && (out->inbound ? is_bare : out->host.len > 0);
 }
 
 struct span translate_cluster_name(struct arena *arena, struct span host, uint16_t port,
