@@ -220,11 +220,9 @@ def test_revoked_certificate_is_not_renewed(ca):
     assert ca.api_raw("POST", "/api/v1/certs/revoke", {"what": "nonsense"})[0] == 400
 
 
-def test_expired_certificate_is_not_renewed(start):
-    """Wall time runs 60 times faster in the CA."""
-    ca = start(env={"MESH_TEST_CLOCK": "0,60"})
-    me = ca.join(validity=60)
-    wait_until(lambda: "now" and _refused(ca, me), "the certificate to have ended", 20)
+def test_expired_certificate_is_not_renewed(ca):
+    me = ca.join(validity=2)
+    wait_until(lambda: _refused(ca, me), "the certificate to have ended", 20)
 
 
 def _refused(ca, me):
