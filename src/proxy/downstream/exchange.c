@@ -58,13 +58,15 @@ static int take_frame(struct exchange *x)
 
 static ssize_t hand_out(struct exchange *x, char *to, size_t room)
 {
-    size_t len = size_min(buf_len(&x->in), room);
-    memcpy(to, buf_span(&x->in).at, len);
-    buf_consume(&x->in, len);
+    struct span got = span_first(buf_span(&x->in), room);
+    if (got.at != NULL) {
+        memcpy(to, got.at, got.len);
+        buf_consume(&x->in, got.len);
+    }
     if (buf_len(&x->in) == 0) {
         buf_release(&x->in);
     }
-    return (ssize_t)len;
+    return (ssize_t)got.len;
 }
 
 static ssize_t exchange_read(struct io *io, char *to, size_t room)
