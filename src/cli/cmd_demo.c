@@ -19,6 +19,7 @@
 #define EXIT_USAGE 2
 #define EXIT_NOWHERE 3 /* no demo runs */
 #define EXIT_NOTHING 4 /* no such object */
+#define EXIT_DENIED 5  /* not permitted here */
 
 #define AT(field) offsetof(struct demo_options, field)
 static const struct opt rows[] = {
@@ -55,6 +56,12 @@ static const struct opt rows[] = {
      .fallback = "false",
      .help = "no requests but yours",
      .env = ""},
+    {.name = "netns",
+     .type = OPT_BOOL,
+     .offset = AT(netns),
+     .fallback = "false",
+     .help = "each in its own network namespace, traffic redirected by mesh init; needs root",
+     .env = ""},
     {.name = "json",
      .type = OPT_BOOL,
      .offset = AT(json),
@@ -68,12 +75,14 @@ static const struct opt_spec spec = {
     .command = "mesh demo",
     .section = "demo",
     .summary = "Bookinfo behind a whole mesh on this machine; nothing is installed",
-    .examples = "  mesh demo\n"
-                "  mesh demo --scenario canary\n"
-                "  mesh demo break ratings      in another terminal; also: break reviews-v2, break "
-                "control\n"
-                "  mesh demo heal\n"
-                "  mesh demo --check\n",
+    .examples =
+        "  mesh demo\n"
+        "  mesh demo --scenario canary\n"
+        "  mesh demo break ratings      in another terminal; also: break reviews-v2, break "
+        "control\n"
+        "  mesh demo heal\n"
+        "  mesh demo --check\n"
+        "  mesh demo --netns            as root: network namespaces, transparent interception\n",
     .operands = "[break WHAT [HOW] | heal]",
     .rows = rows,
 };
@@ -104,8 +113,15 @@ static void introduce(const struct demo *d)
     printf("  memory           %.0f MiB   all processes together\n", (double)memory.pss_kib / 1024);
     printf("  shop             %s/productpage%s\n", d->shop,
            d->place.shop_port != DEMO_PLACE_SHOP ? "   (8080 is taken)" : "");
-    printf("  API              http://127.0.0.1:%d/api/v1/status%s\n", d->place.api_port,
-           d->place.api_port != DEMO_PLACE_API ? "   (15080 is taken)" : "");
+    if (d->net != NULL) {
+        printf("  network          %s0/24   a namespace each; the applications know nothing of the "
+               "mesh\n",
+               d->place.net);
+        printf("  API              %s\n", d->control);
+    } else {
+        printf("  API              http://127.0.0.1:%d/api/v1/status%s\n", d->place.api_port,
+               d->place.api_port != DEMO_PLACE_API ? "   (15080 is taken)" : "");
+    }
     printf("  objects          %s/config\n", d->place.folder);
 }
 
@@ -209,6 +225,7 @@ static int run(const struct demo_options *options)
         status = 130;
     } else {
         fprintf(stderr, "mesh demo: %s\n", err.text);
+        status = code == -EPERM ? EXIT_DENIED : 1;
     }
     demo_free(d);
     d = NULL;

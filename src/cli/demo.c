@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cli/demo_desk.h"
 #include "cli/demo_files.h"
+#include "cli/demo_pods.h"
 
 #define READY_MS 15000
 #define HOPELESS_STARTS 3
@@ -85,6 +86,15 @@ static void on_happening(void *arg, const struct demo_member *m, enum demo_happe
             demo_member_name(m), detail);
 }
 
+static int plan(struct demo *d, struct err *err)
+{
+    demo_plan_crew(d);
+    if (d->trouble.code < 0) {
+        *err = d->trouble;
+    }
+    return d->trouble.code;
+}
+
 int demo_new(struct demo **out, struct loop *loop, const struct demo_options *options,
              struct err *err)
 {
@@ -98,14 +108,17 @@ int demo_new(struct demo **out, struct loop *loop, const struct demo_options *op
     d->control_ms = d->services_ms = d->page_ms = d->live_ms = -1;
     arena_init(&d->arena, 16384);
     d->asker = demo_asker_new(loop);
-    int code = demo_place_take(&d->place, loop, err);
+    int code = options->netns ? demo_net_new(&d->net, err) : 0;
+    int pods = code == 0 && d->net != NULL ? demo_net_number(d->net) : -1;
+    code = code == 0 ? demo_place_take(&d->place, loop, pods, err) : code;
     if (code == 0) {
         d->control =
             arena_printf(&d->arena, "unix:%s", demo_place_path(&d->place, "control.sock", path));
-        d->shop = arena_printf(&d->arena, "http://127.0.0.1:%d", d->place.shop_port);
+        d->shop = arena_printf(&d->arena, "http://%s:%d", d->place.shop_ip, d->place.shop_port);
         d->crew = demo_crew_new(loop, &events, d);
-        demo_plan_crew(d);
         code = make_folders(d, err);
+        code = code == 0 ? demo_pods_open(d, err) : code;
+        code = code == 0 ? plan(d, err) : code;
         code = code == 0 ? write_objects(d, err) : code;
         code = code == 0 ? demo_desk_open(&d->desk, d, err) : code;
     }
@@ -126,6 +139,7 @@ void demo_free(struct demo *d)
     demo_asker_free(d->asker);
     demo_crew_free(d->crew);
     demo_place_leave(&d->place);
+    demo_net_free(d->net);
     arena_dispose(&d->arena);
     mem_free(d);
 }
@@ -292,7 +306,8 @@ int demo_start(struct demo *d, struct err *err)
         return code;
     }
     d->control_ms = since_begin(d);
-    code = start_proxies(d, err);
+    code = demo_pods_publish_root(d, err);
+    code = code == 0 ? start_proxies(d, err) : code;
     code = code == 0 ? wait_ready(d, is_any, err) : code;
     if (code < 0) {
         return code;
@@ -439,7 +454,10 @@ struct doc_node *demo_to_doc(const struct demo *d, struct arena *a)
     doc_set(a, doc, "apiVersion", doc_cstr(a, "mesh/v1"));
     doc_set(a, doc, "kind", doc_cstr(a, "Demo"));
     doc_set(a, doc, "shop", doc_cstr(a, arena_printf(a, "%s/productpage", d->shop)));
-    doc_set(a, doc, "api", doc_cstr(a, arena_printf(a, "http://127.0.0.1:%d", d->place.api_port)));
+    doc_set(a, doc, "api",
+            doc_cstr(a, d->net != NULL
+                            ? d->control
+                            : arena_printf(a, "http://127.0.0.1:%d", d->place.api_port)));
     doc_set(a, doc, "control", doc_cstr(a, d->control));
     doc_set(a, doc, "folder", doc_cstr(a, d->place.folder));
     struct doc_node *ready = doc_map_in(a, doc, "ready");

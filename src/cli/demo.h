@@ -6,15 +6,18 @@
  *            (8080)                    \--> reviews-v1, -v2, -v3 --> ratings-v1      each behind its proxy
  *   control (with the CA) at 127.66.N.1; a workload's proxy at 127.66.N.H, its application at 127.66.N+1.H
  *
+ * With --netns each is in a network namespace at 10.66.N.H, and traffic is redirected: the applications know nothing of the mesh.
+ *
  * In: examples/bookinfo, embedded. Parts: demo_place (folder, networks, ports), demo_crew (processes), demo_plan (which, with
- * what arguments), demo_ask (requests), demo_desk (what `mesh demo break` talks to), demo_story (--check). */
+ * what arguments), demo_pods and demo_net (--netns), demo_ask (requests), demo_desk (what `mesh demo break` talks to), demo_story (--check). */
 #include "base/arena.h"
 #include "cli/demo_ask.h"
 #include "cli/demo_crew.h"
+#include "cli/demo_net.h"
 #include "cli/demo_place.h"
 
 struct demo_options {
-    bool check, json, no_traffic;
+    bool check, json, no_traffic, netns;
     int64_t rps, seed, services;
     const char *scenario, *chapters;
 };
@@ -32,6 +35,7 @@ struct demo {
     struct loop *loop;                  /* borrowed */
     struct arena arena;                 /* texts that live as long as the demo */
     struct demo_place place;
+    struct demo_net *net; /* --netns; NULL: all is on loopback */
     struct demo_crew *crew;
     struct demo_asker *asker;
     struct demo_desk *desk;
@@ -45,6 +49,8 @@ struct demo {
     /* private */
     struct demo_slot slots[DEMO_SLOTS]; /* demo_plan's */
     size_t slot_count;
+    bool is_ruled[DEMO_NET_HOSTS]; /* demo_pods': hosts where mesh init ran */
+    struct err trouble;            /* of demo_plan and demo_pods: what could not be made */
 };
 
 /* ---- demo_plan: who there is ---- */
@@ -69,7 +75,7 @@ void demo_plan_crew(struct demo *d);
 /* The application, or the proxy, of a workload ("reviews-v1"). */
 struct demo_member *demo_plan_app(const struct demo *d, const char *workload);
 struct demo_member *demo_plan_proxy(const struct demo *d, const char *workload);
-/* "http://127.66.1.11:9080", where its application is without any proxy. */
+/* "http://127.66.1.11:9080", where its application is without any proxy; a unix socket with --netns. */
 const char *demo_plan_app_origin(const struct demo *d, const struct demo_workload *w,
                                  struct arena *arena);
 /* Adds a further workload of an app, known to nobody yet; its application and proxy are not started. */

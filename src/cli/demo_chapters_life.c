@@ -239,10 +239,10 @@ static int write_newcomer(struct demo_story *s, const struct demo_workload *w)
                    "kind: WorkloadEntry\n"
                    "metadata: {name: %s, namespace: default}\n"
                    "spec:\n"
-                   "  address: 127.66.%d.%d\n"
+                   "  address: %s%d\n"
                    "  labels: {app: %s, version: %s, security.istio.io/tlsMode: istio}\n"
                    "  serviceAccount: %s\n",
-                   w->name, s->demo->place.network, w->host, w->app, w->version, w->account);
+                   w->name, s->demo->place.net, w->host, w->app, w->version, w->account);
     return demo_place_write(&s->demo->place, "config/newcomer.yaml", span_of(text), &s->err);
 }
 

@@ -130,11 +130,15 @@ int demo_member_start(struct demo_member *m, struct err *err)
     if (fd == -1) {
         return err_set(err, -errno, "'%s' can not be made: %s", m->spec.log, err_name(-errno));
     }
+    const struct demo_seat *seat = m->spec.seat;
     const struct process_spec spec = {.argv = m->argv,
                                       .env = m->spec.env,
                                       .out_fd = fd,
                                       .err_fd = fd,
-                                      .net_ns_fd = -1,
+                                      .net_ns_fd = seat != NULL ? seat->net_ns : -1,
+                                      .uid = seat != NULL ? seat->user : 0,
+                                      .gid = seat != NULL ? seat->user : 0,
+                                      .resolv_conf = seat != NULL ? seat->resolv_conf : NULL,
                                       .own_group = true};
     int code = process_start(&m->process, m->crew->loop, &spec, on_exit_of, m, err);
     (void)close(fd);

@@ -14,15 +14,23 @@
 
 enum demo_state { DEMO_IDLE, DEMO_STARTING, DEMO_READY, DEMO_ENDED };
 
+/* Where a member runs, when that is not where we do (demo_pods). */
+struct demo_seat {
+    int net_ns;              /* a descriptor */
+    uint32_t user;           /* and group; 0 = ours */
+    const char *resolv_conf; /* NULL = ours */
+};
+
 struct demo_member;
 /* All texts are borrowed for the crew's life. */
 struct demo_member_spec {
-    const char *name;         /* "reviews-v1", "proxy of reviews-v1" */
-    const char *const *argv;  /* without the binary itself, NULL-terminated */
-    const char *const *env;   /* additions, or NULL */
-    const char *log;          /* file for what it prints */
-    const char *ready_origin; /* "http://127.66.0.11:15000", "unix:/path" */
-    const char *ready_path;   /* 200 when ready */
+    const char *name;             /* "reviews-v1", "proxy of reviews-v1" */
+    const char *const *argv;      /* without the binary itself, NULL-terminated */
+    const char *const *env;       /* additions, or NULL */
+    const char *log;              /* file for what it prints */
+    const char *ready_origin;     /* "http://127.66.0.11:15000", "unix:/path" */
+    const char *ready_path;       /* 200 when ready */
+    const struct demo_seat *seat; /* borrowed; NULL = here */
     bool sudden; /* ended by SIGKILL: it would drain, and there is nobody to drain for */
 };
 

@@ -13,8 +13,9 @@
 
 #define FILE_MAX (1u << 20)
 #define NETWORKS 200
-#define PORTS 100                 /* tried beyond the usual one */
-#define EXAMPLE_NET "127.66.0."   /* as written in examples/bookinfo */
+#define PORTS 100               /* tried beyond the usual one */
+#define EXAMPLE_NET "127.66.0." /* as written in examples/bookinfo */
+#define EXAMPLE_SHOP "value: 127.0.0.1"
 #define EXAMPLE_PORT "port: 8080" /* of its gateway */
 #define CLAIM_HOST 254            /* nobody's; while it listens, no other demo takes the network */
 #define CLAIM_PORT 15012
@@ -82,7 +83,7 @@ static bool is_ours(const char *folder)
 {
     struct stat st;
     return lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-           (st.st_mode & 077) == 0;
+           (st.st_mode & 067) == 0; /* with --netns the proxies' group may pass */
 }
 
 static int take_folder(struct demo_place *p, struct err *err)
@@ -184,12 +185,33 @@ static int take_port(struct loop *loop, int usual, int *port, struct err *err)
                    usual + PORTS - 1);
 }
 
-int demo_place_take(struct demo_place *p, struct loop *loop, struct err *err)
+static int take_loopback(struct demo_place *p, struct loop *loop, struct err *err)
 {
-    *p = (struct demo_place){.lock_fd = -1};
     int code = take_networks(p, loop, err);
     code = code == 0 ? take_port(loop, DEMO_PLACE_SHOP, &p->shop_port, err) : code;
     code = code == 0 ? take_port(loop, DEMO_PLACE_API, &p->api_port, err) : code;
+    (void)snprintf(p->net, sizeof(p->net), "127.66.%d.", p->network);
+    (void)snprintf(p->shop_ip, sizeof(p->shop_ip), "127.0.0.1");
+    return code;
+}
+
+static void take_pods(struct demo_place *p, int number)
+{
+    p->network = number;
+    p->shop_port = DEMO_PLACE_SHOP;
+    (void)snprintf(p->net, sizeof(p->net), "10.66.%d.", number);
+    (void)snprintf(p->shop_ip, sizeof(p->shop_ip), "10.66.%d.%d", number, DEMO_PLACE_GATEWAY);
+}
+
+int demo_place_take(struct demo_place *p, struct loop *loop, int pods, struct err *err)
+{
+    int code = 0;
+    *p = (struct demo_place){.lock_fd = -1};
+    if (pods >= 0) {
+        take_pods(p, pods);
+    } else {
+        code = take_loopback(p, loop, err);
+    }
     code = code == 0 ? take_folder(p, err) : code;
     if (code < 0) {
         demo_place_leave(p);
@@ -251,17 +273,18 @@ static int append_replaced(struct buf *out, struct span text, struct span from, 
 
 int demo_place_adapt(const struct demo_place *p, struct span text, struct buf *out)
 {
-    char net[32], port[32];
-    struct buf half;
+    char port[32], shop[32];
+    struct buf a, b;
 
-    (void)snprintf(net, sizeof(net), "127.66.%d.", p->network);
     (void)snprintf(port, sizeof(port), "port: %d", p->shop_port);
-    buf_init(&half, FILE_MAX);
-    int code = append_replaced(&half, text, SPAN(EXAMPLE_NET), span_of(net));
-    if (code == 0) {
-        code = append_replaced(out, buf_span(&half), SPAN(EXAMPLE_PORT), span_of(port));
-    }
-    buf_dispose(&half);
+    (void)snprintf(shop, sizeof(shop), "value: %s", p->shop_ip);
+    buf_init(&a, FILE_MAX);
+    buf_init(&b, FILE_MAX);
+    int code = append_replaced(&a, text, SPAN(EXAMPLE_NET), span_of(p->net));
+    code = code ? code : append_replaced(&b, buf_span(&a), SPAN(EXAMPLE_SHOP), span_of(shop));
+    code = code ? code : append_replaced(out, buf_span(&b), SPAN(EXAMPLE_PORT), span_of(port));
+    buf_dispose(&a);
+    buf_dispose(&b);
     return code;
 }
 

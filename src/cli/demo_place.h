@@ -12,18 +12,21 @@
 #define DEMO_PLACES 9 /* demos of one user at a time */
 #define DEMO_PLACE_SHOP 8080
 #define DEMO_PLACE_API 15080
+#define DEMO_PLACE_GATEWAY 2 /* its host in each network */
 
 struct listener;
 struct demo_place {
     char folder[PATHS_BYTES];
-    int network; /* of the proxies */
+    int network;               /* of the proxies */
+    char net[16], shop_ip[16]; /* "127.66.0." with that number, "127.0.0.1" */
     int shop_port, api_port;
     /* private */
     int lock_fd;
     struct listener *claim; /* on the network */
 };
 
-MUST_USE int demo_place_take(struct demo_place *p, struct loop *loop, struct err *err);
+/* `pods`: the N of 10.66.N., where each has its own network namespace and all ports are free; -1: loopback. */
+MUST_USE int demo_place_take(struct demo_place *p, struct loop *loop, int pods, struct err *err);
 /* Removes the folder with all that is in it. */
 void demo_place_leave(struct demo_place *p);
 /* The folder of the n-th demo, 0..DEMO_PLACES-1: in `to` (PATHS_BYTES), which is returned. */

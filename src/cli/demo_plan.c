@@ -1,10 +1,11 @@
 /* Which processes a demo has, and with what arguments: one row a workload, one argv a kind. */
 #include "cli/demo.h"
 
+#include "cli/demo_pods.h"
 #include "mesh/ports.h"
 
 #define CONTROL_HOST 1
-#define GATEWAY_HOST 2
+#define GATEWAY_HOST DEMO_PLACE_GATEWAY
 #define LOAD_HOST 3
 #define STATS_PORT 15099
 #define ARGS_MAX 48
@@ -49,7 +50,7 @@ static void add(struct words *w, const char *flag, const char *value)
 
 static const char *proxy_ip(struct demo *d, int host)
 {
-    return arena_printf(&d->arena, "127.66.%d.%d", d->place.network, host);
+    return arena_printf(&d->arena, "%s%d", d->place.net, host);
 }
 
 static const char *app_ip(struct demo *d, int host)
@@ -75,13 +76,19 @@ static void plan_control(struct demo *d)
 {
     struct words w = words_new(d);
     struct demo_member_spec spec = {
-        .name = "control", .ready_origin = d->control, .ready_path = "/readyz", .sudden = true};
+        .name = "control",
+        .ready_origin = d->control,
+        .ready_path = "/readyz",
+        .seat = demo_pods_seat(d, CONTROL_HOST, DEMO_TOOL),
+        .sudden = true,
+    };
 
     add(&w, "control", NULL);
     add(&w, "--config-dir", file(d, "config"));
     add(&w, "--data-dir", file(d, "state/control"));
     add(&w, "--socket", file(d, "control.sock"));
-    add(&w, "--api-address", arena_printf(&d->arena, "127.0.0.1:%d", d->place.api_port));
+    add(&w, "--api-address",
+        d->net != NULL ? "off" : arena_printf(&d->arena, "127.0.0.1:%d", d->place.api_port));
     add(&w, "--xds-address",
         arena_printf(&d->arena, "%s:%d", proxy_ip(d, CONTROL_HOST), PORT_XDS_TLS));
     add(&w, "--workers", "1");
@@ -102,7 +109,7 @@ static struct words proxy_words(struct demo *d, const struct plan_proxy *p)
     struct words w = words_new(d);
     add(&w, "proxy", NULL);
     add(&w, "--control", arena_printf(&d->arena, "%s:%d", proxy_ip(d, CONTROL_HOST), PORT_XDS_TLS));
-    add(&w, "--ca-root", file(d, "state/control/ca-root.pem"));
+    add(&w, "--ca-root", file(d, d->net != NULL ? "ca-root.pem" : "state/control/ca-root.pem"));
     add(&w, "--type", p->type);
     add(&w, "--name", p->name);
     add(&w, "--namespace", "default");
@@ -120,16 +127,19 @@ static struct words proxy_words(struct demo *d, const struct plan_proxy *p)
 static void add_proxy(struct demo *d, const struct plan_proxy *p, struct words *w)
 {
     const char **env = arena_array(&d->arena, 2, sizeof(const char *));
+    const char *admin = d->net != NULL ? "state/%s/admin.sock" : "%s.sock";
     struct demo_member_spec spec = {
         .name = arena_printf(&d->arena, "proxy of %s", p->name),
         .env = env,
-        .ready_origin = arena_printf(&d->arena, "unix:%s",
-                                     file(d, arena_printf(&d->arena, "%s.sock", p->name))),
+        .ready_origin =
+            arena_printf(&d->arena, "unix:%s", file(d, arena_printf(&d->arena, admin, p->name))),
         .ready_path = "/ready",
+        .seat = demo_pods_seat(d, p->host, DEMO_PROXY),
         .sudden = true,
     };
     ASSERT(d->slot_count < DEMO_SLOTS);
     d->slots[d->slot_count++] = (struct demo_slot){.workload = p->name, .place = &env[0]};
+    demo_pods_state(d, p->name);
     env[0] = "MESH_TOKEN=";
     add(w, "--admin", spec.ready_origin);
     (void)add_member(d, &spec, w, arena_printf(&d->arena, "%s-proxy", p->name));
@@ -150,22 +160,36 @@ static void plan_gateway(struct demo *d)
 
 /* ---- workloads: an application that reaches others through its proxy, and that proxy */
 
-static void plan_app(struct demo *d, const struct demo_workload *workload)
+/* Where it listens, and how it reaches others: as in any pod, or told of its proxy. */
+static const char *const *reach(struct demo *d, const struct demo_workload *workload,
+                                struct words *w)
 {
+    static const char *const nothing[] = {"http_proxy=", "HTTP_PROXY=", "SERVICES_DOMAIN=", NULL};
     const char **env = arena_array(&d->arena, 3, sizeof(const char *));
-    struct words w = words_new(d);
-    struct demo_member_spec spec = {
-        .name = workload->name,
-        .env = env,
-        .ready_origin = demo_plan_app_origin(d, workload, &d->arena),
-        .ready_path = "/health",
-    };
+    if (d->net != NULL) {
+        add(w, "--address", arena_printf(&d->arena, "0.0.0.0:%d", DEMO_SHOP_PORT));
+        add(w, "--health-address", demo_plan_app_origin(d, workload, &d->arena));
+        return nothing;
+    }
+    add(w, "--address",
+        arena_printf(&d->arena, "%s:%d", app_ip(d, workload->host), DEMO_SHOP_PORT));
     env[0] = arena_printf(&d->arena, "http_proxy=http://%s:%d", proxy_ip(d, workload->host),
                           DEMO_HTTP_PROXY_PORT);
     env[1] = "SERVICES_DOMAIN=";
+    return env;
+}
+
+static void plan_app(struct demo *d, const struct demo_workload *workload)
+{
+    struct words w = words_new(d);
+    struct demo_member_spec spec = {
+        .name = workload->name,
+        .ready_origin = demo_plan_app_origin(d, workload, &d->arena),
+        .ready_path = "/health",
+        .seat = demo_pods_seat(d, workload->host, DEMO_APP),
+    };
     add(&w, "sample", workload->app);
-    add(&w, "--address",
-        arena_printf(&d->arena, "%s:%d", app_ip(d, workload->host), DEMO_SHOP_PORT));
+    spec.env = reach(d, workload, &w);
     add(&w, "--version", workload->version);
     add(&w, "--name", workload->name);
     (void)add_member(d, &spec, &w, workload->name);
@@ -182,9 +206,14 @@ static void plan_pair(struct demo *d, const struct demo_workload *workload)
     };
     struct words w = proxy_words(d, &p);
     plan_app(d, workload);
-    add(&w, "--app-address", app_ip(d, workload->host));
-    add(&w, "--interception", "none");
-    add(&w, "--http-proxy-port", arena_printf(&d->arena, "%d", DEMO_HTTP_PROXY_PORT));
+    if (d->net != NULL) {
+        add(&w, "--interception", "redirect");
+        add(&w, "--dns-capture", NULL);
+    } else {
+        add(&w, "--app-address", app_ip(d, workload->host));
+        add(&w, "--interception", "none");
+        add(&w, "--http-proxy-port", arena_printf(&d->arena, "%d", DEMO_HTTP_PROXY_PORT));
+    }
     add(&w, "--discovery", "on-demand");
     add_proxy(d, &p, &w);
 }
@@ -200,6 +229,7 @@ static void plan_load(struct demo *d)
         .env = env,
         .ready_origin = arena_printf(&d->arena, "http://%s", stats),
         .ready_path = "/stats",
+        .seat = demo_pods_seat(d, LOAD_HOST, DEMO_TOOL),
     };
     add(&w, "sample", "load");
     add(&w, arena_printf(&d->arena, "%s/productpage", d->shop), NULL);
@@ -248,6 +278,11 @@ struct demo_member *demo_plan_proxy(const struct demo *d, const char *workload)
 const char *demo_plan_app_origin(const struct demo *d, const struct demo_workload *w,
                                  struct arena *arena)
 {
+    char path[PATHS_BYTES];
+    if (d->net != NULL) {
+        (void)demo_place_path(&d->place, arena_printf(arena, "%s.sock", w->name), path);
+        return arena_printf(arena, "unix:%s", path);
+    }
     return arena_printf(arena, "http://127.66.%d.%d:%d", d->place.network + 1, w->host,
                         DEMO_SHOP_PORT);
 }

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -39,11 +40,12 @@ struct failure {
     int error;
 };
 
-enum step { STEP_DIE_WITH_PARENT, STEP_NET_NS, STEP_FILES, STEP_USER, STEP_EXEC };
+enum step { STEP_DIE_WITH_PARENT, STEP_NET_NS, STEP_RESOLV_CONF, STEP_FILES, STEP_USER, STEP_EXEC };
 
 static const char *const step_names[] = {
     [STEP_DIE_WITH_PARENT] = "tie its life to ours",
     [STEP_NET_NS] = "enter its network namespace",
+    [STEP_RESOLV_CONF] = "give it a resolv.conf",
     [STEP_FILES] = "set up its files",
     [STEP_USER] = "become its user",
     [STEP_EXEC] = "execute it",
@@ -141,6 +143,13 @@ static void close_inherited(void)
     (void)syscall(SYS_close_range, 3U, ~0U, CLOEXEC_RANGE); /* not before Linux 5.11 */
 }
 
+/* Nothing of this is seen elsewhere: the mount namespace is the child's own, and hands nothing back. */
+static bool set_resolv_conf(const char *path)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0;
+}
+
 static bool set_user(const struct process_spec *spec)
 {
     if (spec->gid != 0 && (setgroups(0, NULL) == -1 || setgid(spec->gid) == -1)) {
@@ -159,6 +168,9 @@ static enum step child_steps(const struct child *c)
     }
     if (spec->net_ns_fd >= 0 && setns(spec->net_ns_fd, CLONE_NEWNET) == -1) {
         return STEP_NET_NS;
+    }
+    if (spec->resolv_conf != NULL && !set_resolv_conf(spec->resolv_conf)) {
+        return STEP_RESOLV_CONF;
     }
     if (!set_files(spec)) {
         return STEP_FILES;

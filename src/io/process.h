@@ -14,6 +14,8 @@ struct process_spec {
     int net_ns_fd;           /* network namespace to enter; -1 = ours */
     uint32_t uid, gid;       /* 0 = ours */
     bool own_group;          /* Ctrl-C at the terminal is for us alone */
+    const char *
+        resolv_conf; /* file that it sees as /etc/resolv.conf, in a mount namespace of its own; NULL = ours */
 };
 /* `status` as waitpid gives it. */
 typedef void (*process_on_exit)(void *arg, struct process *p, int status);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* The value of a variable that is set and not empty, or NULL. */
@@ -12,9 +13,16 @@ static const char *env(const char *name)
     return value && *value ? value : NULL;
 }
 
+/* A login of root has a folder there that no other user may pass, so nothing that root's processes share with those of other
+ * users can be in it. */
+#define LOGIN_OF_ROOT "/run/user/0"
+
 static char *runtime(char *to, const char *name)
 {
     const char *dir = env("XDG_RUNTIME_DIR");
+    if (dir && geteuid() == 0 && strcmp(dir, LOGIN_OF_ROOT) == 0) {
+        dir = NULL;
+    }
     if (dir) {
         snprintf(to, PATHS_BYTES, "%s/%s", dir, name);
     } else {

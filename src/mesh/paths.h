@@ -10,6 +10,6 @@
 char *paths_control_socket(char *to);
 /* root: /var/lib/mesh; else $XDG_STATE_HOME/mesh, or ~/.local/state/mesh */
 char *paths_data_dir(char *to);
-/* $XDG_RUNTIME_DIR/mesh-demo, or /tmp/mesh-demo-UID: what `mesh demo` leaves nothing of when it ends */
+/* $XDG_RUNTIME_DIR/mesh-demo, or /tmp/mesh-demo-UID (root's /run/user/0 does not count: it lets no other user in): what `mesh demo` leaves nothing of when it ends */
 char *paths_demo_dir(char *to);
 #endif

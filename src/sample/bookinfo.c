@@ -523,6 +523,12 @@ static void add_route(struct bookinfo *b, struct http_server *server, const char
     http_server_route(server, methods, path, false, on_request, h);
 }
 
+void bookinfo_serve_health(struct bookinfo *b, struct http_server *server)
+{
+    http_server_route(server, "GET,HEAD", "/health", false, on_health, b);
+    http_server_route(server, "GET,HEAD,POST,DELETE", "/fault", false, on_fault, b);
+}
+
 struct bookinfo *bookinfo_new(struct loop *loop, struct http_server *server,
                               const struct bookinfo_spec *spec)
 {
@@ -534,8 +540,7 @@ struct bookinfo *bookinfo_new(struct loop *loop, struct http_server *server,
     b->stars_of = -1;
     rng_init(&b->rng);
     list_init(&b->visits);
-    http_server_route(server, read_only, "/health", false, on_health, b);
-    http_server_route(server, "GET,HEAD,POST,DELETE", "/fault", false, on_fault, b);
+    bookinfo_serve_health(b, server);
     switch (spec->kind) {
     case BOOKINFO_PRODUCTPAGE:
         add_route(b, server, read_only, "/", on_index);

@@ -35,6 +35,8 @@ const char *bookinfo_kind_name(enum bookinfo_kind kind);
 /* Adds its routes to the server, which is borrowed. Texts of `spec` are borrowed for life. */
 struct bookinfo *bookinfo_new(struct loop *loop, struct http_server *server,
                               const struct bookinfo_spec *spec);
+/* /health and /fault on a further server, borrowed too. */
+void bookinfo_serve_health(struct bookinfo *b, struct http_server *server);
 /* After the server was freed; the peers later still. */
 void bookinfo_free(struct bookinfo *b);
 #endif

@@ -19,7 +19,7 @@ struct sample_options {
     const char *listen, *name;
     const char *upstream, *upstream_host;                /* echo */
     const char *version, *cluster, *proxy, *fault_words; /* Bookinfo, and all below */
-    const char *domain;
+    const char *domain, *health;
     const char *hosts[BOOKINFO_KINDS], *ports[BOOKINFO_KINDS];
 };
 
@@ -58,6 +58,8 @@ static const struct opt_spec echo_spec = {
         ROW(word "-port", ports[kind], "9080", "PORT", "its port", port_variable)
 static const struct opt bookinfo_rows[] = {
     ROW("address", listen, "0.0.0.0:9080", "ADDR:PORT", "where to serve; port 0 = any", ""),
+    ROW("health-address", health, NULL, "ADDR:PORT|unix:PATH",
+        "a second address, for health and faults: outside of what a mesh redirects", ""),
     ROW("version", version, "v1", "vN", "reviews: v1 no stars, v2 black, v3 red",
         "SERVICE_VERSION"),
     ROW("name", name, NULL, "NAME", "what reviews call their pod; default the host's name",
@@ -195,10 +197,27 @@ static void part(struct neighbours *n)
     arena_dispose(&n->arena);
 }
 
+/* A second server in front of the same service, if one is asked for. */
+static int open_health(struct http_server **out, struct bookinfo *service, const char *address,
+                       struct loop *loop, struct err *err)
+{
+    struct listener_spec where = {.addr.kind = ADDR_NONE};
+    if (address == NULL) {
+        return 0;
+    }
+    int code = addr_parse(span_of(address), &where.addr, err);
+    code = code < 0 ? code : http_server_new(out, loop, &where, NULL, err);
+    if (code == 0) {
+        bookinfo_serve_health(service, *out);
+    }
+    return code < 0 ? err_prefix(err, "--health-address") : 0;
+}
+
 static int run_bookinfo(enum bookinfo_kind kind, const struct sample_options *options,
                         struct loop *loop, struct err *err)
 {
     struct http_server *server = NULL;
+    struct http_server *health = NULL;
     struct neighbours n = {.resolver = NULL};
     char host[256] = "";
 
@@ -224,7 +243,11 @@ static int run_bookinfo(enum bookinfo_kind kind, const struct sample_options *op
         spec.reviews = n.peers[BOOKINFO_REVIEWS];
         spec.ratings = n.peers[BOOKINFO_RATINGS];
         struct bookinfo *service = bookinfo_new(loop, server, &spec);
-        serve(server, loop);
+        code = open_health(&health, service, options->health, loop, err);
+        if (code == 0) {
+            serve(server, loop);
+        }
+        http_server_free(health);
         http_server_free(server);
         bookinfo_free(service);
     }

@@ -48,8 +48,8 @@ static void test_two_demos(void **state)
     struct err err = {.code = 0};
     struct stat st;
 
-    assert_int_equal(demo_place_take(&a, nest->loop, &err), 0);
-    assert_int_equal(demo_place_take(&b, nest->loop, &err), 0);
+    assert_int_equal(demo_place_take(&a, nest->loop, -1, &err), 0);
+    assert_int_equal(demo_place_take(&b, nest->loop, -1, &err), 0);
     assert_string_not_equal(a.folder, b.folder);
     assert_true(span_ends(span_of(b.folder), SPAN("/mesh-demo-2")));
     assert_int_not_equal(a.network, b.network);
@@ -80,7 +80,7 @@ static void test_left_behind(void **state)
     (void)snprintf(path, sizeof(path), "%s/lock", folder);
     assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
     assert_false(demo_place_is_live(folder));
-    assert_int_equal(demo_place_take(&p, nest->loop, &err), 0);
+    assert_int_equal(demo_place_take(&p, nest->loop, -1, &err), 0);
     assert_string_equal(p.folder, folder);
     assert_int_equal(entries_of(folder), 1);
     demo_place_leave(&p);
@@ -100,7 +100,7 @@ static void test_not_ours(void **state)
     assert_int_equal(mkdir(open_one, 0700), 0);
     assert_int_equal(chmod(open_one, 0777), 0);
     assert_int_equal(symlink(open_one, link), 0);
-    assert_int_equal(demo_place_take(&p, nest->loop, &err), 0);
+    assert_int_equal(demo_place_take(&p, nest->loop, -1, &err), 0);
     assert_true(span_ends(span_of(p.folder), SPAN("/mesh-demo-3")));
     demo_place_leave(&p);
     assert_int_equal(entries_of(nest->run), 2);
@@ -113,10 +113,10 @@ static void test_busy_port(void **state)
     struct listener *busy;
     struct err err = {.code = 0};
 
-    assert_int_equal(demo_place_take(&a, nest->loop, &err), 0);
+    assert_int_equal(demo_place_take(&a, nest->loop, -1, &err), 0);
     demo_place_leave(&a);
     assert_int_equal(open_port(nest->loop, "127.0.0.1", a.shop_port, &busy), 0);
-    assert_int_equal(demo_place_take(&b, nest->loop, &err), 0);
+    assert_int_equal(demo_place_take(&b, nest->loop, -1, &err), 0);
     assert_true(b.shop_port > a.shop_port);
     demo_place_leave(&b);
     listener_close(busy);
@@ -131,10 +131,11 @@ static void test_adapt(void **state)
         {"a: b\n", "a: b\n"},
         {"address: 127.66.0.11\n", "address: 127.66.6.11\n"},
         {"[127.66.0.1, 127.66.0.2, 127.66.1.2]", "[127.66.6.1, 127.66.6.2, 127.66.1.2]"},
+        {"[{type: IPAddress, value: 127.0.0.1}]", "[{type: IPAddress, value: 10.66.6.2}]"},
         {"      port: 8080\n", "      port: 8099\n"},
         {"port: 9080, name: 127.66.0", "port: 9080, name: 127.66.0"},
     };
-    const struct demo_place p = {.network = 6, .shop_port = 8099};
+    const struct demo_place p = {.net = "127.66.6.", .shop_ip = "10.66.6.2", .shop_port = 8099};
     UNUSED(state);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct buf out;
@@ -152,7 +153,7 @@ static void test_write(void **state)
     struct err err = {.code = 0};
     char path[PATHS_BYTES], text[16];
 
-    assert_int_equal(demo_place_take(&p, nest->loop, &err), 0);
+    assert_int_equal(demo_place_take(&p, nest->loop, -1, &err), 0);
     assert_int_equal(demo_place_write(&p, "file", SPAN("one"), &err), 0);
     assert_int_equal(demo_place_write(&p, "file", SPAN("two"), &err), 0);
     FILE *f = fopen(demo_place_path(&p, "file", path), "re");

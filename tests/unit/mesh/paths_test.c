@@ -14,6 +14,9 @@ static void test_environment_wins(void **state)
     char to[PATHS_BYTES];
     assert_int_equal(setenv("XDG_RUNTIME_DIR", "/run/user/7", 1), 0);
     assert_string_equal(paths_demo_dir(to), "/run/user/7/mesh-demo");
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", "/run/user/0", 1), 0);
+    assert_string_equal(paths_demo_dir(to),
+                        geteuid() == 0 ? "/tmp/mesh-demo-0" : "/run/user/0/mesh-demo");
     assert_int_equal(setenv("XDG_RUNTIME_DIR", "", 1), 0); /* empty is unset */
     char want[PATHS_BYTES];
     snprintf(want, sizeof want, "/tmp/mesh-demo-%u", (unsigned)geteuid());
