@@ -48,7 +48,9 @@ static void build_world(struct control *c)
 {
     struct world_change change;
     struct world *old = c->world;
+    int64_t begin_ns = instant_mono_ns();
     c->world = world_build(c->builder, &change);
+    monitoring_world_built(&c->monitoring, (instant_mono_ns() - begin_ns) / 1000);
     c->api.world = c->world;
     if (c->push && (change.config || change.service_count > 0 || change.workload_count > 0)) {
         push_world(c->push, c->world, &change);
@@ -90,7 +92,9 @@ static void on_report(void *arg, struct span message, struct span identity)
 {
     struct control *c = arg;
     struct err err;
+    metric_add(c->monitoring.reports, 1);
     if (insight_take(c->insight, message, identity, instant_wall_us(), &err) != 0) {
+        metric_add(c->monitoring.reports_refused, 1);
         log_debug("control", "report refused identity=%.*s why=\"%s\"", SPAN_ARG(identity),
                   err.text);
     }
@@ -137,6 +141,7 @@ static int start_push(struct control *c, struct err *err)
                              .mailbox = c->mailbox,
                              .workers = (unsigned)c->set.workers,
                              .world = c->world,
+                             .metrics = c->monitoring.registry,
                              .events = {.make_tls = make_tls,
                                         .on_host = on_host,
                                         .on_host_end = on_host_end,
@@ -266,6 +271,23 @@ static int open_socket(struct control *c, struct err *err)
     return listen_api(c, "api-socket", &addr, err);
 }
 
+static int open_monitoring(struct control *c, struct err *err)
+{
+    struct listener_spec where = {.backlog = 0};
+    int code = parse_address(c->set.monitoring_address, "monitoring-address", &where.addr, err);
+    if (code != 0 || where.addr.kind == ADDR_NONE) {
+        return code;
+    }
+    code = host_listen(c->host, "monitoring", &where, NULL, err);
+    if (code == 0) {
+        struct http_server *s = host_server(c->host, "monitoring");
+        char text[ADDR_TEXT_BYTES];
+        monitoring_attach(s, c);
+        log_info("control", "monitoring address=%s", addr_format(http_server_addr(s), text));
+    }
+    return code;
+}
+
 static int build(struct control *c, struct err *err)
 {
     static const int signos[] = {SIGTERM, SIGINT, 0};
@@ -278,6 +300,7 @@ static int build(struct control *c, struct err *err)
     c->check_objects = host_check_add(c->host, "objects");
     c->check_world = host_check_add(c->host, "push");
     c->insight = insight_new();
+    monitoring_init(&c->monitoring);
     c->builder = world_builder_new();
     c->sources = sources_new(&events, c);
     deadline_init(&c->settle, on_settle_due);
@@ -298,7 +321,8 @@ static int build(struct control *c, struct err *err)
                           .ca = c->ca,
                           .started_us = c->started_us,
                           .taps = api_taps_new()};
-    return open_socket(c, err);
+    code = open_monitoring(c, err);
+    return code ? code : open_socket(c, err);
 }
 
 static void take_down(struct control *c)
@@ -317,6 +341,7 @@ static void take_down(struct control *c)
     world_builder_free(c->builder);
     world_unref(c->world);
     insight_free(c->insight);
+    monitoring_dispose(&c->monitoring);
     store_close(c->store);
     signals_free(c->signals);
     deadline_disarm(&c->settle);

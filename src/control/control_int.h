@@ -5,6 +5,7 @@
 #include "ca/ca.h"
 #include "control/api/api.h"
 #include "control/insight/insight.h"
+#include "control/monitoring.h"
 #include "control/push/push.h"
 #include "control/sources/from_files.h"
 #include "control/sources/from_store.h"
@@ -45,6 +46,7 @@ struct control {
     struct world *world; /* of now; NULL before the first */
     struct push *push;
     struct insight *insight;
+    struct monitoring monitoring;
     struct api api;
     struct deadline settle; /* changes that come together make one world */
     struct deadline begin;  /* everything is read: the first world, then the servers */

@@ -47,8 +47,9 @@ struct api {
     struct push *push;         /* NULL before the first world */
     struct insight *insight;
     struct ca *ca;
-    int64_t started_us;    /* wall time */
-    struct api_taps *taps; /* who watches; see api_tap.c */
+    int64_t started_us;                      /* wall time */
+    uint64_t applies_taken, applies_refused; /* counted here, since the start */
+    struct api_taps *taps;                   /* who watches; see api_tap.c */
 };
 /* Registers all routes; to be called for each server that shall offer the API. */
 void api_attach(struct http_server *s, struct api *api);

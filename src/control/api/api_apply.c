@@ -154,16 +154,17 @@ static void refuse_findings(const struct applying *a)
     api_reply(c, 422, answer);
 }
 
-static void apply_all(struct applying *a)
+/* False: it was refused. */
+static bool apply_all(struct applying *a)
 {
     struct api_call *c = a->call;
     if (a->findings.errors > 0) {
         refuse_findings(a);
-        return;
+        return false;
     }
     if (a->count == 0) {
         api_refuse(c, 422, 5020, NULL, "there is no object in it");
-        return;
+        return false;
     }
     struct map seen;
     bool refused = false;
@@ -173,7 +174,7 @@ static void apply_all(struct applying *a)
     }
     map_dispose(&seen);
     if (refused) {
-        return;
+        return false;
     }
     struct doc_node *answer = api_answer(c, "ApplyResult");
     bool dry = api_flag(c, "dryRun");
@@ -189,6 +190,7 @@ static void apply_all(struct applying *a)
     } else {
         api_objects_change(c, a->steps, a->step_count, answer);
     }
+    return true;
 }
 
 static void apply(struct api_call *c)
@@ -201,7 +203,7 @@ static void apply(struct api_call *c)
     findings_init(&a.findings, c->arena);
     (void)object_read_text(c->rq->body, file.len > 0 ? file.at : "request", &a.findings, on_object,
                            &a); /* counts what `given` has */
-    apply_all(&a);
+    ++*(apply_all(&a) ? &c->api->applies_taken : &c->api->applies_refused);
     for (size_t i = 0; i < a.count; i++) {
         object_unref(a.given[i]);
     }

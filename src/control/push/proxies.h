@@ -23,7 +23,7 @@ extern const char *const proxies_type_names[PROXIES_TYPE_COUNT]; /* CDS, EDS, LD
 struct proxy_type_state {
     uint32_t names;            /* that it asks for */
     uint64_t sent;             /* world version of the last answer; 0 = none */
-    uint64_t acked;            /* the same of the last one taken */
+    uint64_t acked;            /* the same of the last one that was taken, or had already */
     char *refused;             /* why the last one was not taken; NULL: it was; owned */
     int64_t sent_us, acked_us; /* wall time */
 };
@@ -42,7 +42,7 @@ struct proxy_entry {
 struct proxies {
     struct list entries;
     size_t count;
-    uint64_t connects, disconnects, refusals; /* since the start; refusals: NACKs */
+    uint64_t connects, disconnects; /* since the start */
 };
 
 /* All acknowledged what they were sent. */

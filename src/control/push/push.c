@@ -5,12 +5,15 @@
 #include "base/instant.h"
 #include "base/mem.h"
 #include "control/push/push_int.h"
+#include "control/push/push_metrics.h"
+#include "io/listener.h"
 
 struct push {
     struct push_spec spec; /* addresses resolved; `world` only for the start */
     struct push_worker *workers[PUSH_WORKERS_MAX];
     unsigned count;
     struct proxies proxies;
+    struct push_metrics metrics;
     bool is_ending;
 };
 
@@ -28,18 +31,30 @@ static void take_type(struct push *p, struct push_news *n)
         return;
     }
     struct proxy_type_state *t = &e->types[n->type];
-    if (n->sent > 0) {
+    int64_t now_us = instant_wall_us();
+    push_metrics_count(&p->metrics, n, now_us);
+    switch (n->step) {
+    case PUSH_SENT:
         t->names = n->names;
-        t->sent = n->sent;
-        t->sent_us = instant_wall_us();
-        return;
+        t->sent = n->version;
+        t->sent_us = now_us;
+        break;
+    case PUSH_HAD:
+        t->names = n->names;
+        t->sent = t->acked = n->version;
+        break;
+    case PUSH_TAKEN:
+        t->acked = t->sent;
+        t->acked_us = now_us;
+        mem_free(t->refused);
+        t->refused = NULL;
+        break;
+    case PUSH_REFUSED:
+        mem_free(t->refused);
+        t->refused = n->why;
+        n->why = NULL;
+        break;
     }
-    t->acked = t->sent;
-    t->acked_us = instant_wall_us();
-    mem_free(t->refused);
-    t->refused = n->why;
-    n->why = NULL;
-    p->proxies.refusals += n->is_nack;
 }
 
 static void on_news(struct mail *mail, void *owner)
@@ -81,8 +96,10 @@ void push_take_report(struct push_report *r)
 
 void push_world(struct push *p, struct world *w, const struct world_change *change)
 {
+    int64_t now_us = instant_wall_us();
+    push_metrics_trigger(&p->metrics, change);
     for (unsigned i = 0; i < p->count; i++) {
-        push_worker_world(p->workers[i], w, change);
+        push_worker_world(p->workers[i], w, now_us, change);
     }
 }
 
@@ -119,11 +136,36 @@ static void keep_addr(struct push *p, const char *server, struct addr *to)
     }
 }
 
+static void on_nobody(void *arg, struct io *io)
+{
+    UNUSED(arg);
+    io_close(io); /* came a moment too early */
+}
+
+/* Workers share their port (SO_REUSEPORT), and so they would with another process. */
+static int check_free(const struct push_spec *spec, const struct addr *addr, struct err *err)
+{
+    struct listener *alone = NULL;
+    if (addr->kind != ADDR_IP || addr->port == 0) {
+        return 0;
+    }
+    int code = listener_open(&alone, spec->loop, &(struct listener_spec){.addr = *addr}, on_nobody,
+                             NULL, err);
+    listener_close(alone);
+    return code;
+}
+
 int push_new(struct push **out, const struct push_spec *spec, struct err *err)
 {
+    int free_code = check_free(spec, &spec->tls_addr, err);
+    free_code = free_code ? free_code : check_free(spec, &spec->plain_addr, err);
+    if (free_code != 0) {
+        return free_code;
+    }
     struct push *p = mem_new(struct push);
     p->spec = *spec;
     proxies_init(&p->proxies);
+    push_metrics_init(&p->metrics, spec->metrics);
     for (unsigned i = 0; i < spec->workers; i++) {
         int code = push_worker_start(&p->workers[i], p, i, &p->spec, err);
         if (code != 0) {

@@ -5,6 +5,7 @@
  * In: world/world_build. Out: xds/xds_server. Next: push_worker, push_client. */
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/metric.h"
 #include "control/push/proxies.h"
 #include "control/world/world.h"
 #include "http/host.h"
@@ -33,12 +34,14 @@ struct push_spec {
     struct addr tls_addr;    /* ADDR_NONE: off */
     struct addr plain_addr;  /* ADDR_NONE: off */
     struct world *world;     /* of now; a reference is taken */
+    struct metric_registry
+        *metrics; /* pilot_* of pushes are added to it; outlives push. NULL: none */
     struct push_events events;
     void *arg;
 };
 
 struct push;
-/* -errno with the address when it can not be bound. */
+/* -errno with the address when it can not be bound, or somebody else listens there. */
 MUST_USE int push_new(struct push **out, const struct push_spec *spec, struct err *err);
 /* A new world for everybody; takes a reference. */
 void push_world(struct push *p, struct world *w, const struct world_change *change);

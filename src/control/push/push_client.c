@@ -25,6 +25,24 @@ static struct span proven_identity(struct xds_stream *s)
 
 /* A stream is bound to its identity: the node it says it is must be the one of the certificate, and the address it says it has must
  * not be another's. The plain port is off unless somebody turned it on, and proves nothing. */
+static int check_addresses(const struct push_worker *w, const struct node *n, struct err *why)
+{
+    for (size_t i = 0; i < n->address_count; i++) {
+        const struct world_workload *other = world_workload_at(w->world, &n->addresses[i]);
+        if (other && (!span_eq(other->namespace, n->namespace) ||
+                      (other->service_account.len > 0 &&
+                       !span_eq(other->service_account, n->service_account)))) {
+            char text[IP_TEXT_BYTES];
+            return err_set(why, -ERR_DENIED,
+                           "MESH4003 address %s belongs to workload %.*s/%.*s of service account "
+                           "%.*s",
+                           ip_format(&n->addresses[i], text), SPAN_ARG(other->namespace),
+                           SPAN_ARG(other->name), SPAN_ARG(other->service_account));
+        }
+    }
+    return 0;
+}
+
 static int check_identity(const struct push_worker *w, struct xds_stream *s, const struct node *n,
                           struct err *why)
 {
@@ -47,21 +65,18 @@ static int check_identity(const struct push_worker *w, struct xds_stream *s, con
                     "MESH4002 node '%.*s' needs the identity %.*s, and the certificate is of %.*s",
                     SPAN_ARG(n->id), SPAN_ARG(needed), SPAN_ARG(proven));
     }
-    for (size_t i = 0; code == 0 && i < n->address_count; i++) {
-        const struct world_workload *other = world_workload_at(w->world, &n->addresses[i]);
-        if (other && other->service_account.len > 0 &&
-            (!span_eq(other->namespace, n->namespace) ||
-             !span_eq(other->service_account, n->service_account))) {
-            char text[IP_TEXT_BYTES];
-            code =
-                err_set(why, -ERR_DENIED,
-                        "MESH4003 address %s belongs to workload %.*s/%.*s of service account %.*s",
-                        ip_format(&n->addresses[i], text), SPAN_ARG(other->namespace),
-                        SPAN_ARG(other->name), SPAN_ARG(other->service_account));
-        }
-    }
     arena_dispose(&arena);
-    return code;
+    return code ? code : check_addresses(w, n, why);
+}
+
+/* An address that was nobody's may have become somebody's. */
+void push_client_check(struct push_client *c)
+{
+    struct err why;
+    if (io_is_tls(io_of(c->stream)) && check_addresses(c->worker, &c->who, &why) != 0) {
+        log_warn("push", "stream ended node=%.*s why=\"%s\"", SPAN_ARG(c->who.id), why.text);
+        xds_server_close(c->stream, GRPC_PERMISSION_DENIED, span_of(why.text));
+    }
 }
 
 static struct push_news *news_of(struct push_client *c, enum push_news_kind kind)
@@ -153,10 +168,19 @@ static void enqueue(struct push_client *c)
     }
 }
 
+/* By a new world. */
+static void mark_due(struct push_client *c, enum proxies_type type, enum push_due due)
+{
+    c->due[type] = c->due[type] == PUSH_ALL ? PUSH_ALL : due;
+    if (c->due_since_us[type] == 0) {
+        c->due_since_us[type] = c->worker->world_us;
+    }
+}
+
 void push_client_due_all(struct push_client *c)
 {
-    for (size_t i = 0; i < PROXIES_TYPE_COUNT; i++) {
-        c->due[i] = PUSH_ALL;
+    for (enum proxies_type t = 0; t < PROXIES_TYPE_COUNT; t++) {
+        mark_due(c, t, PUSH_ALL);
     }
     c->due_count = 0;
     enqueue(c);
@@ -174,8 +198,7 @@ void push_client_due_service(struct push_client *c, unsigned index)
                                                   PROXIES_LISTENER, PROXIES_NAMES};
     bool too_many = c->due_count == PUSH_DUE_SERVICES_MAX;
     for (size_t i = 0; i < ARRAY_LEN(concerned); i++) {
-        enum push_due *due = &c->due[concerned[i]];
-        *due = too_many || *due == PUSH_ALL ? PUSH_ALL : PUSH_SERVICES;
+        mark_due(c, concerned[i], too_many ? PUSH_ALL : PUSH_SERVICES);
     }
     if (!too_many) {
         for (size_t i = 0; i < c->due_count; i++) {
@@ -206,7 +229,8 @@ void push_client_due_workload(struct push_client *c, const struct ip *address)
 {
     for (size_t i = 0; i < c->who.address_count; i++) {
         if (ip_eq(&c->who.addresses[i], address)) {
-            c->due[PROXIES_LISTENER] = c->due[PROXIES_CLUSTER] = PUSH_ALL;
+            mark_due(c, PROXIES_LISTENER, PUSH_ALL);
+            mark_due(c, PROXIES_CLUSTER, PUSH_ALL);
             enqueue(c);
         }
     }
@@ -312,13 +336,14 @@ static void on_name(void *arg, struct span name)
     }
 }
 
-static void tell_sent(struct push_client *c, enum proxies_type type, uint32_t names,
-                      uint64_t version)
+static void tell_sent(struct push_client *c, enum proxies_type type, enum push_step step,
+                      uint32_t names)
 {
     struct push_news *n = news_of(c, PUSH_TYPE);
     n->type = type;
-    n->names = names;
-    n->sent = version;
+    n->step = step;
+    n->names = c->told_names[type] = names;
+    n->version = c->worker->world->version;
     push_post_news_take(c->worker->push, n);
 }
 
@@ -335,6 +360,8 @@ static bool answer(struct push_client *c, enum proxies_type type, bool only_serv
     push_cache_trim(&w->cache);
     xds_server_each(c->stream, a.type_url, on_name, &a);
     struct span text = span_of_u64(w->world->version, version);
+    int64_t since = c->due_since_us[type];
+    c->due_since_us[type] = 0;
     int rc = xds_server_send(c->stream, &(struct xds_answer){.type_url = a.type_url,
                                                              .version = text,
                                                              .resources = a.resources,
@@ -343,7 +370,10 @@ static bool answer(struct push_client *c, enum proxies_type type, bool only_serv
                                                              .gone = a.gone,
                                                              .gone_count = a.gone_count});
     if (rc > 0) {
-        tell_sent(c, type, a.asked, w->world->version);
+        c->sent_since_us[type] = since;
+        tell_sent(c, type, PUSH_SENT, a.asked);
+    } else if (rc == 0 && a.asked != c->told_names[type]) {
+        tell_sent(c, type, PUSH_HAD, a.asked);
     }
     return rc >= 0;
 }
@@ -423,8 +453,9 @@ static void tell_taken(struct push_client *c, enum proxies_type type, const stru
 {
     struct push_news *n = news_of(c, PUSH_TYPE);
     n->type = type;
-    n->acked = c->worker->world->version;
-    n->is_nack = ask->is_nack;
+    n->step = ask->is_nack ? PUSH_REFUSED : PUSH_TAKEN;
+    n->since_us = c->sent_since_us[type];
+    c->sent_since_us[type] = 0;
     if (ask->is_nack) {
         n->why = mem_strndup(ask->why.at, ask->why.len);
         log_warn("push", "MESH4005 node=%.*s refused type=%s why=\"%.*s\"", SPAN_ARG(c->who.id),

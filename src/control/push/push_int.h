@@ -16,6 +16,7 @@ struct push_worker {
     const struct push_spec *spec; /* push's: events only, after the start */
     struct xds_server *xds;
     struct world *world;
+    int64_t world_us; /* when it was built */
     struct push_cache cache;
     struct arena scratch; /* one answer at a time */
     struct list clients;
@@ -45,6 +46,9 @@ struct push_client {
     /* Indexes of services of the worker's world whose endpoints changed; few, or it becomes PUSH_ALL. */
     unsigned *due_services;
     size_t due_count, due_room;
+    uint32_t told_names[PROXIES_TYPE_COUNT]; /* to the main thread: how many it asks for */
+    /* Since when a world waits to be told, and the one that is told waits to be taken (wall time); 0: what is due was asked for. */
+    int64_t due_since_us[PROXIES_TYPE_COUNT], sent_since_us[PROXIES_TYPE_COUNT];
 };
 
 #define PUSH_DUE_SERVICES_MAX 64
@@ -56,6 +60,8 @@ void push_client_due_service(struct push_client *c, unsigned index);
 /* The workload at this address is another: its own side, if it is its own. */
 void push_client_due_workload(struct push_client *c, const struct ip *address);
 void push_client_due_tap(struct push_client *c);
+/* In this world its address may be another's: the stream is over then, and the client with it. */
+void push_client_check(struct push_client *c);
 /* Sends what is due and may be sent now. */
 void push_client_work(struct push_client *c);
 void push_client_free(struct push_client *c);
@@ -69,6 +75,12 @@ struct push_report {
     char bytes[]; /* identity, then message */
 };
 enum push_news_kind { PUSH_OPENED, PUSH_CLOSED, PUSH_TYPE };
+enum push_step {
+    PUSH_SENT,
+    PUSH_HAD, /* nothing was sent: it had all of it */
+    PUSH_TAKEN,
+    PUSH_REFUSED,
+};
 struct push_news {
     struct mail mail;
     struct push *push;
@@ -76,10 +88,11 @@ struct push_news {
     uint64_t stream;
     struct proxy_entry *entry; /* PUSH_OPENED: taken */
     enum proxies_type type;    /* PUSH_TYPE */
-    uint32_t names;
-    uint64_t sent, acked; /* 0: not told */
-    bool is_nack;
-    char *why; /* taken */
+    enum push_step step;
+    uint32_t names;   /* but for PUSH_TAKEN and PUSH_REFUSED */
+    uint64_t version; /* of the world that was told */
+    int64_t since_us; /* PUSH_TAKEN: when that world was built; 0: it had been asked for */
+    char *why;        /* PUSH_REFUSED; taken */
 };
 void push_post_news_take(struct push *p, struct push_news *news);
 struct mailbox *push_mailbox(struct push *p);
@@ -88,7 +101,7 @@ void push_take_report(struct push_report *r); /* main thread; frees it */
 /* push_worker.c */
 MUST_USE int push_worker_start(struct push_worker **out, struct push *p, unsigned index,
                                const struct push_spec *spec, struct err *err);
-void push_worker_world(struct push_worker *w, struct world *world,
+void push_worker_world(struct push_worker *w, struct world *world, int64_t built_us,
                        const struct world_change *change);
 void push_worker_tap(struct push_worker *w, const struct span *targets, size_t count);
 const struct addr *push_worker_addr(struct push_worker *w, const char *server);

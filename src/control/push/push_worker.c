@@ -16,6 +16,7 @@ struct world_mail {
     struct mail mail;
     struct push_worker *to;
     struct world *world; /* one reference */
+    int64_t built_us;
     bool config;
     size_t count, workload_count;
     struct ip *workloads; /* owned */
@@ -36,7 +37,13 @@ static void on_world(struct mail *mail, void *owner)
     struct push_worker *w = m->to;
     world_unref(w->world);
     w->world = m->world;
+    w->world_us = m->built_us;
     push_cache_reset(&w->cache);
+    LIST_EACH(node, next, &w->clients) {
+        if (m->config || m->workload_count > 0) {
+            push_client_check(list_item(node, struct push_client, node));
+        }
+    }
     LIST_EACH(node, next, &w->clients) {
         struct push_client *c = list_item(node, struct push_client, node);
         if (m->config) {
@@ -53,7 +60,7 @@ static void on_world(struct mail *mail, void *owner)
     mem_free(m);
 }
 
-void push_worker_world(struct push_worker *w, struct world *world,
+void push_worker_world(struct push_worker *w, struct world *world, int64_t built_us,
                        const struct world_change *change)
 {
     size_t count = change->config ? 0 : change->service_count;
@@ -61,6 +68,7 @@ void push_worker_world(struct push_worker *w, struct world *world,
     m->mail.on_arrive = on_world;
     m->to = w;
     m->world = world_ref(world);
+    m->built_us = built_us;
     m->config = change->config;
     m->count = count;
     for (size_t i = 0; i < count; i++) {
