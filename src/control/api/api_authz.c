@@ -99,7 +99,9 @@ static const struct world_workload *need(struct api_call *c, const char *param,
 {
     struct span text = api_param(c, param);
     const struct world_workload *w = text.len > 0 ? find(c, text, namespace) : NULL;
-    if (!w) {
+    if (text.len == 0) {
+        api_refuse(c, 400, 5014, NULL, "'%s' is missing: name a workload", param);
+    } else if (!w) {
         api_refuse(c, 404, 3140, "mesh stat", "%s: there is no workload \"%.*s\"", param,
                    SPAN_ARG(text));
     }

@@ -35,8 +35,15 @@ static struct api_call *resume(struct waiting *w, const struct err *err)
     struct api_call *c = w->call;
     mem_free(w);
     if (c && err) {
-        bool is_missing = err->code == -ENOENT;
-        api_refuse(c, is_missing ? 404 : 503, is_missing ? 3090 : 3091, NULL, "%s", err->text);
+        static const struct {
+            int code;
+            unsigned status, number;
+        } rows[] = {{-ENOENT, 404, 3090}, {-ERR_CONFIG, 400, 3092}, {0, 503, 3091}};
+        size_t i = 0;
+        while (rows[i].code != 0 && rows[i].code != err->code) {
+            i++;
+        }
+        api_refuse(c, rows[i].status, rows[i].number, NULL, "%s", err->text);
         return NULL;
     }
     return c;
@@ -84,11 +91,15 @@ static void create_token(struct api_call *c)
     code = code ? code : doc_read_text(body, "ttl", &ttl, &err);
     if (code == 0 && ttl.at && opt_duration_ms(arena_cstr(c->arena, ttl), &ttl_ms) != 0) {
         code = err_set(&err, -ERR_CONFIG, "'ttl' is '%.*s'; want a duration such as 1h or 30m",
-                       SPAN_ARG(ttl));
+                       SPAN_ARG(span_first(ttl, 64)));
+    }
+    if (code == 0 && ttl.at && ttl_ms < 1000) {
+        code = err_set(&err, -ERR_CONFIG, "'ttl' is '%.*s'; want 1s or more",
+                       SPAN_ARG(span_first(ttl, 64)));
     }
     spec.ttl_s = ttl_ms / 1000;
     if (code != 0) {
-        api_refuse(c, 400, 3092, "mesh explain MESH3092", "%s", err.text);
+        api_refuse(c, 400, 3092, NULL, "%s", err.text);
         return;
     }
     ca_token_create(c->api->ca, &spec, on_token, wait_for(c));

@@ -1,4 +1,4 @@
-/* Requests as they happen: GET /api/v1/tap?target=[ns/]workload, a stream of server-sent events, each
+/* Requests as they happen: GET /api/v1/tap?target=[ns/]workload ("ns/": all of the namespace, none: all of the mesh), a stream of server-sent events, each
  * {"node":{"id","namespace","workload"},"http":<HTTPAccessLogEntry>} (or "tcp"). While nobody watches, nothing is sent by proxies.
  * In: push (on_tap), api. Out: http/sse. */
 #include "base/log.h"
@@ -25,7 +25,7 @@ struct watcher {
     struct list node;
     struct api *api;
     struct sse *sse;
-    char *target; /* "ns/workload", "ns/", "" */
+    char *target; /* "ns/workload", "ns/", "/" */
 };
 
 struct api_taps *api_taps_new(void)
@@ -79,7 +79,11 @@ static void watch(struct api_call *c)
     }
     struct watcher *w = mem_new(struct watcher);
     w->api = api;
-    w->target = mem_strndup(target.at ? target.at : "", target.len);
+    const char *namespace = target.len == 0                    ? "/"
+                            : span_find_byte(target, '/') >= 0 ? ""
+                                                               : "default/";
+    struct span whole = span_of(arena_printf(c->arena, "%s%.*s", namespace, SPAN_ARG(target)));
+    w->target = mem_strndup(whole.at, whole.len);
     list_push_back(&api->taps->watchers, &w->node);
     api->taps->count++;
     const struct sse_spec spec = {.on_gone = on_gone, .arg = w};
