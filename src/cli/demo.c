@@ -137,6 +137,7 @@ void demo_free(struct demo *d)
     }
     demo_desk_close(d->desk);
     demo_asker_free(d->asker);
+    resolver_free(d->inside);
     demo_crew_free(d->crew);
     demo_place_leave(&d->place);
     demo_net_free(d->net);

@@ -50,6 +50,7 @@ struct demo {
     struct demo_slot slots[DEMO_SLOTS]; /* demo_plan's */
     size_t slot_count;
     bool is_ruled[DEMO_NET_HOSTS]; /* demo_pods': hosts where mesh init ran */
+    struct resolver *inside;       /* owned; of questions from within a pod; outlives the asker */
     struct err trouble;            /* of demo_plan and demo_pods: what could not be made */
 };
 

@@ -86,7 +86,11 @@ static int client_for(struct demo_asker *a, const struct demo_question *q, unsig
     }
     struct http_client *client = NULL;
     const struct http_client_spec spec = {
-        .origin = span_of(q->origin), .authority = span_of(q->host), .conns = conns};
+        .origin = span_of(q->origin),
+        .authority = span_of(q->host),
+        .resolver = q->resolver,
+        .conns = conns,
+    };
     int code = http_client_new(&client, a->loop, &spec, err);
     if (code == 0) {
         struct kept *k = &a->kept[a->next++ % CLIENTS_MAX];

@@ -17,8 +17,9 @@ void demo_asker_interrupt(struct demo_asker *a);
 bool demo_asker_is_interrupted(const struct demo_asker *a);
 
 struct demo_question {
-    const char *origin; /* "http://127.0.0.1:8080", "unix:/path" */
-    const char *method; /* NULL = GET */
+    const char *origin;        /* "http://127.0.0.1:8080", "unix:/path" */
+    struct resolver *resolver; /* borrowed; NULL: an origin has no name */
+    const char *method;        /* NULL = GET */
     const char *path;
     const char *host;         /* Host to ask for, or NULL */
     const char *name, *value; /* of one header field, or NULL */

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "cli/demo_files.h"
+#include "cli/demo_pods.h"
 
 #define SETTLE_MS 5000 /* until a change is in force everywhere */
 #define JASON_REQUESTS 200
@@ -105,13 +106,14 @@ int demo_chapters_ask_reviews(struct demo_story *s, unsigned count, const char *
 /* The same straight to productpage's proxy, as its application would: no second try by the application. */
 static int ask_as_productpage(struct demo_story *s, unsigned count, struct demo_shares *shares)
 {
+    bool is_pod = s->demo->net != NULL;
     char origin[64];
-    (void)snprintf(origin, sizeof(origin), "http://127.66.%d.%d:%d", s->demo->place.network,
+    (void)snprintf(origin, sizeof(origin), "http://%s%d:%d", s->demo->place.net,
                    demo_workloads[0].host, DEMO_HTTP_PROXY_PORT);
     const struct demo_volley v = {
-        .question = {.origin = origin,
+        .question = {.origin = is_pod ? "http://reviews:9080" : origin,
                      .host = "reviews:9080",
-                     .path = "http://reviews:9080/reviews/0",
+                     .path = is_pod ? "/reviews/0" : "http://reviews:9080/reviews/0",
                      .timeout_ms = 10000},
         .count = count,
         .conns = 4,
@@ -119,7 +121,8 @@ static int ask_as_productpage(struct demo_story *s, unsigned count, struct demo_
         .arg = shares,
     };
     *shares = (struct demo_shares){.asked = 0};
-    return demo_ask_volley(s->demo->asker, &v, &s->err);
+    return is_pod ? demo_pods_volley(s->demo, demo_workloads[0].host, &v, &s->err)
+                  : demo_ask_volley(s->demo->asker, &v, &s->err);
 }
 
 static int sign_in(struct demo_story *s, char *cookie, size_t room)

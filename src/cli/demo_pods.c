@@ -86,6 +86,29 @@ const struct demo_seat *demo_pods_seat(struct demo *d, int host, enum demo_role 
     return seat;
 }
 
+int demo_pods_volley(struct demo *d, int host, const struct demo_volley *v, struct err *err)
+{
+    struct demo_volley inside = *v;
+    char nameserver[32];
+    (void)snprintf(nameserver, sizeof(nameserver), "%s1", d->place.net);
+    const struct resolver_spec names = {.servers = nameserver};
+    int fd = demo_net_at(d->net, host, err);
+    int code = fd;
+    if (fd >= 0 && d->inside == NULL) {
+        code = resolver_new(&d->inside, d->loop, &names, err);
+    }
+    if (code < 0) {
+        return code;
+    }
+    inside.question.resolver = d->inside;
+    code = demo_net_enter(d->net, fd);
+    code = code < 0
+               ? err_set(err, code, "the namespace of host %d is closed: %s", host, err_name(code))
+               : demo_ask_volley(d->asker, &inside, err);
+    int back = demo_net_enter(d->net, -1);
+    return code < 0 || back == 0 ? code : err_set(err, back, "no way back from a namespace");
+}
+
 /* ---- files ---- */
 
 static int give(const char *path, mode_t mode, uid_t user, struct err *err)

@@ -19,6 +19,10 @@ const struct demo_seat *demo_pods_seat(struct demo *d, int host, enum demo_role 
 void demo_pods_state(struct demo *d, const char *name);
 /* Lets proxies into the demo's folder, and writes resolv.conf. Before all others. */
 MUST_USE int demo_pods_open(struct demo *d, struct err *err);
+struct demo_volley;
+/* A volley from within the pod of a host, as its application would ask: names by the pod's DNS, and redirected. */
+MUST_USE int demo_pods_volley(struct demo *d, int host, const struct demo_volley *v,
+                              struct err *err);
 /* The authority's root where proxies may read it; when control is ready. */
 MUST_USE int demo_pods_publish_root(struct demo *d, struct err *err);
 #endif
