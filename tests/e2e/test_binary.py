@@ -14,7 +14,7 @@ def test_version_prints_one_line(mesh):
 def test_unknown_command_says_so_and_exits_2(mesh):
     run = mesh("no-such-command")
     assert run.returncode == 2
-    assert "'no-such-command'" in run.stderr
+    assert '"no-such-command"' in run.stderr
 
 
 def test_release_needs_no_other_file(mesh_bin, tmp_path):
