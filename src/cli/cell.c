@@ -6,17 +6,16 @@
 #include "cli/verb.h"
 #include "codec/date.h"
 
+static double value_of(const struct doc_node *n)
+{
+    return doc_is(n, DOC_DOUBLE) ? n->number : doc_is(n, DOC_INT) ? (double)n->integer : 0;
+}
+
 static bool number(const struct doc_node *map, const char *key, double *to)
 {
-    const struct doc_node *n = map ? doc_get(map, key) : NULL;
-    if (doc_is(n, DOC_INT)) {
-        *to = (double)n->integer;
-    } else if (doc_is(n, DOC_DOUBLE)) {
-        *to = n->number;
-    } else {
-        return false;
-    }
-    return true;
+    const struct doc_node *n = doc_get(map, key);
+    *to = value_of(n);
+    return doc_is(n, DOC_INT) || doc_is(n, DOC_DOUBLE);
 }
 
 /* Three significant digits, without an exponent. */
@@ -44,6 +43,34 @@ const char *cell_percent(struct verb *v, const struct doc_node *map, const char 
     /* 99.996 % is not 100 %: the last failure must be seen. */
     double percent = share < 1 ? fmin(share * 100, 99.99) : 100;
     return arena_printf(&v->arena, "%.2f %%", percent);
+}
+
+bool cell_is_bad(const struct doc_node *map, const char *key)
+{
+    double share;
+    return number(map, key, &share) && share < 0.99;
+}
+
+const char *cell_success(struct verb *v, const struct doc_node *map, const char *key)
+{
+    const char *mark = v->is_ascii ? " !" : " ▼";
+    bool is_table = v->flags->output != OUTPUT_CSV;
+    return arena_printf(&v->arena, "%s%s", cell_percent(v, map, key),
+                        is_table && cell_is_bad(map, key) ? mark : "");
+}
+
+const char *cell_window(struct verb *v, int64_t ms)
+{
+    long long s = (long long)(ms / 1000);
+    return s % 3600 == 0 ? arena_printf(&v->arena, "%lldh", s / 3600)
+           : s % 60 == 0 ? arena_printf(&v->arena, "%lldm", s / 60)
+                         : arena_printf(&v->arena, "%llds", s);
+}
+
+const char *cell_host(struct verb *v, struct span host)
+{
+    ssize_t at = span_find(host, SPAN(".svc."));
+    return arena_cstr(&v->arena, at > 0 ? span_first(host, (size_t)at) : host);
 }
 
 const char *cell_rate(struct verb *v, const struct doc_node *map, const char *key)
@@ -96,18 +123,10 @@ const char *cell_spark(struct verb *v, const struct doc_node *map, const char *k
     size_t len = 0;
     double most = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct doc_node *n = doc_at(list, i);
-        double value = doc_is(n, DOC_DOUBLE) ? n->number
-                       : doc_is(n, DOC_INT)  ? (double)n->integer
-                                             : 0;
-        most = fmax(most, value);
+        most = fmax(most, value_of(doc_at(list, i)));
     }
     for (size_t i = 0; i < count && most > 0; i++) {
-        const struct doc_node *n = doc_at(list, i);
-        double value = doc_is(n, DOC_DOUBLE) ? n->number
-                       : doc_is(n, DOC_INT)  ? (double)n->integer
-                                             : 0;
-        size_t step = (size_t)(value / most * 7.999);
+        size_t step = (size_t)(fmax(value_of(doc_at(list, i)), 0) / most * 7.999);
         if (v->is_ascii) {
             to[len++] = ascii[step];
         } else {

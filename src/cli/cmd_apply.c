@@ -46,8 +46,8 @@ static const struct opt_spec delete_spec = {
     .summary = "Removes an object.",
     .examples = "mesh delete virtualservice reviews\n"
                 "mesh delete authorizationpolicy deny-ratings -n shop\n"
-                "mesh delete vs reviews\n",
-    .operands = "KIND NAME",
+                "mesh delete vs/reviews\n",
+    .operands = "KIND NAME|KIND/NAME",
     .rows = verb_plain_rows,
 };
 
@@ -133,11 +133,12 @@ int cmd_delete(int argc, char **argv)
     struct doc_node *answer = NULL;
     int status;
     if (verb_open(&v, &delete_spec, &set, argc, argv, &status) == 0) {
+        verb_split_name(&v);
         if (v.operands.count != 2) {
             status = verb_fail(&v, EXIT_USAGE, 1004, "mesh delete --help",
                                "delete needs a kind and a name");
         } else {
-            const char *ns = set.namespace ? set.namespace : "default";
+            const char *ns = verb_namespace(&v);
             status = verb_send(&v, "DELETE",
                                arena_printf(&v.arena, "/api/v1/objects/%s/%s/%s",
                                             verb_escape(&v, span_of(v.operands.items[0])),

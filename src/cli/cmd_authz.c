@@ -54,18 +54,13 @@ static const struct table_column columns[] = {
     {"DRY RUN", TABLE_LEFT, false, 1},
 };
 
-static const char *namespace_of(const struct verb *v)
-{
-    return v->flags->namespace ? v->flags->namespace : "default";
-}
-
 static int decide(struct verb *v, const struct settings *set, bool is_long)
 {
     struct doc_node *answer = NULL;
     struct arena *a = &v->arena;
     const char *path = arena_printf(
         a, "/api/v1/authz?namespace=%s&source=%s&destination=%s&method=%s&path=%s%s",
-        verb_escape(v, span_of(namespace_of(v))), verb_escape(v, span_of(v->operands.items[1])),
+        verb_escape(v, span_of(verb_namespace(v))), verb_escape(v, span_of(v->operands.items[1])),
         verb_escape(v, span_of(v->operands.items[2])), verb_escape(v, span_of(set->method)),
         verb_escape(v, span_of(set->path)),
         set->port ? arena_printf(a, "&port=%lld", (long long)set->port) : "");
@@ -100,7 +95,7 @@ static int list(struct verb *v)
     int status =
         verb_get(v,
                  arena_printf(&v->arena, "/api/v1/authz/policies?namespace=%s&destination=%s",
-                              verb_escape(v, span_of(namespace_of(v))), destination),
+                              verb_escape(v, span_of(verb_namespace(v))), destination),
                  &answer);
     if (status == EXIT_DONE && !verb_print_doc(v, answer)) {
         struct table *t = table_new(v, columns, ARRAY_LEN(columns));
@@ -113,7 +108,11 @@ static int list(struct verb *v)
             table_cell(t, cell_text(v, one, "rules"));
             table_cell(t, cell_text(v, one, "dryRun"));
         }
-        table_print(t);
+        if (doc_count(items) == 0 && v->flags->output != OUTPUT_CSV) {
+            printf("no policy applies: every call is allowed\n");
+        } else {
+            table_print(t);
+        }
     }
     return status;
 }

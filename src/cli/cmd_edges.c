@@ -1,6 +1,4 @@
 /* mesh edges: who calls whom, how it goes, and by which identities. */
-#include <stdio.h>
-
 #include "cli/commands.h"
 #include "cli/verb.h"
 
@@ -11,15 +9,8 @@ struct settings {
 
 #define AT(field) offsetof(struct settings, field)
 static const struct opt rows[] = {
-    {.name = "window",
-     .letter = 't',
-     .type = OPT_DURATION,
-     .offset = AT(window_ms),
-     .arg = "TIME",
-     .fallback = "1m",
-     .min = 1000,
-     .max = 86400000,
-     .help = "how far back the numbers go"},
+    VERB_WINDOW_ROW(struct settings),
+    VERB_WATCH_ROW(struct settings),
     VERB_ROWS(struct settings),
     {.name = NULL},
 };
@@ -29,8 +20,9 @@ static const struct opt_spec spec = {
     .section = "cli",
     .summary = "Who calls whom, how it goes, and by which identities.",
     .examples = "mesh edges\n"
-                "mesh edges --window 10m -o wide\n"
-                "mesh edges -o json\n",
+                "mesh edges productpage reviews\n"
+                "mesh edges --window 10m -o wide\n",
+    .operands = "[SOURCE [DESTINATION]]",
     .rows = rows,
 };
 
@@ -44,9 +36,8 @@ static const struct table_column columns[] = {
 
 static const char *end_of(struct verb *v, const struct doc_node *end)
 {
-    const struct doc_node *name = doc_get(end, "workload");
-    return doc_is(name, DOC_TEXT) && name->text.len > 0 ? arena_cstr(&v->arena, name->text)
-                                                        : "unknown";
+    struct span name = item_text(end, "workload");
+    return name.len > 0 ? arena_cstr(&v->arena, name) : "unknown";
 }
 
 static void add_row(struct verb *v, struct table *t, const struct doc_node *item)
@@ -56,35 +47,65 @@ static void add_row(struct verb *v, struct table *t, const struct doc_node *item
     table_cell(t, end_of(v, from));
     table_cell(t, end_of(v, to));
     table_cell(t, cell_text(v, item, "protocol"));
-    table_cell(t, cell_percent(v, item, "success"));
+    table_cell(t, cell_success(v, item, "success"));
+    table_tone(t, cell_is_bad(item, "success") ? TONE_BAD : TONE_PLAIN);
     table_cell(t, cell_rate(v, item, "rps"));
     table_cell(t, cell_ms(v, item, "p50Ms"));
     table_cell(t, cell_ms(v, item, "p99Ms"));
     table_cell(t, cell_percent(v, item, "mtls"));
+    table_tone(t, cell_is_bad(item, "mtls") ? TONE_WARN : TONE_PLAIN);
     table_cell(t, cell_text(v, from, "principal"));
     table_cell(t, cell_text(v, to, "principal"));
+}
+
+/* One operand: all edges of that workload; two: from the one to the other. */
+static bool is_wanted(const struct verb *v, const struct doc_node *item)
+{
+    const struct doc_node *from = doc_get(item, "source");
+    const struct doc_node *to = doc_get(item, "destination");
+    struct span first = span_of(v->operands.count > 0 ? v->operands.items[0] : "");
+    return v->operands.count == 0 ? true
+           : v->operands.count == 1
+               ? item_is_called(from, first) || item_is_called(to, first)
+               : item_is_called(from, first) && item_is_called(to, span_of(v->operands.items[1]));
+}
+
+static int draw(struct verb *v, void *arg)
+{
+    static const char *const order[] = {"source.workload", "destination.workload", NULL};
+    const struct settings *set = arg;
+    struct doc_node *answer = NULL;
+    long long seconds = (long long)(set->window_ms / 1000);
+    int status =
+        verb_get(v, arena_printf(&v->arena, "/api/v1/edges?window=%lld", seconds), &answer);
+    struct doc_node *items = doc_get(answer, "items");
+    items_filter(items, is_wanted, v);
+    items_sort(items, order);
+    if (status == EXIT_DONE && doc_count(items) == 0 && v->operands.count > 0) {
+        return verb_fail(v, EXIT_MISSING, 1012, "mesh edges",
+                         "no edge fits: nobody called in the last %s",
+                         cell_window(v, set->window_ms));
+    }
+    if (status == EXIT_DONE && !verb_print_doc(v, answer)) {
+        struct table *t = table_new(v, columns, ARRAY_LEN(columns));
+        for (size_t i = 0; i < doc_count(items); i++) {
+            add_row(v, t, doc_at(items, i));
+        }
+        table_print(t);
+        verb_footer(v, "window %s · next: mesh tap WORKLOAD", cell_window(v, set->window_ms));
+    }
+    return status;
 }
 
 int cmd_edges(int argc, char **argv)
 {
     struct settings set = {.window_ms = 0};
     struct verb v;
-    struct doc_node *answer = NULL;
     int status;
     if (verb_open(&v, &spec, &set, argc, argv, &status) == 0) {
-        status = verb_get(
-            &v,
-            arena_printf(&v.arena, "/api/v1/edges?window=%lld", (long long)(set.window_ms / 1000)),
-            &answer);
-        if (status == 0 && !verb_print_doc(&v, answer)) {
-            struct table *t = table_new(&v, columns, ARRAY_LEN(columns));
-            const struct doc_node *items = doc_get(answer, "items");
-            for (size_t i = 0; i < doc_count(items); i++) {
-                add_row(&v, t, doc_at(items, i));
-            }
-            table_print(t);
-            verb_footer(&v, "window %llds · next: mesh tap", (long long)(set.window_ms / 1000));
-        }
+        status = v.operands.count <= 2 ? verb_watch(&v, draw, &set)
+                                       : verb_fail(&v, EXIT_USAGE, 1004, "mesh edges --help",
+                                                   "edges takes a source and a destination");
     }
     verb_close(&v);
     return status;

@@ -9,17 +9,30 @@ static const struct opt_spec spec = {
     .section = "cli",
     .summary = "Objects of a kind, as they were written; or findings.",
     .examples = "mesh get services\n"
-                "mesh get virtualservice reviews -o yaml\n"
+                "mesh get destinationrule/reviews -o yaml\n"
                 "mesh get findings\n",
-    .operands = "KIND|all|findings [NAME]",
+    .operands = "KIND[/NAME]|all|findings [NAME]",
     .rows = verb_plain_rows,
 };
 
 static const struct table_column columns[] = {
-    {"NAMESPACE", TABLE_LEFT, false, 1}, {"KIND", TABLE_LEFT, false, 0},
-    {"NAME", TABLE_LEFT, false, 0},      {"GENERATION", TABLE_RIGHT, true, 1},
-    {"AGE", TABLE_RIGHT, false, 1},
+    {"NAMESPACE", TABLE_LEFT, false, 1},  {"KIND", TABLE_LEFT, false, 0},
+    {"NAME", TABLE_LEFT, false, 0},       {"AGE", TABLE_RIGHT, false, 1},
+    {"GENERATION", TABLE_RIGHT, true, 1}, {"API", TABLE_LEFT, true, 1},
+    {"LABELS", TABLE_LEFT, true, 1},
 };
+
+static const char *labels_of(struct verb *v, const struct doc_node *meta)
+{
+    const struct doc_node *labels = doc_get(meta, "labels");
+    const char *text = "";
+    for (size_t i = 0; i < doc_count(labels); i++) {
+        const struct doc_entry *e = &labels->entries[i];
+        text = arena_printf(&v->arena, "%s%s%.*s=%.*s", text, i ? "," : "", SPAN_ARG(e->key),
+                            SPAN_ARG(doc_is(e->value, DOC_TEXT) ? e->value->text : SPAN_EMPTY));
+    }
+    return text;
+}
 
 static void print_table(struct verb *v, const struct doc_node *items)
 {
@@ -30,8 +43,10 @@ static void print_table(struct verb *v, const struct doc_node *items)
         table_cell(t, cell_text(v, meta, "namespace"));
         table_cell(t, cell_text(v, one, "kind"));
         table_cell(t, cell_text(v, meta, "name"));
-        table_cell(t, cell_text(v, meta, "generation"));
         table_cell(t, cell_age(v, meta, "creationTimestamp"));
+        table_cell(t, cell_text(v, meta, "generation"));
+        table_cell(t, cell_text(v, one, "apiVersion"));
+        table_cell(t, labels_of(v, meta));
     }
     table_print(t);
 }
@@ -46,7 +61,7 @@ static int get_findings(struct verb *v)
     }
     const struct doc_node *items = doc_get(answer, "items");
     for (size_t i = 0; i < doc_count(items); i++) {
-        verb_print_finding(v, doc_at(items, i));
+        verb_print_finding_to(v, stdout, doc_at(items, i));
     }
     printf("%zu findings\n", doc_count(items));
     return EXIT_DONE;
@@ -71,7 +86,7 @@ static int get_objects(struct verb *v, const char *kind, const char *name)
     if (name && doc_count(items) == 0) {
         return verb_fail(v, EXIT_MISSING, 1006, arena_printf(a, "mesh get %s -A", kind),
                          "there is no %s \"%s\" in namespace %s", kind, name,
-                         v->flags->namespace ? v->flags->namespace : "default");
+                         v->flags->all_namespaces ? "any" : verb_namespace(v));
     }
     bool is_one = name && doc_count(items) == 1;
     if (!verb_print_doc(v, is_one ? doc_at(items, 0) : answer)) {
@@ -86,6 +101,7 @@ int cmd_get(int argc, char **argv)
     struct verb v;
     int status;
     if (verb_open(&v, &spec, &set, argc, argv, &status) == 0) {
+        verb_split_name(&v);
         if (v.operands.count == 0 || v.operands.count > 2) {
             status = verb_fail(&v, EXIT_USAGE, 1004, "mesh get --help",
                                "get needs a kind, and may have a name");

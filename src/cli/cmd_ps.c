@@ -8,8 +8,8 @@ static const struct opt_spec spec = {
     .summary = "Proxies that are connected, and whether they have what they should.",
     .examples = "mesh ps\n"
                 "mesh ps -o wide\n"
-                "mesh ps -o json\n",
-    .rows = verb_plain_rows,
+                "mesh ps --watch\n",
+    .rows = verb_watch_rows,
 };
 
 static const struct table_column columns[] = {
@@ -50,8 +50,10 @@ static void row(struct verb *v, struct table *t, const struct doc_node *item)
 
 int cmd_ps(int argc, char **argv)
 {
+    static const char *const order[] = {"namespace", "name", NULL};
     static const struct verb_list list = {.spec = &spec,
                                           .path = "/api/v1/proxies",
+                                          .order = order,
                                           .columns = columns,
                                           .column_count = ARRAY_LEN(columns),
                                           .row = row,

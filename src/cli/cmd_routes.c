@@ -13,15 +13,7 @@ struct settings {
 
 #define AT(field) offsetof(struct settings, field)
 static const struct opt rows[] = {
-    {.name = "window",
-     .letter = 't',
-     .type = OPT_DURATION,
-     .offset = AT(window_ms),
-     .arg = "TIME",
-     .fallback = "1m",
-     .min = 1000,
-     .max = 86400000,
-     .help = "how far back the measured shares go"},
+    VERB_WINDOW_ROW(struct settings),
     {.name = "dry-run",
      .type = OPT_BOOL,
      .offset = AT(dry_run),
@@ -77,6 +69,19 @@ static const char *extra(struct verb *v, const struct doc_node *route)
     return text;
 }
 
+/* Hosts without the cluster's domain; a rule for a gateway alone often has none. */
+static const char *hosts_of(struct verb *v, const struct doc_node *vhost)
+{
+    const struct doc_node *hosts = doc_get(vhost, "hosts");
+    const char *text = "";
+    for (size_t i = 0; i < doc_count(hosts); i++) {
+        text = arena_printf(&v->arena, "%s%s%s", text, i ? ", " : "",
+                            cell_host(v, doc_at(hosts, i)->text));
+    }
+    struct span service = item_text(vhost, "service");
+    return *text ? text : service.len > 0 ? cell_host(v, service) : "*";
+}
+
 static void add_route(struct verb *v, struct table *t, const struct doc_node *vhost,
                       const struct doc_node *route)
 {
@@ -84,18 +89,27 @@ static void add_route(struct verb *v, struct table *t, const struct doc_node *vh
     size_t count = doc_count(backends);
     for (size_t i = 0; i < (count ? count : 1); i++) {
         const struct doc_node *to = count ? doc_at(backends, i) : NULL;
-        table_cell(t, i ? "" : joined(v, doc_get(vhost, "hosts"), cell_text(v, vhost, "service")));
+        const char *host = cell_host(v, item_text(to, "host"));
+        table_cell(t, i ? "" : hosts_of(v, vhost));
         table_cell(t, i ? ""
                         : arena_printf(&v->arena, "%s %s", cell_text(v, vhost, "kind"),
                                        cell_text(v, vhost, "name")));
         table_cell(t, i ? "" : joined(v, doc_get(route, "matches"), "any"));
-        if (to && doc_get(to, "subset")) {
-            table_cellf(t, "%s %s", cell_text(v, to, "host"), cell_text(v, to, "subset"));
-        } else {
-            table_cell(t, to ? cell_text(v, to, "host") : cell_text(v, route, "action"));
-        }
+        table_cell(t, !to ? cell_text(v, route, "action")
+                      : doc_get(to, "subset")
+                          ? arena_printf(&v->arena, "%s %s", host, cell_text(v, to, "subset"))
+                          : host);
         table_cell(t, cell_percent(v, to, "share"));
         table_cell(t, i ? "" : extra(v, route));
+    }
+}
+
+static void print_measured(struct verb *v, const struct doc_node *measured)
+{
+    for (size_t i = 0; i < doc_count(measured); i++) {
+        const struct doc_node *one = doc_at(measured, i);
+        verb_footer(v, "measured  %-16s %9s  %s rps", cell_text(v, one, "workload"),
+                    cell_percent(v, one, "share"), cell_rate(v, one, "rps"));
     }
 }
 
@@ -119,18 +133,13 @@ static int show(struct verb *v, const struct settings *set, const char *host)
             add_route(v, t, doc_at(items, i), doc_at(routes, j));
         }
     }
-    if (host && doc_count(items) == 0) {
+    if (doc_count(items) == 0 && v->flags->output != OUTPUT_CSV) {
         printf("no rules for %s: requests go to all its endpoints alike\n",
-               cell_text(v, answer, "host"));
+               host ? cell_host(v, item_text(answer, "host")) : "any service");
     } else {
         table_print(t);
     }
-    const struct doc_node *measured = doc_get(answer, "measured");
-    for (size_t i = 0; i < doc_count(measured); i++) {
-        const struct doc_node *one = doc_at(measured, i);
-        verb_footer(v, "measured  %-16s %9s  %s rps", cell_text(v, one, "workload"),
-                    cell_percent(v, one, "share"), cell_rate(v, one, "rps"));
-    }
+    print_measured(v, doc_get(answer, "measured"));
     return EXIT_DONE;
 }
 
@@ -162,8 +171,7 @@ static struct doc_node *new_service(struct verb *v, const char *host)
     doc_set(a, o, "kind", doc_cstr(a, "VirtualService"));
     struct doc_node *meta = doc_map_in(a, o, "metadata");
     doc_set(a, meta, "name", doc_cstr(a, host));
-    doc_set(a, meta, "namespace",
-            doc_cstr(a, v->flags->namespace ? v->flags->namespace : "default"));
+    doc_set(a, meta, "namespace", doc_cstr(a, verb_namespace(v)));
     doc_list_add(a, doc_list_in(a, doc_map_in(a, o, "spec"), "hosts"), doc_cstr(a, host));
     return o;
 }
@@ -185,9 +193,9 @@ static struct doc_node *plain_rule(struct verb *v, struct doc_node *object)
 static int find_object(struct verb *v, const char *host, struct doc_node **out)
 {
     struct doc_node *answer = NULL;
-    const char *path = arena_printf(
-        &v->arena, "/api/v1/objects?kind=virtualservice&namespace=%s&name=%s",
-        v->flags->namespace ? v->flags->namespace : "default", verb_escape(v, span_of(host)));
+    const char *path =
+        arena_printf(&v->arena, "/api/v1/objects?kind=virtualservice&namespace=%s&name=%s",
+                     verb_escape(v, span_of(verb_namespace(v))), verb_escape(v, span_of(host)));
     int status = verb_get(v, path, &answer);
     if (status == EXIT_DONE) {
         const struct doc_node *items = doc_get(answer, "items");

@@ -63,7 +63,7 @@ static int create(struct verb *v, const struct settings *set)
     struct doc_node *rq = doc_new_map(a);
     struct doc_node *answer = NULL;
     struct buf body;
-    doc_set(a, rq, "namespace", doc_cstr(a, v->flags->namespace ? v->flags->namespace : "default"));
+    doc_set(a, rq, "namespace", doc_cstr(a, verb_namespace(v)));
     doc_set(a, rq, "serviceAccount", doc_cstr(a, set->service_account));
     doc_set(a, rq, "uses", doc_int(a, set->uses));
     doc_set(a, rq, "ttl", doc_cstr(a, set->ttl));
@@ -119,6 +119,9 @@ int cmd_token(int argc, char **argv)
             const char *id = verb_escape(&v, span_of(v.operands.items[1]));
             status = verb_send(&v, "DELETE", arena_printf(&v.arena, "/api/v1/tokens/%s", id),
                                SPAN_EMPTY, &answer);
+            if (status == EXIT_DONE && !verb_print_doc(&v, answer)) {
+                printf("token %s revoked\n", v.operands.items[1]);
+            }
         } else {
             status = verb_fail(&v, EXIT_USAGE, 1004, "mesh token --help",
                                "token does not take these words");

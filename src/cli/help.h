@@ -4,8 +4,10 @@
 #include "cli/commands.h"
 #include "role.h"
 
-/* `topic` NULL: the verbs. 4 when there is no such page. */
-int help_main(const char *topic, const struct role *roles);
+/* mesh alone: the state of the mesh that is found, and the commands people use. */
+int help_home(void);
+/* mesh help [TOPIC|VERB] [-s WORD] */
+int help_main(int argc, char **argv, const struct role *roles);
 /* mesh version [-o json] */
 int help_version(int argc, char **argv);
 #endif

@@ -84,7 +84,7 @@ static unsigned columns_of(const char *text)
     return count;
 }
 
-static void print_csv_field(const char *text)
+void table_csv_field(const char *text)
 {
     if (strpbrk(text, ",\"\n") == NULL) {
         fputs(strcmp(text, "-") == 0 ? "" : text, stdout);
@@ -113,7 +113,7 @@ static void print_csv(const struct table *t)
         if (c > 0) {
             putchar(',');
         }
-        print_csv_field(t->cells[i].text);
+        table_csv_field(t->cells[i].text);
     }
     putchar('\n');
 }

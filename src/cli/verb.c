@@ -57,6 +57,20 @@ static void look_at_terminal(struct verb *v)
     }
 }
 
+/* Of a command line that could not be read. */
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *next = i + 1 < argc ? argv[i + 1] : "";
+        bool is_output = strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0;
+        if (strcmp(argv[i], "-ojson") == 0 || strcmp(argv[i], "--output=json") == 0 ||
+            (is_output && strcmp(next, "json") == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int verb_open(struct verb *v, const struct opt_spec *spec, void *settings, int argc, char **argv,
               int *status)
 {
@@ -64,15 +78,16 @@ int verb_open(struct verb *v, const struct opt_spec *spec, void *settings, int a
     *v = (struct verb){.flags = settings};
     arena_init(&v->arena, 4096);
     int code = opt_parse(spec, settings, argc, argv, &v->arena, &v->operands, &err);
-    if (code != 0) {
-        *status = code > 0 ? EXIT_DONE : EXIT_USAGE;
-        if (code < 0) {
-            fprintf(stderr, "%s: %s\n", spec->command, err.text);
-        }
-        return -1;
-    }
     look_at_terminal(v);
-    return 0;
+    if (code < 0) {
+        v->flags->output = wants_json(argc, argv) ? OUTPUT_JSON : OUTPUT_TABLE;
+        *status =
+            verb_fail(v, EXIT_USAGE, 1011, arena_printf(&v->arena, "%s --help", spec->command),
+                      "%s: %s", spec->command, err.text);
+    } else if (code > 0) {
+        *status = EXIT_DONE;
+    }
+    return code == 0 ? 0 : -1;
 }
 
 void verb_close(struct verb *v)
@@ -150,11 +165,32 @@ const char *verb_escape(struct verb *v, struct span text)
     return to;
 }
 
+void verb_split_name(struct verb *v)
+{
+    const char *slash = v->operands.count == 1 ? strchr(v->operands.items[0], '/') : NULL;
+    if (slash) {
+        const char **items = arena_array(&v->arena, 2, sizeof *items);
+        struct span rest = span_of(v->operands.items[0]);
+        items[0] = arena_cstr(&v->arena, span_cut(&rest, '/'));
+        items[1] = arena_cstr(&v->arena, rest);
+        v->operands = (struct opt_list){.items = items, .count = 2};
+    }
+}
+
+const char *verb_namespace(const struct verb *v)
+{
+    return v->flags->namespace ? v->flags->namespace : "default";
+}
+
 const char *verb_namespace_query(struct verb *v)
 {
-    if (v->flags->all_namespaces) {
-        return "";
-    }
-    const char *name = v->flags->namespace ? v->flags->namespace : "default";
-    return arena_printf(&v->arena, "?namespace=%s", verb_escape(v, span_of(name)));
+    return v->flags->all_namespaces ? ""
+                                    : arena_printf(&v->arena, "?namespace=%s",
+                                                   verb_escape(v, span_of(verb_namespace(v))));
+}
+
+bool verb_finds_control(struct verb *v)
+{
+    find_target(v);
+    return v->flags->addr || strncmp(v->target, "unix:", 5) == 0;
 }

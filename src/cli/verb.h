@@ -2,6 +2,8 @@
 #define CLI_VERB_H
 /* What the verbs of the CLI share: common flags, the way to control, answers and errors in each output format, exit codes. A verb is one file
  * cmd_X.c: options, one call of the API, one table. Words: ux "one table of exit codes, independent of -o". */
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/compiler.h"
 #include "base/err.h"
@@ -35,7 +37,7 @@ extern const char *const verb_colors[];
 /* Flags that every verb has. A verb's own settings begin with this struct. */
 struct verb_flags {
     const char *namespace, *addr;
-    bool all_namespaces, no_headers;
+    bool all_namespaces, no_headers, watch;
     int output, color;
     int64_t timeout_ms;
 };
@@ -85,6 +87,25 @@ struct verb_flags {
 struct loop;
 struct http_client;
 
+/* A row more, for verbs that run under verb_watch. */
+#define VERB_WATCH_ROW(SETTINGS)                 \
+    {.name = "watch",                            \
+     .letter = 'w',                              \
+     .type = OPT_BOOL,                           \
+     .offset = offsetof(SETTINGS, common.watch), \
+     .help = "again every 2 s until Ctrl-C; off a terminal as jsonl"}
+/* A row more, for verbs with numbers. */
+#define VERB_WINDOW_ROW(SETTINGS)             \
+    {.name = "window",                        \
+     .letter = 't',                           \
+     .type = OPT_DURATION,                    \
+     .offset = offsetof(SETTINGS, window_ms), \
+     .arg = "TIME",                           \
+     .fallback = "1m",                        \
+     .min = 1000,                             \
+     .max = 86400000,                         \
+     .help = "how far back the numbers go"}
+
 /* One run of a verb. */
 struct verb {
     struct arena arena;
@@ -121,12 +142,39 @@ const char *verb_escape(struct verb *v, struct span text);
 /* "?namespace=..." or "" with -A. */
 const char *verb_namespace_query(struct verb *v);
 
+/* Operands "KIND/NAME" become "KIND" "NAME". */
+void verb_split_name(struct verb *v);
+/* What -n says, or "default". */
+const char *verb_namespace(const struct verb *v);
+/* Whether control's socket is where this machine has it; nothing is asked. */
+bool verb_finds_control(struct verb *v);
+/* draw(), and with --watch again and again, on a terminal in place; memory of a round ends with it. */
+int verb_watch(struct verb *v, int (*draw)(struct verb *v, void *arg), void *arg);
+
+/* ---- items of an answer ---- */
+
+/* The text at a path ("source.workload"), or empty. */
+struct span item_text(const struct doc_node *item, const char *path);
+/* Orders them by the texts at the paths, which end with NULL. */
+void items_sort(struct doc_node *items, const char *const *paths);
+/* Leaves those for which keep() is true. */
+void items_filter(struct doc_node *items,
+                  bool (*keep)(const struct verb *v, const struct doc_node *item),
+                  const struct verb *v);
+/* The one whose text at `key` is `name`, or else the only one that begins with it. NULL after an error (1010) that lists the candidates;
+ * `what` and `next` are words of it: "proxy", "mesh ps". */
+const struct doc_node *items_pick(struct verb *v, const struct doc_node *items, const char *key,
+                                  const char *name, const char *what, const char *next);
+/* Whether a workload goes by that name: by its own, or the app's, or a beginning of its own. */
+bool item_is_called(const struct doc_node *item, struct span name);
+
 /* ---- errors: error[MESHnnnn]: what / where / why / fix / more, on stderr; the fields as JSON with -o json ---- */
 
 int verb_fail(struct verb *v, int exit_code, unsigned code, const char *fix, const char *what, ...)
     PRINTF_LIKE(5, 6);
 /* An error answer or a finding as a document. */
 void verb_print_finding(struct verb *v, const struct doc_node *finding);
+void verb_print_finding_to(struct verb *v, FILE *to, const struct doc_node *finding);
 
 /* ---- output ---- */
 
@@ -158,20 +206,26 @@ void verb_footer(struct verb *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
 struct verb_list {
     const struct opt_spec *spec; /* over a struct verb_flags alone */
     const char *path;
-    bool by_namespace; /* -n and -A make a query of it */
+    const char *const *order; /* items_sort, or NULL */
     const struct table_column *columns;
     size_t column_count;
     void (*row)(struct verb *v, struct table *t, const struct doc_node *item);
     const char *footer; /* or NULL */
 };
 int verb_list_main(const struct verb_list *l, int argc, char **argv);
-/* The rows of a verb without options of its own. */
+/* The rows of a verb without options of its own; the second with --watch. */
 extern const struct opt verb_plain_rows[];
+extern const struct opt verb_watch_rows[];
 
 /* Numbers as people read them; memory of the verb's arena. "-" for a member that is absent. */
 const char *cell_ms(struct verb *v, const struct doc_node *map, const char *key); /* 4.2ms, 1.2s */
 const char *cell_percent(struct verb *v, const struct doc_node *map, const char *key); /* 99.95 % */
 const char *cell_rate(struct verb *v, const struct doc_node *map, const char *key);    /* 24.9 */
+/* Below 99 %, in words of a table: " ▼" or " !" beside the number, so that colour is not needed. */
+bool cell_is_bad(const struct doc_node *map, const char *key);
+const char *cell_success(struct verb *v, const struct doc_node *map, const char *key);
+const char *cell_window(struct verb *v, int64_t ms);     /* 1m, 90s, 1h */
+const char *cell_host(struct verb *v, struct span host); /* without ".svc.cluster.local" */
 const char *cell_text(struct verb *v, const struct doc_node *map, const char *key);
 const char *cell_age(struct verb *v, const struct doc_node *map,
                      const char *key); /* of an RFC 3339 time: 3d4h */

@@ -13,10 +13,10 @@
 
 /* ---- errors ---- */
 
-static void print_part(const char *name, struct span text)
+static void print_part(FILE *to, const char *name, struct span text)
 {
     if (text.len > 0) {
-        fprintf(stderr, "  %-7s %.*s\n", name, SPAN_ARG(text));
+        fprintf(to, "  %-7s %.*s\n", name, SPAN_ARG(text));
     }
 }
 
@@ -26,7 +26,7 @@ static struct span text_of(const struct doc_node *map, const char *key)
     return n && doc_is(n, DOC_TEXT) ? n->text : SPAN_EMPTY;
 }
 
-static void print_where(struct verb *v, const struct doc_node *where)
+static void print_where(struct verb *v, FILE *to, const struct doc_node *where)
 {
     if (!where || !doc_is(where, DOC_MAP)) {
         return;
@@ -47,40 +47,44 @@ static void print_where(struct verb *v, const struct doc_node *where)
             text = arena_printf(&v->arena, "%s:%lld", text, (long long)line->integer);
         }
     }
-    print_part("where", span_trim(span_of(text)));
+    print_part(to, "where", span_trim(span_of(text)));
 }
 
 /* `why` and `fix` are a text, or a list of texts or of {text, command}. */
-static void print_list(const char *name, const struct doc_node *node)
+static void print_list(FILE *to, const char *name, const struct doc_node *node)
 {
     if (!node) {
         return;
     }
     if (doc_is(node, DOC_TEXT)) {
-        print_part(name, node->text);
+        print_part(to, name, node->text);
     }
     for (size_t i = 0; doc_is(node, DOC_LIST) && i < doc_count(node); i++) {
         const struct doc_node *one = doc_at(node, i);
         struct span text = doc_is(one, DOC_TEXT) ? one->text : text_of(one, "text");
-        print_part(i == 0 ? name : "", text.len > 0 ? text : text_of(one, "command"));
+        print_part(to, i == 0 ? name : "", text.len > 0 ? text : text_of(one, "command"));
     }
 }
 
-void verb_print_finding(struct verb *v, const struct doc_node *finding)
+void verb_print_finding_to(struct verb *v, FILE *to, const struct doc_node *finding)
 {
     struct span code = text_of(finding, "code");
     struct span severity = text_of(finding, "severity");
     bool is_warning = span_is(severity, "warning");
     enum table_tone tone = is_warning ? TONE_WARN : TONE_BAD;
-    fprintf(stderr, "%s%s[%.*s]%s: %.*s\n", table_tone_on(v, tone),
-            is_warning ? "warning" : "error", SPAN_ARG(code), table_tone_off(v, tone),
-            SPAN_ARG(text_of(finding, "what")));
-    print_where(v, doc_get(finding, "where"));
-    print_list("why", doc_get(finding, "why"));
-    print_list("fix", doc_get(finding, "fix"));
+    fprintf(to, "%s%s[%.*s]%s: %.*s\n", table_tone_on(v, tone), is_warning ? "warning" : "error",
+            SPAN_ARG(code), table_tone_off(v, tone), SPAN_ARG(text_of(finding, "what")));
+    print_where(v, to, doc_get(finding, "where"));
+    print_list(to, "why", doc_get(finding, "why"));
+    print_list(to, "fix", doc_get(finding, "fix"));
     if (code.len > 0) {
-        fprintf(stderr, "  %-7s mesh explain %.*s\n", "more", SPAN_ARG(code));
+        fprintf(to, "  %-7s mesh explain %.*s\n", "more", SPAN_ARG(code));
     }
+}
+
+void verb_print_finding(struct verb *v, const struct doc_node *finding)
+{
+    verb_print_finding_to(v, stderr, finding);
 }
 
 static void print_error(struct verb *v, const struct doc_node *error)
@@ -89,7 +93,7 @@ static void print_error(struct verb *v, const struct doc_node *error)
         struct buf text;
         buf_init(&text, ANSWER_MAX);
         if (doc_write_json(error, v->flags->output == OUTPUT_JSON, &text) == 0) {
-            fprintf(stderr, "%.*s\n", SPAN_ARG(buf_span(&text)));
+            fprintf(stderr, "%.*s\n", SPAN_ARG(span_trim(buf_span(&text))));
         }
         buf_dispose(&text);
     } else {
@@ -225,11 +229,13 @@ struct streaming {
     struct arena event;
     struct err err;
     int code;
+    bool has_ended;
 };
 
 static void end_stream(struct streaming *s, int code)
 {
     s->code = code;
+    s->has_ended = true;
     loop_stop(s->verb->loop);
 }
 
@@ -264,11 +270,11 @@ static void on_data(void *arg, struct span data, bool end)
     if (buf_append_span(&s->text, data) != 0) {
         buf_reset(&s->text); /* no event is so long */
     }
-    for (ssize_t at; (at = span_find_byte(buf_span(&s->text), '\n')) >= 0;) {
+    for (ssize_t at; !s->has_ended && (at = span_find_byte(buf_span(&s->text), '\n')) >= 0;) {
         take_line(s, span_first(buf_span(&s->text), (size_t)at));
         buf_consume(&s->text, (size_t)at + 1);
     }
-    if (end) {
+    if (end && !s->has_ended) {
         end_stream(s, EXIT_DONE);
     }
 }

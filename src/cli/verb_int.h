@@ -8,4 +8,6 @@ MUST_USE int verb_connect(struct verb *v);
 /* The escape that begins a tone, or "" without colour. */
 const char *table_tone_on(const struct verb *v, enum table_tone tone);
 const char *table_tone_off(const struct verb *v, enum table_tone tone);
+/* Quoted where it must be; "-" is empty. */
+void table_csv_field(const char *text);
 #endif

@@ -1,6 +1,7 @@
 /* Whole documents for programs, and what stands below a table.
  * In: verbs. Out: stdout. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/verb_int.h"
 
@@ -12,10 +13,16 @@ void verb_footer(struct verb *v, const char *fmt, ...)
     if (v->flags->output != OUTPUT_TABLE && v->flags->output != OUTPUT_WIDE) {
         return;
     }
-    fputs(table_tone_on(v, TONE_DIM), stdout);
+    char text[512];
     va_start(args, fmt);
-    vprintf(fmt, args);
+    vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    fputs(table_tone_on(v, TONE_DIM), stdout);
+    for (const char *at = text; *at; at++) {
+        bool is_dot = v->is_ascii && strncmp(at, "·", 2) == 0;
+        putchar(is_dot ? '-' : *at);
+        at += is_dot;
+    }
     printf("%s\n", table_tone_off(v, TONE_DIM));
 }
 
@@ -23,7 +30,13 @@ static void print_name(const struct doc_node *item)
 {
     const struct doc_node *meta = doc_get(item, "metadata");
     const struct doc_node *from = meta ? meta : item;
-    static const char *const keys[] = {"name", "workload", "id", "serial"};
+    static const char *const keys[] = {"name", "workload", "id", "serial", "code", "word"};
+    struct span source = item_text(item, "source.workload");
+    struct span destination = item_text(item, "destination.workload");
+    if (source.len > 0 || destination.len > 0) {
+        printf("%.*s>%.*s\n", SPAN_ARG(source), SPAN_ARG(destination));
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const struct doc_node *n = doc_get(from, keys[i]);
         if (doc_is(n, DOC_TEXT)) {
@@ -32,6 +45,25 @@ static void print_name(const struct doc_node *item)
                    doc_is(ns, DOC_TEXT) ? ns->text.at : "", doc_is(ns, DOC_TEXT) ? "/" : "",
                    SPAN_ARG(n->text));
             return;
+        }
+    }
+}
+
+/* An answer that is no list: a line for each member that is a scalar, "proxies.connected,7". */
+static void print_csv(struct verb *v, const char *prefix, const struct doc_node *map)
+{
+    for (size_t i = 0; i < doc_count(map) && doc_is(map, DOC_MAP); i++) {
+        const struct doc_entry *e = &map->entries[i];
+        const char *key = arena_cstr(&v->arena, e->key);
+        if (doc_is(e->value, DOC_MAP)) {
+            print_csv(v, arena_printf(&v->arena, "%s%s.", prefix, key), e->value);
+        } else if (!doc_is(e->value, DOC_LIST)) {
+            const char *text = doc_is(e->value, DOC_DOUBLE)
+                                   ? arena_printf(&v->arena, "%.6g", e->value->number)
+                                   : cell_text(v, map, key);
+            printf("%s%s,", prefix, key);
+            table_csv_field(text);
+            putchar('\n');
         }
     }
 }
@@ -45,7 +77,6 @@ bool verb_print_doc(struct verb *v, const struct doc_node *answer)
     switch (v->flags->output) {
     case OUTPUT_JSON:
         code = doc_write_json(answer, true, &text);
-        code = code ? code : buf_append_byte(&text, '\n');
         break;
     case OUTPUT_YAML:
         code = doc_write_yaml(answer, &text);
@@ -57,9 +88,15 @@ bool verb_print_doc(struct verb *v, const struct doc_node *answer)
         }
         break;
     case OUTPUT_NAME:
-        for (size_t i = 0; i < doc_count(items); i++) {
-            print_name(doc_at(items, i));
+        for (size_t i = 0; i < (items ? doc_count(items) : 1); i++) {
+            print_name(items ? doc_at(items, i) : answer);
         }
+        break;
+    case OUTPUT_CSV:
+        if (items) {
+            return false;
+        }
+        print_csv(v, "", answer);
         break;
     default:
         buf_dispose(&text);
