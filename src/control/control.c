@@ -52,6 +52,7 @@ static void build_world(struct control *c)
     c->world = world_build(c->builder, &change);
     monitoring_world_built(&c->monitoring, (instant_mono_ns() - begin_ns) / 1000);
     c->api.world = c->world;
+    owners_reset(&c->owners);
     if (c->push && (change.config || change.service_count > 0 || change.workload_count > 0)) {
         push_world(c->push, c->world, &change);
     }
@@ -86,6 +87,12 @@ static void on_host_end(void *arg, void *own)
 {
     UNUSED(arg);
     ca_desk_close(own);
+}
+
+static struct span owner_of(void *arg, struct span namespace, struct span workload)
+{
+    struct control *c = arg;
+    return owners_find(&c->owners, c->world, namespace, workload);
 }
 
 static void on_report(void *arg, struct span message, struct span identity)
@@ -300,6 +307,8 @@ static int build(struct control *c, struct err *err)
     c->check_objects = host_check_add(c->host, "objects");
     c->check_world = host_check_add(c->host, "push");
     c->insight = insight_new();
+    owners_init(&c->owners);
+    insight_set_owner(c->insight, owner_of, c);
     monitoring_init(&c->monitoring);
     c->builder = world_builder_new();
     c->sources = sources_new(&events, c);
@@ -341,6 +350,7 @@ static void take_down(struct control *c)
     world_builder_free(c->builder);
     world_unref(c->world);
     insight_free(c->insight);
+    owners_dispose(&c->owners);
     monitoring_dispose(&c->monitoring);
     store_close(c->store);
     signals_free(c->signals);

@@ -6,6 +6,7 @@
 #include "control/api/api.h"
 #include "control/insight/insight.h"
 #include "control/monitoring.h"
+#include "control/owners.h"
 #include "control/push/push.h"
 #include "control/sources/from_files.h"
 #include "control/sources/from_store.h"
@@ -46,6 +47,7 @@ struct control {
     struct world *world; /* of now; NULL before the first */
     struct push *push;
     struct insight *insight;
+    struct owners owners;
     struct monitoring monitoring;
     struct api api;
     struct deadline settle; /* changes that come together make one world */

@@ -355,8 +355,13 @@ static bool may_tell(struct taking *t, const struct insight_point *p)
         return true;
     }
     const struct insight_end *own = p->by_source ? &p->source : &p->destination;
+    struct span account = SPAN_EMPTY;
+    if (own->principal.len == 0 && t->in->owner) {
+        account = t->in->owner(t->in->owner_arg, own->namespace, own->workload);
+    }
     if (span_eq(own->namespace, t->who.ns) &&
-        (own->principal.len == 0 || span_eq(own->principal, t->identity))) {
+        (own->principal.len == 0 || span_eq(own->principal, t->identity)) &&
+        (account.len == 0 || span_eq(account, t->who.sa))) {
         return true;
     }
     if (t->denied++ == 0) {
@@ -423,6 +428,12 @@ struct insight *insight_new(void)
     map_init(&in->pairs);
     list_init(&in->by_age);
     return in;
+}
+
+void insight_set_owner(struct insight *i, insight_owner owner, void *arg)
+{
+    i->owner = owner;
+    i->owner_arg = arg;
 }
 
 void insight_free(struct insight *i)

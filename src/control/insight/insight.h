@@ -13,6 +13,10 @@
 struct insight;
 NONNULL_RETURN struct insight *insight_new(void);
 void insight_free(struct insight *i);
+/* Whose a workload is: its service account, or empty when nobody knows. Asked for ends whose principal is not told (plaintext), so that nobody
+ * tells of others then either. */
+typedef struct span (*insight_owner)(void *arg, struct span namespace, struct span workload);
+void insight_set_owner(struct insight *i, insight_owner owner, void *arg);
 
 /* Adds one report. `identity`: SPIFFE ID of the proxy that sent it, or empty (plaintext port): a proxy may only report edges of which it is
  * one end. `now_us`: wall time of arrival. -ERR_PROTO when it does not parse; -ERR_DENIED when it told of others' edges too, which were left

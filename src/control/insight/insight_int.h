@@ -39,6 +39,8 @@ struct insight {
     size_t bytes;       /* of rings */
     int64_t started_us; /* since when there are numbers; 0 = there are none */
     int64_t swept_s;
-    uint64_t refused; /* points for which there was no room */
+    uint64_t refused;    /* points for which there was no room */
+    insight_owner owner; /* may be NULL */
+    void *owner_arg;
 };
 #endif
