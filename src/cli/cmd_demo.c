@@ -3,6 +3,7 @@
 #include "cli/cmd_demo.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "cli/demo_story.h"
 #include "codec/url.h"
 #include "io/signals.h"
+#include "mesh/codes.h"
 #include "tls/tls.h"
 #include "version.h"
 
@@ -87,6 +89,19 @@ static const struct opt_spec spec = {
     .rows = rows,
 };
 
+/* In the form of all verbs (cli/verb.h), which demo is none of: it needs no control to talk to. */
+static PRINTF_LIKE(2, 3) void complain(unsigned code, const char *what, ...)
+{
+    const struct code_row *row = code_find(code);
+    va_list args;
+    va_start(args, what);
+    fprintf(stderr, "error[MESH%04u]: ", code);
+    vfprintf(stderr, what, args);
+    fprintf(stderr, "\n  fix     %s\n  more    mesh explain MESH%04u\n",
+            row != NULL ? row->remedy : "", code);
+    va_end(args);
+}
+
 static void flush(void)
 {
     (void)fflush(stdout); /* nobody may be reading */
@@ -131,17 +146,17 @@ static void suggest(const struct demo *d)
         const char *scenario, *lines;
     } hints[] = {
         {"canary", "  mesh routes reviews           90 to v1, 10 to v3, jason to v2\n"
-                   "  mesh stat                     the shares that were measured\n"
+                   "  mesh stat                     what each version really got\n"
                    "  mesh routes set reviews v1=50 v3=50\n"},
         {"authz", "  mesh authz check productpage ratings      denied, and by which policy\n"
-                  "  mesh authz explain reviews ratings\n"
-                  "  mesh tap ratings              who asks, and what the answer is\n"},
+                  "  mesh authz check reviews ratings          allowed\n"
+                  "  mesh authz list\n"},
         {"outage", "  mesh stat                     reviews-v2 fails, and the shop does not\n"
-                   "  mesh tap reviews              requests that are tried again elsewhere\n"
+                   "  mesh routes reviews           requests are tried again elsewhere\n"
                    "  mesh demo heal                and v2 comes back\n"},
-        {"slow", "  mesh stat                     half of the requests to ratings wait 300 ms\n"
-                 "  mesh routes ratings           the rule that makes them\n"
-                 "  mesh delete virtualservice/ratings\n"},
+        {"slow", "  mesh routes ratings           half of the requests to ratings wait 300 ms\n"
+                 "  mesh stat                     who feels it: reviews v2 and v3\n"
+                 "  mesh delete virtualservice ratings\n"},
     };
     printf("\nTry, in another terminal:\n");
     for (size_t i = 0; i < ARRAY_LEN(hints); i++) {
@@ -151,10 +166,9 @@ static void suggest(const struct demo *d)
         }
     }
     printf("  mesh stat                     golden numbers of every workload\n"
-           "  mesh tap reviews              requests as they happen\n"
+           "  mesh tap reviews-v3           requests as they happen\n"
            "  mesh routes set reviews v1=90 v3=10\n"
-           "  mesh demo break ratings       and watch what happens; `mesh demo heal` ends it\n"
-           "  mesh help tour                ten minutes, eleven commands\n\n");
+           "  mesh demo break ratings       and watch what happens; `mesh demo heal` ends it\n\n");
 }
 
 static void print_json(const struct demo *d)
@@ -203,6 +217,20 @@ static int tell(struct demo *d, bool json)
     return stay(d, json);
 }
 
+/* The number of a failure: what its own text begins with ("MESH1100 ..."), else by its kind. */
+static unsigned number_of(const struct err *err, int code, const char **text)
+{
+    struct span rest = span_of(err->text);
+    struct span word = span_cut(&rest, ' ');
+    uint64_t number;
+    *text = err->text;
+    if (span_starts(word, SPAN("MESH")) && span_to_u64(span_from_offset(word, 4), &number)) {
+        *text = rest.at;
+        return (unsigned)number;
+    }
+    return code == -ERR_TIMEOUT ? 1111 : code == -ERR_CONFIG ? 1114 : 1113;
+}
+
 static int run(const struct demo_options *options)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, 0};
@@ -224,7 +252,9 @@ static int run(const struct demo_options *options)
     } else if (code == -EINTR) {
         status = 130;
     } else {
-        fprintf(stderr, "mesh demo: %s\n", err.text);
+        const char *text;
+        unsigned number = number_of(&err, code, &text);
+        complain(number, "%s", text);
         status = code == -EPERM ? EXIT_DENIED : 1;
     }
     demo_free(d);
@@ -257,6 +287,12 @@ static int tell_broken(const struct demo_answer *answer)
     return 0;
 }
 
+static struct span what_of(const struct demo_answer *answer)
+{
+    const struct doc_node *what = doc_get(answer->doc, "what");
+    return doc_is(what, DOC_TEXT) ? what->text : answer->body;
+}
+
 static int order(const char *path)
 {
     char folder[PATHS_BYTES], origin[PATHS_BYTES + 32];
@@ -264,7 +300,7 @@ static int order(const char *path)
     struct demo_answer answer;
 
     if (!find_live(folder)) {
-        fprintf(stderr, "mesh demo: no demo runs; start one with `mesh demo`\n");
+        complain(1110, "no demo runs");
         return EXIT_NOWHERE;
     }
     (void)snprintf(origin, sizeof(origin), "unix:%s/demo.sock", folder);
@@ -274,12 +310,12 @@ static int order(const char *path)
     int code = demo_ask(asker, &q, &answer, &err);
     int status = 0;
     if (code < 0) {
-        fprintf(stderr, "mesh demo: %s\n", err.text);
+        complain(1110, "the demo does not answer: %s", err.text);
         status = EXIT_NOWHERE;
     } else if (answer.status != 200) {
-        fprintf(stderr, "mesh demo: there is nothing of that name; break a service "
-                        "(ratings), a workload (reviews-v2) or control\n");
-        status = EXIT_NOTHING;
+        complain(answer.status == 404 ? 1112 : 1115, "the demo refuses: %.*s",
+                 SPAN_ARG(what_of(&answer)));
+        status = answer.status == 404 ? EXIT_NOTHING : EXIT_USAGE;
     } else {
         status = tell_broken(&answer);
     }
@@ -298,7 +334,7 @@ static int give_order(const struct opt_list *operands)
 
     if ((!breaks && strcmp(operands->items[0], "heal") != 0) || operands->count > max ||
         (breaks && operands->count < 2)) {
-        fprintf(stderr, "mesh demo: want 'break WHAT [HOW]' or 'heal'; see mesh demo --help\n");
+        complain(1115, "want 'break WHAT [HOW]' or 'heal'");
         return EXIT_USAGE;
     }
     buf_init(&path, 4096);
@@ -328,7 +364,7 @@ int cmd_demo(int argc, char **argv)
     int code = opt_parse(&spec, &options, argc, argv, &arena, &operands, &err);
     int status = code < 0 ? EXIT_USAGE : 0;
     if (code < 0) {
-        fprintf(stderr, "mesh demo: %s\n", err.text);
+        complain(1115, "%s", err.text);
     } else if (code == 0 && operands.count > 0) {
         status = give_order(&operands);
     } else if (code == 0 && options.chapters != NULL && strcmp(options.chapters, "list") == 0) {

@@ -34,14 +34,6 @@ static int make_folders(struct demo *d, struct err *err)
     return 0;
 }
 
-/* "scenarios/NAME/file.yaml": the file's name when it is of that scenario, else NULL. */
-static const char *in_scenario(const char *name, const char *scenario)
-{
-    char folder[64];
-    int n = snprintf(folder, sizeof(folder), "scenarios/%s/", scenario != NULL ? scenario : "");
-    return n > 0 && strncmp(name, folder, (size_t)n) == 0 ? name + n : NULL;
-}
-
 int demo_put_object(struct demo *d, const char *name, struct err *err)
 {
     const struct embed *file = embed_find(demo_files, name);
@@ -53,27 +45,72 @@ int demo_put_object(struct demo *d, const char *name, struct err *err)
     return demo_place_write_example(&d->place, path, span_from(file->bytes, file->length), err);
 }
 
-/* All of examples/bookinfo, and over it what the scenario says. */
+/* All of examples/bookinfo that is no scenario. */
 static int write_objects(struct demo *d, struct err *err)
 {
-    const char *scenario = d->options->scenario;
-    bool found = scenario == NULL;
     int code = 0;
     for (const struct embed *file = demo_files; file->name != NULL && code == 0; file++) {
         if (span_ends(span_of(file->name), SPAN(".yaml")) && strchr(file->name, '/') == NULL) {
             code = demo_put_object(d, file->name, err);
         }
     }
-    for (const struct embed *file = demo_files; file->name != NULL && code == 0; file++) {
-        if (scenario != NULL && in_scenario(file->name, scenario) != NULL) {
-            found = true;
-            code = demo_put_object(d, file->name, err);
+    return code;
+}
+
+int demo_apply(struct demo *d, const char *name, struct err *err)
+{
+    const struct embed *file = embed_find(demo_files, name);
+    struct demo_answer answer;
+    struct buf text;
+
+    ASSERT(file != NULL);
+    buf_init(&text, TEXT_MAX);
+    int code = demo_place_adapt(&d->place, span_from(file->bytes, file->length), &text);
+    const struct demo_question q = {
+        .origin = d->control, .method = "POST", .path = "/api/v1/apply", .body = buf_span(&text)};
+    code = code < 0 ? code : demo_ask(d->asker, &q, &answer, err);
+    if (code == 0 && answer.status != 200) {
+        code = err_set(err, -ERR_CONFIG, "%s was refused with %u: %.*s", name, answer.status,
+                       (int)size_min(answer.body.len, 300), answer.body.at);
+    }
+    buf_dispose(&text);
+    return code;
+}
+
+/* ---- scenarios ---- */
+
+/* "canary/reviews.yaml" of "scenarios/canary/reviews.yaml" when it is of that scenario; else NULL. */
+static const char *in_scenario(const char *name, const char *scenario)
+{
+    char folder[64];
+    int n = snprintf(folder, sizeof(folder), "scenarios/%s/", scenario);
+    return n > 0 && strncmp(name, folder, (size_t)n) == 0 ? name + n : NULL;
+}
+
+static int check_scenario(const char *scenario, struct err *err)
+{
+    for (const struct embed *file = demo_files; file->name != NULL; file++) {
+        if (scenario == NULL || in_scenario(file->name, scenario) != NULL) {
+            return 0;
         }
     }
-    return code == 0 && !found
-               ? err_set(err, -ERR_CONFIG,
-                         "there is no scenario '%s'; use canary, authz, outage or slow", scenario)
-               : code;
+    return err_set(err, -ERR_CONFIG, "there is no scenario '%s'; use canary, authz, outage or slow",
+                   scenario);
+}
+
+/* What stands in place of a usual file goes to the folder; the rest is applied, so that the CLI can change it. */
+static int apply_scenario(struct demo *d, struct err *err)
+{
+    int code = 0;
+    for (const struct embed *file = demo_files; file->name != NULL && code == 0; file++) {
+        const char *name =
+            d->options->scenario != NULL ? in_scenario(file->name, d->options->scenario) : NULL;
+        if (name != NULL) {
+            code = embed_find(demo_files, name) != NULL ? demo_put_object(d, file->name, err)
+                                                        : demo_apply(d, file->name, err);
+        }
+    }
+    return code;
 }
 
 static void on_happening(void *arg, const struct demo_member *m, enum demo_happening what,
@@ -108,7 +145,9 @@ int demo_new(struct demo **out, struct loop *loop, const struct demo_options *op
     d->control_ms = d->services_ms = d->page_ms = d->live_ms = -1;
     arena_init(&d->arena, 16384);
     d->asker = demo_asker_new(loop);
-    int code = options->netns ? demo_net_new(&d->net, err) : 0;
+    d->place.lock_fd = -1;
+    int code = check_scenario(options->scenario, err);
+    code = code == 0 && options->netns ? demo_net_new(&d->net, err) : code;
     int pods = code == 0 && d->net != NULL ? demo_net_number(d->net) : -1;
     code = code == 0 ? demo_place_take(&d->place, loop, pods, err) : code;
     if (code == 0) {
@@ -308,6 +347,7 @@ int demo_start(struct demo *d, struct err *err)
     }
     d->control_ms = since_begin(d);
     code = demo_pods_publish_root(d, err);
+    code = code == 0 ? apply_scenario(d, err) : code;
     code = code == 0 ? start_proxies(d, err) : code;
     code = code == 0 ? wait_ready(d, is_any, err) : code;
     if (code < 0) {

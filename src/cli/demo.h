@@ -98,6 +98,8 @@ void demo_free(struct demo *d);
 /* Writes a file of examples/bookinfo ("subsets.yaml", "scenarios/outage/subsets.yaml") to the folder that control watches, in place of
  * one of that name. */
 MUST_USE int demo_put_object(struct demo *d, const char *name, struct err *err);
+/* Applies one through the API: it is kept by control, and the CLI can change it. */
+MUST_USE int demo_apply(struct demo *d, const char *name, struct err *err);
 /* A token for one identity, from control's API. */
 MUST_USE int demo_token(struct demo *d, const char *account, struct span *token, struct err *err);
 /* Counts the edges that control has seen in the last `window_s` seconds: d->edges, d->edges_mtls. */

@@ -4,8 +4,6 @@
 
 #include <stdio.h>
 
-#include "base/buf.h"
-#include "cli/demo_files.h"
 #include "cli/demo_pods.h"
 
 #define SETTLE_MS 5000 /* until a change is in force everywhere */
@@ -20,28 +18,6 @@
 #define REVIEWS "/api/v1/products/0/reviews"
 
 /* ---- changing objects ---- */
-
-int demo_chapters_apply(struct demo_story *s, const char *example)
-{
-    const struct embed *file = embed_find(demo_files, example);
-    struct demo_answer answer;
-    struct buf text;
-
-    ASSERT(file != NULL);
-    buf_init(&text, 1 << 20);
-    int code = demo_place_adapt(&s->demo->place, span_from(file->bytes, file->length), &text);
-    const struct demo_question q = {.origin = s->demo->control,
-                                    .method = "POST",
-                                    .path = "/api/v1/apply",
-                                    .body = buf_span(&text)};
-    code = code < 0 ? code : demo_ask(s->demo->asker, &q, &answer, &s->err);
-    if (code == 0 && answer.status != 200) {
-        code = err_set(&s->err, -ERR_CONFIG, "%s was refused with %u: %.*s", example, answer.status,
-                       (int)size_min(answer.body.len, 300), answer.body.at);
-    }
-    buf_dispose(&text);
-    return code;
-}
 
 int demo_chapters_delete(struct demo_story *s, int so_far, const char *key)
 {
@@ -208,7 +184,7 @@ static int look_at_jason(struct demo_story *s)
 
 int demo_chapters_jason(struct demo_story *s)
 {
-    int code = demo_chapters_apply(s, "scenarios/canary/reviews.yaml");
+    int code = demo_apply(s->demo, "scenarios/canary/reviews.yaml", &s->err);
     code = code == 0 ? look_at_jason(s) : code;
     return demo_chapters_delete(s, code, "virtualservices/default/reviews");
 }
@@ -233,7 +209,7 @@ static int look_at_shares(struct demo_story *s)
 
 int demo_chapters_shares(struct demo_story *s)
 {
-    int code = demo_chapters_apply(s, "scenarios/canary/reviews.yaml");
+    int code = demo_apply(s->demo, "scenarios/canary/reviews.yaml", &s->err);
     code = code == 0 ? look_at_shares(s) : code;
     return demo_chapters_delete(s, code, "virtualservices/default/reviews");
 }
@@ -297,7 +273,7 @@ static int look_at_denial(struct demo_story *s)
 
 int demo_chapters_deny(struct demo_story *s)
 {
-    int code = demo_chapters_apply(s, "scenarios/authz/ratings.yaml");
+    int code = demo_apply(s->demo, "scenarios/authz/ratings.yaml", &s->err);
     code = code == 0 ? look_at_denial(s) : code;
     return demo_chapters_delete(s, code, "authorizationpolicies/default/ratings-for-reviews");
 }
@@ -314,7 +290,7 @@ static int look_at_retries(struct demo_story *s)
     if (code == 0 && before == 0) {
         return err_set(&s->err, -ERR_CONFIG, "nothing failed before, so nothing can be hidden");
     }
-    code = code == 0 ? demo_chapters_apply(s, "scenarios/outage/reviews.yaml") : code;
+    code = code == 0 ? demo_apply(s->demo, "scenarios/outage/reviews.yaml", &s->err) : code;
     while (code == 0 && demo_chapters_now() < end) {
         code = ask_as_productpage(s, 30, &shares);
         if (shares.failed == 0) {
@@ -421,7 +397,7 @@ static int look_at_delay(struct demo_story *s)
 
 int demo_chapters_delay(struct demo_story *s)
 {
-    int code = demo_chapters_apply(s, "scenarios/slow/ratings.yaml");
+    int code = demo_apply(s->demo, "scenarios/slow/ratings.yaml", &s->err);
     code = code == 0 ? look_at_delay(s) : code;
     return demo_chapters_delete(s, code, "virtualservices/default/ratings");
 }

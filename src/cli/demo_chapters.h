@@ -10,8 +10,6 @@ static inline int64_t demo_chapters_now(void)
     return instant_mono_ms();
 }
 
-/* Applies a file of examples/bookinfo through the API. */
-MUST_USE int demo_chapters_apply(struct demo_story *s, const char *example);
 /* The end of a chapter that came so far: takes "virtualservices/default/reviews" away again. Answers `so_far`, or that this failed. */
 MUST_USE int demo_chapters_delete(struct demo_story *s, int so_far, const char *key);
 /* The same for what else was undone with that result: the chapter's own failure counts first. */

@@ -35,87 +35,195 @@ static void refuse(struct http_stream *s, unsigned status, const char *why)
     reply(s, status, doc);
 }
 
-/* Told to nobody: who ordered it sees the effect. */
-static void on_order(void *arg, const struct http_answer *answer)
+/* ---- faults of applications: the caller is told when they have answered */
+
+/* Outlives its stream when the caller leaves first. */
+struct order {
+    struct http_stream *stream; /* NULL: nobody waits any more */
+    struct demo_desk *desk;
+    unsigned missing;
+    unsigned refused; /* the last status that was no success */
+    bool heals;
+    const char *names[DEMO_WORKLOADS];
+    size_t count;
+};
+
+static void ignore_head(void *arg, struct head *head, bool end)
 {
     UNUSED(arg);
-    UNUSED(answer);
+    UNUSED(head);
+    UNUSED(end);
 }
 
-static void send_fault(struct demo_desk *desk, size_t i, struct span words)
+static void ignore_data(void *arg, struct span data, bool end)
+{
+    UNUSED(arg);
+    UNUSED(data);
+    UNUSED(end);
+}
+
+static void on_caller_gone(void *arg, enum http_reset why)
+{
+    UNUSED(why);
+    if (arg != NULL) {
+        ((struct order *)arg)->stream = NULL;
+    }
+}
+
+static const struct http_stream_events waiting = {
+    .on_head = ignore_head, .on_data = ignore_data, .on_close = on_caller_gone};
+
+static void order_end(struct order *o)
+{
+    if (o->stream != NULL) {
+        struct arena *a = http_stream_arena(o->stream);
+        struct doc_node *doc = doc_new_map(a);
+        struct doc_node *broken = doc_list_in(a, doc, "broken");
+        for (size_t i = 0; i < o->count && !o->heals; i++) {
+            doc_list_add(a, broken, doc_cstr(a, o->names[i]));
+        }
+        http_stream_set_events(o->stream, &waiting, NULL);
+        if (o->refused > 0 && !o->heals) {
+            refuse(o->stream, 400,
+                   "a way to break is status=400..599, delay=0s..10m, and share=1..100 percent");
+        } else {
+            reply(o->stream, 200, doc);
+        }
+    }
+    mem_free(o);
+}
+
+static void on_answer(void *arg, const struct http_answer *answer)
+{
+    struct order *o = arg;
+    /* An application that does not answer is broken already, and healed when it is started again. */
+    if (answer->err == NULL && answer->head->status >= 400) {
+        o->refused = answer->head->status;
+    }
+    if (--o->missing == 0) {
+        order_end(o);
+    }
+}
+
+static struct order *order_new(struct demo_desk *desk, struct http_stream *stream, bool heals)
+{
+    struct order *o = mem_new(struct order);
+    o->desk = desk;
+    o->stream = stream;
+    o->heals = heals;
+    o->missing = 1; /* ours, until all are sent */
+    http_stream_set_events(stream, &waiting, o);
+    return o;
+}
+
+static void order_add(struct order *o, size_t i, struct span words)
 {
     static const struct header write = {.name = SPAN_INIT("x-mesh-write"), .value = SPAN_INIT("1")};
-    struct demo *d = desk->demo;
+    struct demo *d = o->desk->demo;
+    struct http_client **app = &o->desk->apps[i];
     struct arena arena;
 
+    o->names[o->count++] = demo_workloads[i].name;
     arena_init(&arena, 512);
     const struct http_client_spec spec = {
         .origin = span_of(demo_plan_app_origin(d, &demo_workloads[i], &arena))};
-    if (desk->apps[i] != NULL || http_client_new(&desk->apps[i], d->loop, &spec, NULL) == 0) {
+    if (*app != NULL || http_client_new(app, d->loop, &spec, NULL) == 0) {
         const struct http_call call = {
             .method = SPAN("POST"),
             .path = span_of(arena_printf(&arena, "/fault?%.*s", SPAN_ARG(words))),
             .fields = &write,
             .field_count = 1,
-            .on_answer = on_order,
+            .on_answer = on_answer,
+            .arg = o,
         };
-        http_client_call(desk->apps[i], &call);
+        o->missing++;
+        http_client_call(*app, &call);
     }
     arena_dispose(&arena);
+}
+
+static void order_sent(struct order *o)
+{
+    if (--o->missing == 0) {
+        order_end(o);
+    }
+}
+
+/* ---- what people order */
+
+/* A value of a query as it was meant, in the arena; empty when it can not be read. */
+static struct span decoded(struct arena *a, struct span text)
+{
+    struct buf out;
+    buf_init(&out, 1024);
+    struct span value = SPAN_EMPTY;
+    if (text.at != NULL && url_decode(text, true, &out) == 0) {
+        value = arena_dup(a, buf_span(&out));
+    }
+    buf_dispose(&out);
+    return value;
+}
+
+/* "status=503,share=50" as a query; what could not stand in one is left for the application to refuse. */
+static struct span query_of(struct arena *a, struct span words)
+{
+    char *to = arena_bytes(a, words.len + 1);
+    for (size_t i = 0; i < words.len; i++) {
+        unsigned char c = (unsigned char)words.at[i];
+        to[i] = c == ',' ? '&' : c > ' ' && c < 0x7f && c != '#' ? (char)c : '_';
+    }
+    return span_from(to, words.len);
+}
+
+static bool end_member(struct demo *d, struct span name)
+{
+    struct demo_member *m = demo_crew_find(d->crew, name);
+    if (m != NULL) {
+        demo_member_hold(m, true);
+        demo_member_kill(m);
+    }
+    return m != NULL;
 }
 
 static void on_break(void *arg, const struct http_request *rq)
 {
     struct demo_desk *desk = arg;
-    struct demo *d = desk->demo;
     struct arena *a = http_stream_arena(rq->stream);
-    struct span what = url_query_get(rq->query, SPAN("what"));
-    struct span how = url_query_get(rq->query, SPAN("how"));
-    struct doc_node *doc = doc_new_map(a);
-    struct doc_node *broken = doc_list_in(a, doc, "broken");
-    struct buf words;
+    struct span what = decoded(a, url_query_get(rq->query, SPAN("what")));
+    struct span how = decoded(a, url_query_get(rq->query, SPAN("how")));
+    struct span words = query_of(a, how.len > 0 ? how : SPAN("status=503"));
+    struct order *o = order_new(desk, rq->stream, false);
 
-    buf_init(&words, 1024);
-    if (url_decode(how.len > 0 ? how : SPAN("status=503"), true, &words) < 0) {
-        buf_dispose(&words);
-        refuse(rq->stream, 400, "the way to break it can not be read");
-        return;
-    }
     for (size_t i = 0; i < DEMO_WORKLOADS; i++) {
-        const struct demo_workload *w = &demo_workloads[i];
-        if (span_is(what, w->app) || span_is(what, w->name)) {
-            send_fault(desk, i, buf_span(&words));
-            doc_list_add(a, broken, doc_cstr(a, w->name));
+        if (span_is(what, demo_workloads[i].app) || span_is(what, demo_workloads[i].name)) {
+            order_add(o, i, words);
         }
     }
-    struct demo_member *m = doc_count(broken) == 0 ? demo_crew_find(d->crew, what) : NULL;
-    if (m != NULL) {
-        demo_member_hold(m, true);
-        demo_member_kill(m);
-        doc_list_add(a, broken, doc_cstr(a, demo_member_name(m)));
+    if (o->count == 0 && end_member(desk->demo, what)) {
+        o->names[o->count++] = demo_member_name(demo_crew_find(desk->demo->crew, what));
     }
-    buf_dispose(&words);
-    if (doc_count(broken) == 0) {
+    if (o->count == 0) {
         refuse(rq->stream, 404, "there is nothing of that name");
-        return;
+        http_stream_set_events(rq->stream, &waiting, NULL);
+        o->stream = NULL;
     }
-    reply(rq->stream, 200, doc);
+    order_sent(o);
 }
 
 static void on_heal(void *arg, const struct http_request *rq)
 {
     struct demo_desk *desk = arg;
-    struct arena *a = http_stream_arena(rq->stream);
+    const struct demo_crew *crew = desk->demo->crew;
+    struct order *o = order_new(desk, rq->stream, true);
 
     for (size_t i = 0; i < DEMO_WORKLOADS; i++) {
-        send_fault(desk, i, SPAN_EMPTY);
+        order_add(o, i, SPAN_EMPTY);
     }
-    const struct demo_crew *crew = desk->demo->crew;
     for (struct demo_member *m = demo_crew_next(crew, NULL); m != NULL;
          m = demo_crew_next(crew, m)) {
         demo_member_hold(m, false);
     }
-    reply(rq->stream, 200, doc_new_map(a));
+    order_sent(o);
 }
 
 static void on_status(void *arg, const struct http_request *rq)

@@ -67,7 +67,10 @@ int demo_story_tell(struct demo *d)
         say(line);
     }
     if (told == 0) {
-        fprintf(stderr, "mesh demo: no such chapter; 'mesh demo --chapters list' names them\n");
+        fprintf(stderr,
+                "error[MESH1116]: there is no chapter '%s'\n"
+                "  fix     mesh demo --chapters list\n  more    mesh explain MESH1116\n",
+                d->options->chapters);
         return 2;
     }
     printf("%s: %u of %u\n", failed == 0 ? "all promises hold" : "not all promises hold",

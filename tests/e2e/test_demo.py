@@ -154,13 +154,23 @@ def test_break_and_heal(demo, mesh, run_dir):
     assert fetch(told["shop"])[0] == 200
     assert mesh("demo", "heal", env=env).returncode == 0
     wait_until(lambda: fetch(ratings)[0] == 200, "ratings to be well")
-    assert mesh("demo", "break", "nothing", env=env).returncode == 4
+    run = mesh("demo", "break", "nothing", env=env)
+    assert run.returncode == 4 and "MESH1112" in run.stderr
     assert mesh("demo", "break", env=env).returncode == 2
+    run = mesh("demo", "break", "ratings", "status=9\r\nx: y", env=env)
+    assert run.returncode == 2 and "status=400..599" in run.stderr
+    assert mesh("demo", "break", "reviews", "delay=50ms,share=50", env=env).stdout.count("is broken now") == 3
+    run = mesh("demo", "break", "proxy of details-v1", env=env)
+    assert run.returncode == 0, run.stderr
+    details = told["shop"].replace("/productpage", "/api/v1/products/0")
+    wait_until(lambda: fetch(details)[0] != 200, "details to be out of reach")
+    assert mesh("demo", "heal", env=env).returncode == 0
+    wait_until(lambda: fetch(details)[0] == 200, "details to be back")
 
 
 def test_orders_need_a_demo(mesh, tmp_path):
     run = mesh("demo", "heal", env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
-    assert run.returncode == 3 and "no demo runs" in run.stderr
+    assert run.returncode == 3 and run.stderr.startswith("error[MESH1110]: no demo runs\n  fix ")
 
 
 @pytest.mark.parametrize("scenario", ["canary", "authz", "slow", "outage"])
@@ -171,9 +181,46 @@ def test_scenarios(demo, scenario):
     assert status == 200 and json.loads(findings)["items"] == []
 
 
+def at_terminal(mesh_bin, lab, words, env):
+    """Starts a demo whose stdout is a terminal; answers the process, its text so far once it is live."""
+    terminal, end = os.openpty()
+    log = open(lab.folder / "terminal.err", "wb")
+    child = subprocess.Popen([mesh_bin, "demo", *words], stdin=subprocess.DEVNULL, stdout=end, stderr=log, env=env,
+                             start_new_session=True)
+    os.close(end)
+    text = b""
+    while b"Try, in another terminal:" not in text or not text.endswith(b"\r\n\r\n"):
+        text += os.read(terminal, 4096)
+    return child, text.decode().replace("\r", ""), terminal
+
+
+@pytest.mark.parametrize("scenario", [None, "canary", "authz", "slow", "outage"])
+def test_every_hint_runs(mesh_bin, mesh, lab, run_dir, scenario):
+    env = {**os.environ, "XDG_RUNTIME_DIR": run_dir}
+    child, text, terminal = at_terminal(mesh_bin, lab, ["--scenario", scenario] if scenario else [], env)
+    try:
+        assert re.search(r"mutual TLS +on +7 of 7 edges, SPIFFE identities", text) and "control plane" in text
+        hints = [re.split(r"  +| *;", line.strip())[0] for line in text.split("Try, in another terminal:")[1].splitlines()]
+        hints = [h for h in hints if h]
+        assert len(hints) >= 3
+        for hint in hints:
+            words = hint.split()
+            assert words[0] == "mesh"
+            if words[1] == "tap":
+                words += ["--limit", "1"]
+            run = mesh(*words[1:], env=env)
+            denied = hint == "mesh authz check productpage ratings"
+            assert run.returncode == (1 if denied else 0), (hint, run.stdout, run.stderr)
+    finally:
+        child.send_signal(signal.SIGINT)
+        child.wait(20)
+        os.close(terminal)
+    assert child.returncode == 0
+
+
 def test_unknown_scenario(mesh, run_dir):
     run = mesh("demo", "--scenario", "none", env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
-    assert run.returncode == 1 and "there is no scenario 'none'; use canary" in run.stderr
+    assert run.returncode == 1 and "error[MESH1114]: there is no scenario 'none'" in run.stderr
 
 
 def test_the_story(mesh, run_dir):
