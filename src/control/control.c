@@ -149,6 +149,7 @@ static int start_push(struct control *c, struct err *err)
                              .workers = (unsigned)c->set.workers,
                              .world = c->world,
                              .metrics = c->monitoring.registry,
+                             .destinations = c->destinations,
                              .events = {.make_tls = make_tls,
                                         .on_host = on_host,
                                         .on_host_end = on_host_end,
@@ -319,6 +320,7 @@ static int build(struct control *c, struct err *err)
     if (code != 0) {
         return code;
     }
+    c->destinations = destinations_new(c->loop, c->store);
     c->stored = from_store_new(c->loop, c->sources, c->store, on_loaded, c);
     c->api = (struct api){.loop = c->loop,
                           .host = c->host,
@@ -338,6 +340,7 @@ static void take_down(struct control *c)
 {
     host_drain(c->host);
     push_free(c->push);
+    destinations_free(c->destinations);
     c->api.push = NULL;
     for (size_t i = 0; i < c->file_count; i++) {
         from_files_free(c->files[i]);

@@ -46,6 +46,7 @@ struct control {
     struct world_builder *builder;
     struct world *world; /* of now; NULL before the first */
     struct push *push;
+    struct destinations *destinations;
     struct insight *insight;
     struct owners owners;
     struct monitoring monitoring;

@@ -33,6 +33,7 @@ void proxy_entry_free(struct proxy_entry *e)
     for (size_t i = 0; i < PROXIES_TYPE_COUNT; i++) {
         mem_free(e->types[i].refused);
     }
+    mem_free(e->workload);
     mem_free(e->identity);
     mem_free(e->address);
     node_dispose(&e->who);

@@ -32,6 +32,7 @@ struct proxy_entry {
     struct list node;
     uint64_t stream; /* unique in this process */
     struct node who;
+    char *workload;       /* as destinations.h has it; owned */
     char *identity;       /* proven SPIFFE ID; NULL on the plain port; owned */
     char *address;        /* ip:port of the connection; owned */
     const char *protocol; /* "delta", "sotw" */

@@ -8,6 +8,9 @@
 #include "control/push/push_metrics.h"
 #include "io/listener.h"
 
+/* Of one proxy, together: what no message should be larger than. */
+#define HINT_BYTES_MAX 131072
+
 struct push {
     struct push_spec spec; /* addresses resolved; `world` only for the start */
     struct push_worker *workers[PUSH_WORKERS_MAX];
@@ -57,12 +60,53 @@ static void take_type(struct push *p, struct push_news *n)
     }
 }
 
+/* ---- what workloads use ---- */
+
+static void add_line(void *arg, struct span name)
+{
+    struct buf *lines = arg;
+    if (buf_len(lines) > 0 && buf_append_byte(lines, '\n') != 0) {
+        return; /* over the limit: the rest is learned */
+    }
+    if (buf_append_span(lines, name) != 0) {
+        return;
+    }
+}
+
+static void tell_hints(struct push *p, const struct proxy_entry *e)
+{
+    struct buf lines;
+    if (!e->who.on_demand || p->is_ending) {
+        return;
+    }
+    buf_init(&lines, HINT_BYTES_MAX);
+    if (p->spec.destinations) {
+        destinations_each(p->spec.destinations, span_of(e->workload), add_line, &lines);
+    }
+    push_worker_hints(p->workers[e->stream >> PUSH_STREAM_BITS], e->stream, buf_span(&lines));
+    buf_dispose(&lines);
+}
+
+void push_take_use(struct push_use *u)
+{
+    struct destinations *d = u->push->spec.destinations;
+    struct span workload = span_from(u->bytes, u->workload_len);
+    struct span name = span_from(u->bytes + u->workload_len, u->name_len);
+    if (d && u->kind == PUSH_USE_BEGINS) {
+        destinations_hold(d, workload, name);
+    } else if (d) {
+        destinations_release(d, workload, name, u->kind == PUSH_USE_GIVEN_UP);
+    }
+    mem_free(u);
+}
+
 static void on_news(struct mail *mail, void *owner)
 {
     UNUSED(owner);
     struct push_news *n = (struct push_news *)mail;
     struct push *p = n->push;
     if (n->kind == PUSH_OPENED) {
+        tell_hints(p, n->entry);
         proxies_add_take(&p->proxies, n->entry);
     } else if (n->kind == PUSH_CLOSED) {
         proxies_remove(&p->proxies, n->stream);

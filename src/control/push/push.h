@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/metric.h"
+#include "control/push/destinations.h"
 #include "control/push/proxies.h"
 #include "control/world/world.h"
 #include "http/host.h"
@@ -36,6 +37,7 @@ struct push_spec {
     struct world *world;     /* of now; a reference is taken */
     struct metric_registry
         *metrics; /* pilot_* of pushes are added to it; outlives push. NULL: none */
+    struct destinations *destinations; /* borrowed; NULL: nothing is remembered */
     struct push_events events;
     void *arg;
 };

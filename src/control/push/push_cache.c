@@ -3,6 +3,7 @@
 #include "control/push/push_cache.h"
 
 #include "base/hash.h"
+#include "xds/xds.h"
 
 struct cached {
     struct push_resource resource;
@@ -41,6 +42,20 @@ static struct span version_of(struct arena *arena, struct span value)
     return span_of(arena_printf(arena, "%016llx", (unsigned long long)hash_span(&key, value)));
 }
 
+/* What a node is told of its workload's habits is news for nobody who has the rest: a proxy that comes back must not get its listeners
+ * anew because others have learned something. */
+static struct span without_hints(const struct world *w, const struct node *n, struct span type_url,
+                                 struct span name, struct arena *arena, const struct translated *t)
+{
+    if (n->known_count == 0 || !span_is(type_url, XDS_LISTENER)) {
+        return t->value;
+    }
+    struct node bare = *n;
+    struct translated other = {.scope = TRANSLATE_FOR_NODE};
+    bare.known_count = 0;
+    return translate(w, &bare, type_url, name, arena, &other) ? other.value : t->value;
+}
+
 static struct span key_of(struct arena *arena, const struct node *n, struct span type_url,
                           struct span name)
 {
@@ -68,7 +83,7 @@ void push_cache_get(struct push_cache *c, const struct world *w, const struct no
     out->service = t.service;
     if (t.scope == TRANSLATE_FOR_NODE) {
         out->value = t.value;
-        out->version = version_of(arena, t.value);
+        out->version = version_of(arena, without_hints(w, n, type_url, name, arena, &t));
         return;
     }
     out->value = arena_dup(&c->arena, t.value);

@@ -99,6 +99,7 @@ static void tell_opened(struct push_client *c, const struct pb_core_Node *messag
         mem_free(e); /* it was read a moment ago */
         return;
     }
+    e->workload = mem_strndup(c->workload.at, c->workload.len);
     e->identity = proven.len > 0 ? mem_strndup(proven.at, proven.len) : NULL;
     e->address = mem_strdup(addr_format(&io_of(c->stream)->peer, text));
     e->protocol = xds_server_protocol(c->stream);
@@ -133,6 +134,7 @@ static int on_open(void *arg, struct xds_stream *s, const struct pb_core_Node *m
     c->stream = s;
     c->id = w->next_stream++;
     list_init(&c->queued);
+    push_uses_begin(c);
     list_push_back(&w->clients, &c->node);
     xds_server_set(s, c);
     log_debug("push", "stream opened node=%.*s", SPAN_ARG(c->who.id));
@@ -144,6 +146,7 @@ void push_client_free(struct push_client *c)
 {
     list_remove(&c->node);
     list_remove(&c->queued);
+    push_uses_end(c);
     node_dispose(&c->who);
     mem_free(c->due_services);
     mem_free(c);
@@ -236,6 +239,25 @@ void push_client_due_workload(struct push_client *c, const struct ip *address)
     }
 }
 
+/* The list is told to this stream once and stays as it is, and is no part of its listener's version (push_cache): what other replicas
+ * learn later must not change a listener that serves. */
+void push_client_hints(struct push_client *c, struct span lines)
+{
+    struct span rest = arena_dup(&c->who.arena, lines);
+    size_t room = 1, count = 0;
+    for (size_t i = 0; i < lines.len; i++) {
+        room += lines.at[i] == '\n';
+    }
+    struct span *known = arena_array(&c->who.arena, room, sizeof(*known));
+    while (rest.len > 0) {
+        known[count++] = span_cut(&rest, '\n');
+    }
+    c->who.known = known;
+    c->who.known_count = count;
+    c->awaits_hints = false;
+    enqueue(c);
+}
+
 /* Could the resource of that name be another, now that endpoints of the services that are due changed? */
 static bool is_concerned(struct push_client *c, enum proxies_type type, struct span name)
 {
@@ -303,12 +325,13 @@ static void add_gone(struct answering *a, struct span name)
     a->gone[a->gone_count++] = name;
 }
 
-static void add_one(struct answering *a, struct span name)
+/* There is such a resource. */
+static bool add_one(struct answering *a, struct span name)
 {
     struct push_client *c = a->client;
     struct push_worker *w = c->worker;
     if (a->only_services && !is_concerned(c, a->type, name)) {
-        return;
+        return false;
     }
     struct push_resource r;
     push_cache_get(&w->cache, w->world, &c->who, a->type_url, name, &w->scratch, &r);
@@ -317,6 +340,7 @@ static void add_one(struct answering *a, struct span name)
     } else {
         add_gone(a, arena_dup(&w->scratch, name));
     }
+    return r.exists;
 }
 
 static void on_name(void *arg, struct span name)
@@ -324,7 +348,9 @@ static void on_name(void *arg, struct span name)
     struct answering *a = arg;
     if (!span_eq(name, XDS_WILDCARD)) {
         a->asked++;
-        add_one(a, name);
+        if (add_one(a, name)) {
+            push_uses_add(a->client, a->type, name);
+        }
         return;
     }
     struct span *names = NULL;
@@ -332,7 +358,7 @@ static void on_name(void *arg, struct span name)
     size_t count = translate_names(w->world, &a->client->who, a->type_url, &w->scratch, &names);
     for (size_t i = 0; i < count; i++) {
         a->asked++;
-        add_one(a, names[i]);
+        (void)add_one(a, names[i]); /* its own side */
     }
 }
 
@@ -421,7 +447,7 @@ void push_client_work(struct push_client *c)
     }
     bool is_left = false;
     for (enum proxies_type t = 0; t < PROXIES_TYPE_COUNT; t++) {
-        if (c->due[t] == PUSH_NOTHING) {
+        if (c->due[t] == PUSH_NOTHING || (t == PROXIES_LISTENER && c->awaits_hints)) {
             continue;
         }
         if (xds_server_is_busy(c->stream, span_of(proxies_type_urls[t]))) {
@@ -482,6 +508,7 @@ static void on_ask(void *arg, struct xds_stream *s, const struct xds_ask *ask)
         if (ask->is_ack || ask->is_nack) {
             tell_taken(c, (enum proxies_type)type, ask);
         }
+        push_uses_look(c);
         if (ask->wants_answer) {
             c->due[type] = PUSH_ALL;
         }

@@ -2,6 +2,7 @@
 #define CONTROL_PUSH_PUSH_INT_H
 /* What the files of push share: a stream worker and its clients. All of it belongs to the worker's thread, but for what says otherwise. */
 #include "base/list.h"
+#include "base/map.h"
 #include "control/push/push.h"
 #include "control/push/push_cache.h"
 #include "io/worker.h"
@@ -43,6 +44,9 @@ struct push_client {
     struct node who;
     enum push_due due[PROXIES_TYPE_COUNT];
     bool tap_is_due, is_tapped;
+    bool awaits_hints;    /* its listeners are not sent before they are there */
+    struct span workload; /* "namespace/account/name", as destinations.h has it; in who.arena */
+    struct map uses;      /* push_uses.c's */
     /* Indexes of services of the worker's world whose endpoints changed; few, or it becomes PUSH_ALL. */
     unsigned *due_services;
     size_t due_count, due_room;
@@ -52,6 +56,8 @@ struct push_client {
 };
 
 #define PUSH_DUE_SERVICES_MAX 64
+/* A stream's number: its worker above these. */
+#define PUSH_STREAM_BITS 48
 
 /* push_client.c */
 extern const struct xds_server_events push_client_events; /* arg: the worker */
@@ -62,6 +68,8 @@ void push_client_due_workload(struct push_client *c, const struct ip *address);
 void push_client_due_tap(struct push_client *c);
 /* In this world its address may be another's: the stream is over then, and the client with it. */
 void push_client_check(struct push_client *c);
+/* What proxies of its workload used before, one name a line; once. */
+void push_client_hints(struct push_client *c, struct span lines);
 /* Sends what is due and may be sent now. */
 void push_client_work(struct push_client *c);
 void push_client_free(struct push_client *c);
@@ -97,6 +105,23 @@ struct push_news {
 void push_post_news_take(struct push *p, struct push_news *news);
 struct mailbox *push_mailbox(struct push *p);
 void push_take_report(struct push_report *r); /* main thread; frees it */
+enum push_use_kind { PUSH_USE_BEGINS, PUSH_USE_GIVEN_UP, PUSH_USE_LEFT };
+struct push_use {
+    struct mail mail;
+    struct push *push;
+    enum push_use_kind kind;
+    size_t workload_len, name_len;
+    char bytes[]; /* workload, then name */
+};
+void push_take_use(struct push_use *u); /* main thread; frees it */
+
+/* push_uses.c: what an on-demand client uses. All tell the main thread. */
+void push_uses_begin(struct push_client *c);
+/* It asks for this, and there is such a thing. */
+void push_uses_add(struct push_client *c, enum proxies_type type, struct span name);
+/* It may ask for less than before. */
+void push_uses_look(struct push_client *c);
+void push_uses_end(struct push_client *c);
 
 /* push_worker.c */
 MUST_USE int push_worker_start(struct push_worker **out, struct push *p, unsigned index,
@@ -104,6 +129,7 @@ MUST_USE int push_worker_start(struct push_worker **out, struct push *p, unsigne
 void push_worker_world(struct push_worker *w, struct world *world, int64_t built_us,
                        const struct world_change *change);
 void push_worker_tap(struct push_worker *w, const struct span *targets, size_t count);
+void push_worker_hints(struct push_worker *w, uint64_t stream, struct span lines);
 const struct addr *push_worker_addr(struct push_worker *w, const char *server);
 void push_worker_stop(struct push_worker *w);
 #endif

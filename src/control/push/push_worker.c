@@ -118,6 +118,41 @@ void push_worker_tap(struct push_worker *w, const struct span *targets, size_t c
     mailbox_post_take(worker_mailbox(w->worker), &m->mail);
 }
 
+struct hints_mail {
+    struct mail mail;
+    struct push_worker *to;
+    uint64_t stream;
+    size_t len;
+    char lines[];
+};
+
+static void on_hints(struct mail *mail, void *owner)
+{
+    UNUSED(owner);
+    struct hints_mail *m = (struct hints_mail *)mail;
+    LIST_EACH(node, next, &m->to->clients) {
+        struct push_client *c = list_item(node, struct push_client, node);
+        if (c->id == m->stream) {
+            push_client_hints(c, span_from(m->lines, m->len));
+            break;
+        }
+    }
+    mem_free(m);
+}
+
+void push_worker_hints(struct push_worker *w, uint64_t stream, struct span lines)
+{
+    struct hints_mail *m = mem_zalloc(sizeof *m + lines.len);
+    m->mail.on_arrive = on_hints;
+    m->to = w;
+    m->stream = stream;
+    m->len = lines.len;
+    if (lines.len > 0) {
+        memcpy(m->lines, lines.at, lines.len);
+    }
+    mailbox_post_take(worker_mailbox(w->worker), &m->mail);
+}
+
 /* ---- work ---- */
 
 static void work(struct loop_task *task)
@@ -232,7 +267,7 @@ static int on_start(struct worker *thread, void *arg, struct err *err)
     w->host = host_new(w->loop);
     w->xds = xds_server_new(w->loop, &push_client_events, w);
     w->world = world_ref(w->spec->world);
-    w->next_stream = ((uint64_t)s->index << 48) + 1;
+    w->next_stream = ((uint64_t)s->index << PUSH_STREAM_BITS) + 1;
     push_cache_init(&w->cache);
     arena_init(&w->scratch, SCRATCH_BYTES);
     list_init(&w->clients);

@@ -75,6 +75,7 @@ void world_routes_lower(struct world_config *c);
 void world_security_lower(struct world_config *c);
 
 /* ---- virtual addresses that we give: world_vips.c ---- */
+#define WORLD_VIPS_RANGE "240.240.0.0/16"
 NONNULL_RETURN struct world_vips *world_vips_new(void);
 void world_vips_free(struct world_vips *v);
 /* A round: begin, then claim what objects say themselves, then give, then end (what was not asked for again is free). */

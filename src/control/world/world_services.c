@@ -10,10 +10,11 @@
 
 /* ---- the mesh's settings ---- */
 
-/* Of meshRanges; those that are no CIDR were refused by the model. */
+/* The addresses that world_vips gives, and those of meshRanges (what is no CIDR was refused by the model). */
 static void lower_ranges(struct world_config *c, const struct spec_texts *texts)
 {
-    struct cidr *ranges = arena_array(&c->arena, texts->count, sizeof(*ranges));
+    struct cidr *ranges = arena_array(&c->arena, texts->count + 1, sizeof(*ranges));
+    c->mesh.mesh_range_count = cidr_parse(SPAN(WORLD_VIPS_RANGE), &ranges[0]) == 0;
     for (size_t i = 0; i < texts->count; i++) {
         if (cidr_parse(texts->items[i], &ranges[c->mesh.mesh_range_count]) == 0) {
             c->mesh.mesh_range_count++;
@@ -56,6 +57,7 @@ void world_mesh_lower(struct world_config *c, struct span trust_domain, struct s
                              .connect_timeout_ms = 10000,
                              .prometheus_merge = true,
                              .retry = retry};
+    lower_ranges(c, &(struct spec_texts){.count = 0});
     take_text(arena_dup(&c->arena, trust_domain), &m->trust_domain);
     take_text(arena_dup(&c->arena, cluster_id), &m->cluster_id);
     for (size_t i = c->kind_first[OBJECT_MESH_CONFIG]; i < c->kind_first[OBJECT_MESH_CONFIG + 1];

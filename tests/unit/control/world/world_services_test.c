@@ -33,7 +33,7 @@ static void settings(void **state)
     assert_span(m->access_log_file, "/dev/stdout");
     assert_false(m->allow_any || m->auto_mtls);
     assert_int_equal(m->connect_timeout_ms, 3000);
-    assert_int_equal(m->mesh_range_count, 1);
+    assert_int_equal(m->mesh_range_count, 2); /* and what world_vips gives */
     assert_int_equal(m->retry->attempts, 5);
     assert_span(m->retry->on, "gateway-error,retriable-status-codes");
     assert_int_equal(m->retry->code_count, 1);
