@@ -34,7 +34,7 @@ static void on_init_ended(void *arg, struct process *p, int status)
 /* Runs mesh init in a namespace, until it has ended. */
 static int set_rules(struct demo *d, int net_ns, struct err *err)
 {
-    static const char *const argv[] = {NULL, "init", "--dns-port", "15053", NULL};
+    static const char *const argv[] = {NULL, "init", "--dns-port", "15053", "--ipv4-only", NULL};
     const struct process_spec spec = {
         .argv = argv, .out_fd = -1, .err_fd = -1, .net_ns_fd = net_ns};
     struct ending end = {.has_ended = false};

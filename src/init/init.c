@@ -15,7 +15,7 @@ struct settings {
     int64_t outbound_port, inbound_port, dns_port;
     struct opt_list uids, gids, inbound_ports, inbound_off, outbound_off, outbound_to,
         outbound_not_to, interfaces_off;
-    bool dry_run, cleanup;
+    bool ipv4_only, dry_run, cleanup;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -50,6 +50,10 @@ static const struct opt rows[] = {
              "only to these destinations; default all"),
     LIST_ROW("exclude-outbound-cidrs", outbound_not_to, "CIDR", NULL, "not to these destinations"),
     LIST_ROW("exclude-interfaces", interfaces_off, "NAME", NULL, "not what comes in there"),
+    {.name = "ipv4-only",
+     .type = OPT_BOOL,
+     .offset = AT(ipv4_only),
+     .help = "leave IPv6 alone: for a proxy that listens on IPv4 alone"},
     {.name = "dry-run",
      .type = OPT_BOOL,
      .offset = AT(dry_run),
@@ -181,7 +185,8 @@ static int read_spec(const struct settings *s, struct arena *a, struct redirect_
 {
     *out = (struct redirect_spec){.outbound_port = (uint16_t)s->outbound_port,
                                   .inbound_port = (uint16_t)s->inbound_port,
-                                  .dns_port = (uint16_t)s->dns_port};
+                                  .dns_port = (uint16_t)s->dns_port,
+                                  .ipv4_only = s->ipv4_only};
     int code = ids("proxy-uid", &s->uids, a, &out->uids, &out->uid_count, err);
     code = code ? code : ids("proxy-gid", &s->gids, a, &out->gids, &out->gid_count, err);
     code = code ? code

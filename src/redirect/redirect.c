@@ -97,8 +97,17 @@ static void dns(struct builder *b, const struct redirect_spec *s)
     }
 }
 
+/* For a proxy that listens on IPv4 alone: what it does not take must not be sent to it. */
+static void families(struct builder *b, const struct redirect_spec *s)
+{
+    if (s->ipv4_only) {
+        with(rule(b, 0), (struct redirect_match){.kind = REDIRECT_IPV6});
+    }
+}
+
 static void output(struct builder *b, const struct redirect_spec *s)
 {
+    families(b, s);
     for (size_t f = 0; f < ARRAY_LEN(passthrough); f++) {
         with(with(rule(b, 0), oif_lo()),
              (struct redirect_match){.kind = REDIRECT_SADDR, .cidr = passthrough[f]});
@@ -133,6 +142,7 @@ static void output(struct builder *b, const struct redirect_spec *s)
 static void prerouting(struct builder *b, const struct redirect_spec *s)
 {
     static const uint16_t own[] = {PORT_HBONE, PORT_MERGED_STATS, PORT_HEALTH, PORT_STATS};
+    families(b, s);
     for (size_t i = 0; i < s->interface_off_count; i++) {
         with(rule(b, 0),
              (struct redirect_match){.kind = REDIRECT_IIF, .name = s->interfaces_off[i]});

@@ -22,6 +22,7 @@
 struct redirect_spec {
     uint16_t outbound_port, inbound_port; /* 0 = that direction is left alone */
     uint16_t dns_port;                    /* 0 = DNS is left alone */
+    bool ipv4_only;                       /* IPv6 is left alone */
     const uint32_t *uids, *gids;          /* of the proxy, and whoever else is left alone */
     size_t uid_count, gid_count;
     const uint16_t *inbound_ports; /* only these; none = all */
@@ -37,6 +38,7 @@ struct redirect_spec {
 };
 
 enum redirect_match_kind {
+    REDIRECT_IPV6,
     REDIRECT_TCP,
     REDIRECT_UDP,
     REDIRECT_DPORT, /* with TCP or UDP before it */

@@ -107,15 +107,19 @@ static void match_protocol(struct netlink *m, uint8_t protocol)
     compare(m, false, &protocol, 1);
 }
 
+static void match_family(struct netlink *m, uint8_t family)
+{
+    load_meta(m, NFT_META_NFPROTO);
+    compare(m, false, &family, 1);
+}
+
 /* RFC 791: source at 12, destination at 16. RFC 8200: 8 and 24. */
 static void match_address(struct netlink *m, const struct redirect_match *x)
 {
     bool is_v6 = x->cidr.ip.family == 6;
     bool is_destination = x->kind == REDIRECT_DADDR;
     uint32_t len = is_v6 ? 16 : 4;
-    uint8_t family = is_v6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
-    load_meta(m, NFT_META_NFPROTO);
-    compare(m, false, &family, 1);
+    match_family(m, is_v6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
     load_payload(m, NFT_PAYLOAD_NETWORK_HEADER,
                  is_v6 ? (is_destination ? 24 : 8) : (is_destination ? 16 : 12), len);
     if (x->cidr.bits < len * 8) {
@@ -136,6 +140,9 @@ static void match(struct netlink *m, const struct redirect_match *x)
 {
     uint16_t port = htons((uint16_t)x->number);
     switch (x->kind) {
+    case REDIRECT_IPV6:
+        match_family(m, NFPROTO_IPV6);
+        break;
     case REDIRECT_TCP:
         match_protocol(m, 6);
         break;

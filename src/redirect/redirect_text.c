@@ -17,6 +17,8 @@ static int write_match(const struct redirect_rule *r, size_t i, struct buf *out)
     bool has_port = i + 1 < r->match_count && r->matches[i + 1].kind == REDIRECT_DPORT;
     const char *no = m->negated ? "!= " : "";
     switch (m->kind) {
+    case REDIRECT_IPV6:
+        return buf_printf(out, " meta nfproto ipv6");
     case REDIRECT_TCP:
         return buf_printf(out, has_port ? " tcp" : " meta l4proto tcp");
     case REDIRECT_UDP:

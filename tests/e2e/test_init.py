@@ -110,8 +110,8 @@ LONG = ["--dns-port", "15053", "--proxy-uid", "1337,2000", "--exclude-inbound-po
 
 @needs_nft
 @pytest.mark.parametrize("words", [[], LONG, ["--include-inbound-ports", "9080", "--include-outbound-cidrs",
-                                             "10.0.0.0/8,fd00::/8"], ["--inbound-port", "0"], ["--outbound-port", "0"]],
-                         ids=["plain", "long", "include", "outbound", "inbound"])
+                                             "10.0.0.0/8,fd00::/8"], ["--inbound-port", "0"], ["--outbound-port", "0"],
+                                   ["--ipv4-only"]], ids=["plain", "long", "include", "outbound", "inbound", "ipv4"])
 def test_the_kernel_holds_what_dry_run_says(pod, words):
     said = pod.init("--dry-run", *words).stdout
     assert pod.ns.run("nft", "list", "tables").stdout == ""
@@ -228,6 +228,14 @@ def test_exclusions(pod, v):
     assert pod.reaches(ELSEWHERE[v], 9080)[0] == OUTBOUND
     assert pod.reaches(POD[v], 9080, inside=False)[0] == INBOUND
     assert pod.reaches(POD[v], 3306, inside=False)[0] == 3306
+
+
+def test_ipv6_may_be_left_alone(pod):
+    pod.listen(9080)
+    pod.listen(9080, pod.world)
+    pod.init("--ipv4-only")
+    assert pod.reaches(OUTSIDE[4], 9080)[0] == OUTBOUND and pod.reaches(OUTSIDE[6], 9080)[0] == "world"
+    assert pod.reaches(POD[4], 9080, inside=False)[0] == INBOUND and pod.reaches(POD[6], 9080, inside=False)[0] == 9080
 
 
 @FAMILIES

@@ -1,6 +1,7 @@
 """mesh sample: Bookinfo's services and the load maker, as separate programs."""
 import json
 import re
+import socket
 import subprocess
 
 import pytest
@@ -55,6 +56,24 @@ def test_forward_proxy_and_headers(service, mesh_bin, lab):
     h = seen["headers"]
     assert h["host"] == "details:9080" and h["end-user"] == "jason" and h["cookie"] == cookie
     assert h["x-request-id"] == "r1" and h["x-b3-traceid"] == "t" and "accept" not in h
+
+
+def test_a_second_address_for_health_and_faults(service, mesh_bin, lab):
+    probe = lab.folder / "probe.sock"
+    port = service("ratings", "--health-address", f"unix:{probe}")
+
+    def ask(method, path):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(probe))
+            s.sendall(f"{method} {path} HTTP/1.1\r\nhost: x\r\nx-mesh-write: 1\r\nconnection: close\r\n\r\n".encode())
+            return int(s.makefile().readline().split()[1])
+    assert ask("GET", "/health") == 200
+    assert ask("GET", "/ratings/0") == 404
+    assert ask("POST", "/fault?status=503") == 200
+    assert get(port, "/ratings/0").status == 503 and ask("GET", "/health") == 200
+    run = subprocess.run([mesh_bin, "sample", "ratings", "--address", "127.0.0.1:0", "--health-address", "here"],
+                         capture_output=True, text=True, timeout=20)
+    assert run.returncode == 2 and "--health-address" in run.stderr
 
 
 def test_load(service, mesh_bin):

@@ -235,6 +235,36 @@ static void test_own_binary(void **state)
     assert_string_equal(out, "mesh inner\n");
 }
 
+/* Without the right to a mount namespace it says which step failed. */
+static void test_resolv_conf(void **state)
+{
+    UNUSED(state);
+    static const char *const argv[] = {"/bin/cat", "/etc/resolv.conf", NULL};
+    char file[] = "/tmp/process_test.XXXXXX";
+    char out[256];
+    int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "nameserver 192.0.2.1\n", 21), 21);
+    (void)close(fd);
+    struct process_spec spec = plain;
+    struct process *p = NULL;
+    struct err err;
+    struct loop *loop = loop_new(false);
+    spec.argv = argv;
+    spec.resolv_conf = "/nowhere/at/all";
+    assert_true(process_start(&p, loop, &spec, NULL, NULL, &err) < 0);
+    assert_non_null(strstr(err.text, "could not give it a resolv.conf"));
+    loop_free(loop);
+    spec.resolv_conf = file;
+    if (geteuid() == 0 && access("/etc/resolv.conf", F_OK) == 0) {
+        assert_int_equal(run(&spec, argv, out, sizeof(out)), 0);
+        assert_string_equal(out, "nameserver 192.0.2.1\n");
+        assert_int_equal(run(&plain, argv, out, sizeof(out)), 0);
+        assert_string_not_equal(out, "nameserver 192.0.2.1\n"); /* nobody else sees it */
+    }
+    (void)unlink(file);
+}
+
 static void test_namespace_and_user(void **state)
 {
     UNUSED(state);
@@ -295,6 +325,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_polling),
         cmocka_unit_test(test_children_die_with_their_parent),
         cmocka_unit_test(test_own_binary),
+        cmocka_unit_test(test_resolv_conf),
         cmocka_unit_test(test_namespace_and_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,6 +130,14 @@ static void test_only_what_is_named(void **state)
                                    "        tcp dport 9081 redirect to :15006\n");
 }
 
+static void test_ipv6_left_alone(void **state)
+{
+    UNUSED(state);
+    const struct redirect_spec spec = {SIDECAR, .ipv4_only = true};
+    check(&spec, HEAD("output") "        meta nfproto ipv6 return\n" PASS SELF OWN LOOP ALL_OUT,
+          HEAD("prerouting") "        meta nfproto ipv6 return\n" ADMIN ALL_IN);
+}
+
 static void test_one_direction(void **state)
 {
     UNUSED(state);
@@ -187,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_dns_comes_before_loopback),
         cmocka_unit_test(test_what_is_left_alone),
         cmocka_unit_test(test_only_what_is_named),
+        cmocka_unit_test(test_ipv6_left_alone),
         cmocka_unit_test(test_one_direction),
         cmocka_unit_test(test_each_user_is_left_alone),
         cmocka_unit_test(test_text_of_removal_and_its_limit),
