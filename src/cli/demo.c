@@ -264,7 +264,7 @@ int demo_token(struct demo *d, const char *account, struct span *token, struct e
 
 static int start_proxy(struct demo *d, const char *workload, const char *account, struct err *err)
 {
-    struct span token;
+    struct span token = SPAN_EMPTY;
     int code = demo_token(d, account, &token, err);
     if (code == 0) {
         demo_plan_token(d, workload, token);

@@ -171,7 +171,7 @@ int demo_chapters_mtls(struct demo_story *s)
 static int look_at_jason(struct demo_story *s)
 {
     char cookie[256];
-    struct demo_shares shares;
+    struct demo_shares shares = {.failed = 0};
     int code = sign_in(s, cookie, sizeof(cookie));
     code = code == 0 ? settle(s, cookie, all_v2) : code;
     code = code == 0 ? demo_chapters_ask_reviews(s, JASON_REQUESTS, cookie, &shares) : code;
@@ -191,7 +191,7 @@ int demo_chapters_jason(struct demo_story *s)
 
 static int look_at_shares(struct demo_story *s)
 {
-    struct demo_shares shares;
+    struct demo_shares shares = {.failed = 0};
     int code = settle(s, NULL, none_v2);
     code = code == 0 ? demo_chapters_ask_reviews(s, SHARE_REQUESTS, NULL, &shares) : code;
     if (code < 0) {

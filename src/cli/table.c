@@ -103,19 +103,15 @@ void table_csv_field(const char *text)
 static void print_csv(const struct table *t)
 {
     for (size_t c = 0; c < t->column_count && !t->verb->flags->no_headers; c++) {
-        printf("%s%s", c ? "," : "", t->columns[c].title);
+        printf("%s%s%s", c ? "," : "", t->columns[c].title, c + 1 == t->column_count ? "\n" : "");
     }
-    for (size_t i = 0; i < t->count; i++) {
-        size_t c = i % t->column_count;
-        if (c == 0 && (i > 0 || !t->verb->flags->no_headers)) {
-            putchar('\n');
+    for (size_t i = 0; i + t->column_count <= t->count; i += t->column_count) {
+        for (size_t c = 0; c < t->column_count; c++) {
+            fputs(c ? "," : "", stdout);
+            table_csv_field(t->cells[i + c].text);
         }
-        if (c > 0) {
-            putchar(',');
-        }
-        table_csv_field(t->cells[i].text);
+        putchar('\n');
     }
-    putchar('\n');
 }
 
 static unsigned total_width(const unsigned *widths, const bool *shown, size_t count)
@@ -188,10 +184,11 @@ void table_print(struct table *t)
     for (size_t c = 0; c < t->column_count; c++) {
         widths[c] = t->verb->flags->no_headers ? 0 : columns_of(t->columns[c].title);
     }
-    for (size_t i = 0; i < t->count; i++) {
-        unsigned width = columns_of(t->cells[i].text);
-        unsigned *to = &widths[i % t->column_count];
-        *to = width > *to ? width : *to;
+    for (size_t i = 0; i + t->column_count <= t->count; i += t->column_count) {
+        for (size_t c = 0; c < t->column_count; c++) {
+            unsigned width = columns_of(t->cells[i + c].text);
+            widths[c] = width > widths[c] ? width : widths[c];
+        }
     }
     choose(t, widths, shown);
     if (!t->verb->flags->no_headers) {

@@ -63,7 +63,7 @@ static int decide(struct api_call *c, const struct translated_authz *authz,
                   struct err *err)
 {
     struct rbac *rules = NULL;
-    struct rbac_answer answer = {.allowed = true};
+    struct rbac_answer answer;
     *out = (struct decision){.allowed = true, .why = "no policy applies"};
     if (authz->deny) {
         int code = rbac_compile(&rules, c->arena, authz->deny, false, err);
