@@ -300,6 +300,7 @@ $(BENCH): $(B)/bench/%: tests/bench/floor/%.c tests/bench/floor/floor.c tests/be
 	@mkdir -p $(@D)
 	@echo "  bench $<"
 	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(filter %.c,$^) -o $@
+fuzzers: $(FUZZERS) | $(B)/deps/fuzz
 fuzz-all: $(FUZZERS) | $(B)/deps/fuzz $(B)/deps/test
 	@tests/fuzz --all $(SECS)
 
