@@ -110,6 +110,7 @@ static void on_report(void *arg, struct span message, struct span identity)
 static void on_tap(void *arg, struct span message, struct span identity)
 {
     struct control *c = arg;
+    metric_add(c->monitoring.tap_messages, 1);
     api_tap_take(&c->api, message, identity);
 }
 

@@ -41,6 +41,12 @@ static const struct metric_family_spec reports_refused = {
     .kind = METRIC_COUNTER,
     .labels = no_labels};
 
+static const struct metric_family_spec tap_messages = {.name = "mesh_control_tap_messages_total",
+                                                       .help =
+                                                           "Messages of proxies that are tapped.",
+                                                       .kind = METRIC_COUNTER,
+                                                       .labels = no_labels};
+
 void monitoring_init(struct monitoring *m)
 {
     m->registry = metric_registry_new();
@@ -48,10 +54,12 @@ void monitoring_init(struct monitoring *m)
     struct metric_family *time_family = metric_family_add(m->registry, &build_time);
     struct metric_family *report_family = metric_family_add(m->registry, &reports);
     struct metric_family *refused_family = metric_family_add(m->registry, &reports_refused);
+    struct metric_family *tap_family = metric_family_add(m->registry, &tap_messages);
     struct metric_shard *shard = metric_shard_new(m->registry);
     m->worlds = metric_series_get(shard, world_family, NULL);
     m->build_time = metric_series_get(shard, time_family, NULL);
     m->reports = metric_series_get(shard, report_family, NULL);
+    m->tap_messages = metric_series_get(shard, tap_family, NULL);
     m->reports_refused = metric_series_get(shard, refused_family, NULL);
 }
 
@@ -223,6 +231,8 @@ static void on_metrics(void *arg, const struct http_request *rq)
                 "Documents given to the API that were taken.");
     put_counter(&p, "galley_validation_failed", (double)c->api.applies_refused,
                 "Those that were refused.");
+    put_gauge(&p, "mesh_control_taps", (double)api_taps_count(c->api.taps),
+              "Who watches requests go by.");
     put_ca(&p, c->ca);
     put_process(&p, c->started_us);
     p.code = p.code ? p.code

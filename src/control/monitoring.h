@@ -11,7 +11,7 @@ struct http_server;
 struct monitoring {
     struct metric_registry *registry; /* what is counted while it happens */
     struct metric_series *worlds, *build_time;
-    struct metric_series *reports, *reports_refused;
+    struct metric_series *reports, *reports_refused, *tap_messages;
 };
 
 void monitoring_init(struct monitoring *m);

@@ -57,6 +57,7 @@ void api_attach(struct http_server *s, struct api *api);
 /* Who watches requests go by: to be made before api_attach, freed after the servers. */
 NONNULL_RETURN struct api_taps *api_taps_new(void);
 void api_taps_free(struct api_taps *t);
+size_t api_taps_count(const struct api_taps *t);
 /* An access-log message of a proxy that is tapped (envoy.service.accesslog.v3.StreamAccessLogsMessage), for those who watch it. */
 void api_tap_take(struct api *api, struct span message, struct span identity);
 

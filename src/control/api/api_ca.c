@@ -85,6 +85,9 @@ static void create_token(struct api_call *c)
     struct span ttl = SPAN_EMPTY;
     int64_t ttl_ms = 0;
     int code = doc_parse_json(c->arena, c->rq->body, "request", &body, &err);
+    if (code == 0 && body->kind != DOC_MAP) {
+        code = err_set(&err, -ERR_CONFIG, "the request is no JSON object");
+    }
     code = code ? code : doc_read_text(body, "namespace", &spec.ns, &err);
     code = code ? code : doc_read_text(body, "serviceAccount", &spec.sa, &err);
     code = code ? code : doc_read_int(body, "uses", -1, 1000000, &spec.uses, &err);

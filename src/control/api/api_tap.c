@@ -45,6 +45,11 @@ void api_taps_free(struct api_taps *t)
     }
 }
 
+size_t api_taps_count(const struct api_taps *t)
+{
+    return t->count;
+}
+
 /* ---- who watches ---- */
 
 static void tell_push(struct api *api)

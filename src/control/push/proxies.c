@@ -11,12 +11,14 @@ const char *const proxies_type_names[PROXIES_TYPE_COUNT] = {"CDS", "EDS",  "LDS"
 
 bool proxy_entry_is_synced(const struct proxy_entry *e)
 {
+    bool is_told = false;
     for (size_t i = 0; i < PROXIES_TYPE_COUNT; i++) {
         if (e->types[i].sent != e->types[i].acked || e->types[i].refused) {
             return false;
         }
+        is_told = is_told || e->types[i].sent > 0;
     }
-    return true;
+    return is_told;
 }
 
 void proxies_init(struct proxies *p)

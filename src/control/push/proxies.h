@@ -46,7 +46,7 @@ struct proxies {
     uint64_t connects, disconnects; /* since the start */
 };
 
-/* All acknowledged what they were sent. */
+/* It was told something, and acknowledged all that it was told. */
 bool proxy_entry_is_synced(const struct proxy_entry *e);
 void proxies_init(struct proxies *p);
 void proxies_dispose(struct proxies *p);
