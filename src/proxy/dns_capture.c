@@ -19,8 +19,8 @@ enum how { BY_MESH, FORWARDED, FAILED, REFUSED, HOW_COUNT }; /* label "answer" *
 struct dns_capture {
     struct loop *loop;
     struct dns_capture_spec spec;
-    struct udp *udp;
-    struct listener *listener;
+    struct udp *udp, *udp6; /* udp6 and listener6: on ::1, or NULL */
+    struct listener *listener, *listener6;
     struct dns_forward *forward;
     struct list queries, conns;
     size_t query_count, conn_count;
@@ -76,6 +76,12 @@ static void query_free(struct query *q)
     mem_free(q);
 }
 
+static void send_udp(struct dns_capture *d, const struct addr *to, struct span bytes)
+{
+    bool is_six = d->udp6 != NULL && to->ip.family == 6;
+    (void)udp_send(is_six ? d->udp6 : d->udp, to, bytes); /* what is lost is asked again */
+}
+
 static void send_tcp(struct conn *c, struct span answer)
 {
     char head[2] = {(char)(answer.len >> 8), (char)answer.len};
@@ -94,7 +100,7 @@ static void answer(struct query *q, struct span bytes, enum how how)
     struct conn *c = q->conn;
     metric_add(d->counts[how], 1);
     if (c == NULL) {
-        (void)udp_send(d->udp, &q->from, bytes); /* what is lost is asked again */
+        send_udp(d, &q->from, bytes);
         query_free(q);
         return;
     }
@@ -259,7 +265,7 @@ static void refuse_broken(struct dns_capture *d, struct span m, const struct add
     memcpy(head, m.at, 2);
     head[2] = (char)0x80;
     head[3] = DNS_FORMAT_ERROR;
-    (void)udp_send(d->udp, from, span_from(head, sizeof(head)));
+    send_udp(d, from, span_from(head, sizeof(head)));
 }
 
 static bool is_for_mesh(const struct dns_msg *m)
@@ -369,7 +375,7 @@ static bool flush(struct conn *c)
 static bool take_next(struct conn *c)
 {
     struct span in = buf_span(&c->in);
-    size_t len = in.len < 2 ? 0 : (size_t)(uint8_t)in.at[0] << 8 | (uint8_t)in.at[1];
+    size_t len = in.at == NULL || in.len < 2 ? 0 : (size_t)(uint8_t)in.at[0] << 8 | (uint8_t)in.at[1];
     if (c->query != NULL || buf_len(&c->out) > 0 || in.len < 2 || in.len < len + 2) {
         return false;
     }
@@ -464,15 +470,29 @@ static void bind_metrics(struct dns_capture *d, struct metric_registry *registry
     }
 }
 
-static int open_sockets(struct dns_capture *d, struct err *err)
+static int open_pair(struct dns_capture *d, const struct addr *at, struct udp **udp,
+                     struct listener **listener, struct err *err)
 {
-    const struct udp_spec udp = {.local = d->spec.addr, .on_packet = on_packet, .arg = d};
-    int code = udp_open(&d->udp, d->loop, &udp, err);
+    const struct udp_spec datagrams = {.local = *at, .on_packet = on_packet, .arg = d};
+    int code = udp_open(udp, d->loop, &datagrams, err);
     if (code != 0) {
         return code;
     }
-    const struct listener_spec tcp = {.addr = *udp_addr(d->udp)};
-    return listener_open(&d->listener, d->loop, &tcp, on_accept, d, err);
+    const struct listener_spec tcp = {.addr = *udp_addr(*udp)};
+    return listener_open(listener, d->loop, &tcp, on_accept, d, err);
+}
+
+static int open_sockets(struct dns_capture *d, struct err *err)
+{
+    static const struct ip four = {.family = 4, .bytes = {127, 0, 0, 1}};
+    static const struct ip six = {.family = 6, .bytes = {[15] = 1}};
+    int code = open_pair(d, &d->spec.addr, &d->udp, &d->listener, err);
+    if (code != 0 || !ip_eq(&udp_addr(d->udp)->ip, &four)) {
+        return code;
+    }
+    const struct addr twin = {.kind = ADDR_IP, .ip = six, .port = udp_addr(d->udp)->port};
+    code = open_pair(d, &twin, &d->udp6, &d->listener6, err);
+    return code == -EAFNOSUPPORT || code == -EADDRNOTAVAIL ? 0 : code; /* no IPv6 here */
 }
 
 int dns_capture_new(struct dns_capture **out, struct loop *loop,
@@ -511,7 +531,9 @@ void dns_capture_free(struct dns_capture *d)
     }
     dns_forward_free(d->forward);
     listener_close(d->listener);
+    listener_close(d->listener6);
     udp_close(d->udp);
+    udp_close(d->udp6);
     mem_free(d);
 }
 

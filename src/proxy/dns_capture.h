@@ -23,7 +23,8 @@
 
 struct dns_capture;
 struct dns_capture_spec { /* all borrowed */
-    struct addr addr;
+    struct addr
+        addr; /* 127.0.0.1 means ::1 too, where there is IPv6: what came by IPv6 is redirected there */
     const char *upstream;    /* servers, as dns_forward_spec; NULL = resolv.conf */
     const char *resolv_conf; /* NULL = /etc/resolv.conf */
     struct dns_names *names;

@@ -234,6 +234,33 @@ static void a_name_of_the_mesh(void **state)
     assert_int_equal(b.passed_on, 0);
 }
 
+/* Questions to an IPv6 nameserver are redirected to ::1. */
+static void by_ipv6(void **state)
+{
+    (void)state;
+    struct err err;
+    struct dns_msg m;
+    struct udp_spec client = {.remote = *dns_capture_addr(b.dns), .on_packet = on_client};
+    assert_int_equal(ip_parse(SPAN("::1"), &client.remote.ip), 0);
+    if (b.dns->udp6 == NULL) {
+        skip();
+    }
+    udp_close(b.client);
+    b.client = NULL;
+    assert_int_equal(udp_open(&b.client, b.loop, &client, &err), 0);
+    ask("reviews", DNS_A, 0);
+    wait_until_wanted();
+    control_says("reviews.shop.svc.cluster.local", one);
+    wait_answer(&m);
+    assert_int_equal(m.record_count, 1);
+    b.got_len = 0;
+    assert_int_equal(udp_send(b.client, NULL, SPAN("\x12\x34\x01\0\0\0\0\0\0\0\0\0")), 0);
+    for (int i = 0; i < TURNS_MAX && b.got_len == 0; i++) {
+        loop_turn(b.loop, true);
+    }
+    assert_int_equal(b.got[3] & 15, DNS_FORMAT_ERROR);
+}
+
 static void a_family_that_it_has_not(void **state)
 {
     static const char *const v4[] = {"10.1.2.3", NULL};
@@ -413,6 +440,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_name_of_the_mesh),
+        CASE(by_ipv6),
         CASE(a_family_that_it_has_not),
         CASE(another_name_is_passed_on),
         CASE(both_meanings_are_asked_for),
