@@ -251,8 +251,8 @@ void lds_rds(struct translation *t, struct pb_hcm_HttpConnectionManager *h, stru
     h->rds->config_source = message_ads(t->arena);
 }
 
-/* Requests between sidecars say inside which ALPN they come, so that the other side knows HTTP from opaque bytes. Optional: an
- * Envoy without Istio's extensions leaves it out. Source: istio/proxy alpn filter. */
+/* Requests between sidecars say inside which ALPN they come, so that the other side knows HTTP from opaque bytes. An Envoy
+ * without Istio's extensions goes without. Source: istio/proxy alpn filter. */
 void lds_alpn(struct translation *t, struct pb_hcm_HttpConnectionManager *h)
 {
     static const struct alpn_row {
@@ -266,6 +266,9 @@ void lds_alpn(struct translation *t, struct pb_hcm_HttpConnectionManager *h)
         {PB_ISTIO_ALPN_FILTER_CONFIG_PROTOCOL_HTTP2,
          {SPAN_INIT(ALPN_MESH_H2), SPAN_INIT(ALPN_MESH), SPAN_INIT(ALPN_H2)}},
     };
+    if (t->n->no_alpn_filter) {
+        return;
+    }
     struct pb_istio_alpn_FilterConfig *c = arena_new(t->arena, struct pb_istio_alpn_FilterConfig);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct pb_istio_alpn_FilterConfig_AlpnOverride *o =
@@ -277,7 +280,7 @@ void lds_alpn(struct translation *t, struct pb_hcm_HttpConnectionManager *h)
         PB_ADD(t->arena, &c->alpn_override, o);
     }
     lds_http_filter(
-        t, h, SPAN("istio.alpn"),
+        t, h, SPAN(TRANSLATE_ALPN_FILTER),
         MESSAGE_ANY(t->arena, PB_ISTIO_ALPN_FILTER_CONFIG_URL, &pb_istio_alpn_FilterConfig_desc, c),
         true);
 }

@@ -40,6 +40,8 @@ static struct pb_tls_SdsSecretConfig *secret(struct arena *arena, struct span na
     s->name = name;
     if (!own) {
         s->sds_config = message_ads(arena);
+        /* It may not exist, which only delta can say: an Envoy of the other form goes on after its own timeout (15 s). */
+        s->sds_config->initial_fetch_timeout = NULL;
         return s;
     }
     /* The node's agent: beside an Envoy a process of its own, in ours the proxy itself. */

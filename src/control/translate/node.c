@@ -88,6 +88,18 @@ static int read_addresses(struct node *n, struct span first, struct span others,
                          SPAN_ARG(n->id), SPAN_ARG(first));
 }
 
+/* Who lists none may have it: only Envoys say what they are built of (and they could take one of an unknown type as it is optional,
+ * but then their /config_dump can not print it). */
+static bool lacks(const struct pb_core_Node *message, const char *extension)
+{
+    for (uint32_t i = 0; i < message->extensions.count; i++) {
+        if (span_is(message->extensions.at[i]->name, extension)) {
+            return false;
+        }
+    }
+    return message->extensions.count > 0;
+}
+
 /* "sidecar~10.0.0.5~reviews-v1.default~default.svc.cluster.local" */
 static int read_id(struct node *n, const struct pb_core_Node *message, struct err *err)
 {
@@ -184,6 +196,7 @@ int node_read(struct node *n, const struct pb_core_Node *message, struct err *er
         n->sub_zone = arena_dup(&n->arena, message->locality->sub_zone);
     }
     read_labels(n, message);
+    n->no_alpn_filter = lacks(message, TRANSLATE_ALPN_FILTER);
     int rc = read_id(n, message, err);
     rc = rc != 0 ? rc : read_own(n, message, err);
     if (rc != 0) {

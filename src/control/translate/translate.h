@@ -27,6 +27,8 @@ enum node_kind { NODE_SIDECAR, NODE_GATEWAY };
 enum node_interception { NODE_REDIRECT, NODE_TPROXY, NODE_NONE };
 
 /* Who asks: the xDS Node, read once per stream. Texts are in its arena. */
+#define TRANSLATE_ALPN_FILTER "istio.alpn" /* Istio's, of HTTP; its Envoys are built with it */
+
 struct node {
     struct arena arena;
     struct span id; /* "sidecar~10.0.0.5~reviews-v1.default~default.svc.cluster.local" */
@@ -43,6 +45,7 @@ struct node {
     struct span admin;   /* MESH_ADMIN: "unix:/path" or "ip:port" */
     bool on_demand;      /* MESH_DISCOVERY: on-demand */
     bool dns;            /* DNS_CAPTURE */
+    bool no_alpn_filter; /* an Envoy that lists its extensions, and Istio's is not among them */
     struct span version; /* user agent */
     struct span region, zone, sub_zone;
     /* Filled by control: names that proxies of this workload have used; told to an on-demand node by its own listeners (metadata

@@ -16,6 +16,32 @@ static int read_yaml(struct node *n, struct arena *arena, const char *yaml, stru
     return node_read(n, message, err);
 }
 
+static void extensions_of_envoys(void **state)
+{
+    (void)state;
+    static const struct row {
+        const char *list;
+        bool no_alpn_filter;
+    } rows[] = {
+        {"[]", false},
+        {"[{name: envoy.filters.http.router}]", true},
+        {"[{name: envoy.filters.http.router}, {name: istio.alpn}]", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena arena;
+        struct node n;
+        struct err err = {0};
+        arena_init(&arena, 1024);
+        const char *yaml =
+            arena_printf(&arena, "{id: 'sidecar~10.0.0.5~a.b~b.svc.cluster.local', extensions: %s}",
+                         rows[i].list);
+        assert_int_equal(read_yaml(&n, &arena, yaml, &err), 0);
+        assert_int_equal(n.no_alpn_filter, rows[i].no_alpn_filter);
+        node_dispose(&n);
+        arena_dispose(&arena);
+    }
+}
+
 static void reads_all_of_it(void **state)
 {
     (void)state;
@@ -113,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_all_of_it),
+        cmocka_unit_test(extensions_of_envoys),
         cmocka_unit_test(little_is_enough),
         cmocka_unit_test(says_what_is_wrong),
     };
