@@ -71,9 +71,12 @@ static int decide(struct verb *v, const struct settings *set, bool is_long)
     const struct doc_node *allowed = doc_get(answer, "allowed");
     bool is_allowed = doc_is(allowed, DOC_BOOL) && allowed->boolean;
     if (!verb_print_doc(v, answer)) {
-        printf("%s  %s -> %s  %s %s: %s", is_allowed ? "allowed" : "denied",
-               cell_text(v, answer, "source"), cell_text(v, answer, "workload"), set->method,
-               set->path, cell_text(v, answer, "why"));
+        struct span source = item_text(answer, "source");
+        ssize_t at = span_find(source, SPAN("/sa/"));
+        source = is_long || at < 0 ? source : span_from_offset(source, (size_t)at + 4);
+        printf("%s  %.*s -> %s%s%s %s: %s", is_allowed ? "allowed" : "denied", SPAN_ARG(source),
+               cell_text(v, answer, "workload"), is_long ? "\n  " : "  ", set->method, set->path,
+               cell_text(v, answer, "why"));
         const struct doc_node *policy = doc_get(answer, "policy");
         if (policy) {
             printf(" (%s)", cell_text(v, answer, "policy"));

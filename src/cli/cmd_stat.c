@@ -82,6 +82,7 @@ static void print(struct verb *v, const struct settings *set, const struct doc_n
     struct table_column shown[ARRAY_LEN(columns)];
     memcpy(shown, columns, sizeof columns);
     shown[0].wide_only = !v->flags->all_namespaces;
+    shown[9].wide_only = v->flags->all_namespaces; /* for 100 columns */
     struct table *t = table_new(v, shown, ARRAY_LEN(columns));
     for (size_t i = 0; i < doc_count(items); i++) {
         add_row(v, t, doc_at(items, i), set->out);
