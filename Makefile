@@ -267,9 +267,9 @@ test: $(B)/mesh $(VENV)/.ok $(call programs,asan,$(UNIT) $(SIM)) $(REPLAY) $(B)/
 	@$(VENV)/bin/python tests/run --build $(B)/asan unit sim corpus e2e peer
 asan: $(B)/asan/mesh $(VENV)/.ok $(call programs,asan,$(UNIT) $(SIM))
 	@MESH_BIN=$(CURDIR)/$(B)/asan/mesh $(VENV)/bin/python tests/run --build $(B)/asan unit sim e2e
-TSAN_UNIT := $(filter tests/unit/io/% tests/unit/store/store_test.c tests/unit/proxy/config/% tests/unit/control/world/world_build_test.c tests/unit/tls/io_tls_crowd_test.c,$(UNIT))
+TSAN_UNIT := $(filter tests/unit/io/% tests/unit/store/store_test.c tests/unit/proxy/config/% tests/unit/control/world/world_build_test.c tests/unit/control/push/push_test.c tests/unit/tls/io_tls_crowd_test.c,$(UNIT))
 tsan: $(B)/tsan/mesh $(VENV)/.ok $(call programs,tsan,$(TSAN_UNIT) $(SIM))
-	@MESH_BIN=$(CURDIR)/$(B)/tsan/mesh $(VENV)/bin/python tests/run --build $(B)/tsan unit/io tests/unit/store/store_test.c unit/proxy/config tests/unit/control/world/world_build_test.c tests/unit/tls/io_tls_crowd_test.c sim
+	@MESH_BIN=$(CURDIR)/$(B)/tsan/mesh $(VENV)/bin/python tests/run --build $(B)/tsan unit/io tests/unit/store/store_test.c unit/proxy/config tests/unit/control/world/world_build_test.c tests/unit/control/push/push_test.c tests/unit/tls/io_tls_crowd_test.c sim
 
 golden: $(B)/asan/tests/unit/control/translate/translate_test
 	@MESH_GOLDEN=1 $<

@@ -6,6 +6,7 @@
 #include "control/push/push_int.h"
 #include "proto/core.pb.h"
 #include "tls/io_tls.h"
+#include "xds/xds.h"
 
 #define TAP_TYPE "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 #define TAP_NAME "mesh.tap"
@@ -132,6 +133,7 @@ static int on_open(void *arg, struct xds_stream *s, const struct pb_core_Node *m
     }
     c->worker = w;
     c->stream = s;
+    c->is_sotw = strcmp(xds_server_protocol(s), "sotw") == 0;
     c->id = w->next_stream++;
     list_init(&c->queued);
     push_uses_begin(c);
@@ -378,6 +380,9 @@ static bool answer(struct push_client *c, enum proxies_type type, bool only_serv
 {
     struct push_worker *w = c->worker;
     char version[24];
+    if (c->is_sotw && xds_type_is_full(span_of(proxies_type_urls[type]))) {
+        only_services = false; /* what an answer leaves out is gone there */
+    }
     struct answering a = {.client = c,
                           .type_url = span_of(proxies_type_urls[type]),
                           .type = type,

@@ -44,6 +44,7 @@ struct push_client {
     struct node who;
     enum push_due due[PROXIES_TYPE_COUNT];
     bool tap_is_due, is_tapped;
+    bool is_sotw;
     bool awaits_hints;    /* its listeners are not sent before they are there */
     struct span workload; /* "namespace/account/name", as destinations.h has it; in who.arena */
     struct map uses;      /* push_uses.c's */
