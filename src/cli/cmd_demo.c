@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/opt.h"
 #include "cli/demo.h"
+#include "cli/demo_graph.h"
 #include "cli/demo_story.h"
 #include "codec/url.h"
 #include "io/signals.h"
@@ -51,6 +52,24 @@ static const struct opt rows[] = {
      .help = "requests a second to the shop",
      .min = 1,
      .max = 10000,
+     .env = ""},
+    {.name = "services",
+     .type = OPT_INT,
+     .offset = AT(services),
+     .fallback = "0",
+     .arg = "N",
+     .help = "beside the shop a made-up graph of so many services, at /graph",
+     .min = 0,
+     .max = DEMO_GRAPH_MAX,
+     .env = ""},
+    {.name = "seed",
+     .type = OPT_INT,
+     .offset = AT(seed),
+     .fallback = "1",
+     .arg = "N",
+     .help = "another one, another graph",
+     .min = 0,
+     .max = INT64_MAX,
      .env = ""},
     {.name = "no-traffic",
      .type = OPT_BOOL,
@@ -118,6 +137,10 @@ static void introduce(const struct demo *d)
     printf("  6 services       ready    %.2f s   productpage details reviews(v1 v2 v3) ratings, a "
            "proxy each\n",
            (double)d->services_ms / 1000);
+    if (d->graph != NULL) {
+        printf("  graph            ready    %u services more, %s/graph\n", d->graph->count,
+               d->shop);
+    }
     if (d->options->no_traffic) {
         printf("  traffic          none     as asked\n");
     } else {

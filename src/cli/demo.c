@@ -3,6 +3,7 @@
 #include "cli/demo.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,9 +12,11 @@
 #include "base/mem.h"
 #include "cli/demo_desk.h"
 #include "cli/demo_files.h"
+#include "cli/demo_graph.h"
 #include "cli/demo_pods.h"
 
 #define READY_MS 15000
+#define READY_EACH_MS 300 /* more for each service of a graph */
 #define HOPELESS_STARTS 3
 #define EDGES_MS 15000
 #define EDGES_EVERY_MS 50
@@ -123,9 +126,23 @@ static void on_happening(void *arg, const struct demo_member *m, enum demo_happe
             demo_member_name(m), detail);
 }
 
+/* Each process of ours is two descriptors here. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* what then fails says so itself */
+    }
+}
+
 static int plan(struct demo *d, struct err *err)
 {
     demo_plan_crew(d);
+    if (d->options->services > 0) {
+        raise_limit();
+        demo_graph_plan(d);
+    }
     if (d->trouble.code < 0) {
         *err = d->trouble;
     }
@@ -159,6 +176,7 @@ int demo_new(struct demo **out, struct loop *loop, const struct demo_options *op
         code = code == 0 ? demo_pods_open(d, err) : code;
         code = code == 0 ? plan(d, err) : code;
         code = code == 0 ? write_objects(d, err) : code;
+        code = code == 0 && d->graph != NULL ? demo_graph_write(d, err) : code;
         code = code == 0 ? demo_desk_open(&d->desk, d, err) : code;
     }
     if (code < 0) {
@@ -225,10 +243,15 @@ static bool are_ready(void *arg)
     return m == NULL || is_hopeless(m);
 }
 
+static int64_t patience_ms(const struct demo *d)
+{
+    return READY_MS + d->options->services * READY_EACH_MS;
+}
+
 static int wait_ready(struct demo *d, bool (*belongs)(const struct demo_member *m), struct err *err)
 {
     struct crew_wait w = {.demo = d, .belongs = belongs};
-    int code = demo_ask_wait(d->asker, READY_MS, are_ready, &w);
+    int code = demo_ask_wait(d->asker, patience_ms(d), are_ready, &w);
     const struct demo_member *m = first_unready(&w);
     if (code == -EINTR || m == NULL) {
         return code;
@@ -278,6 +301,10 @@ static int start_proxies(struct demo *d, struct err *err)
     int code = start_proxy(d, DEMO_GATEWAY, DEMO_GATEWAY, err);
     for (size_t i = 0; i < DEMO_WORKLOADS && code == 0; i++) {
         code = start_proxy(d, demo_workloads[i].name, demo_workloads[i].account, err);
+    }
+    for (size_t i = 0; d->graph != NULL && i < d->graph->count && code == 0; i++) {
+        const struct demo_workload *w = &d->graph_workloads[i];
+        code = start_proxy(d, w->name, w->account, err);
     }
     return code;
 }
@@ -341,6 +368,9 @@ int demo_start(struct demo *d, struct err *err)
     for (size_t i = 0; i < DEMO_WORKLOADS && code == 0; i++) {
         code = demo_member_start(demo_plan_app(d, demo_workloads[i].name), err);
     }
+    for (size_t i = 0; d->graph != NULL && i < d->graph->count && code == 0; i++) {
+        code = demo_member_start(demo_plan_app(d, d->graph_workloads[i].name), err);
+    }
     code = code == 0 ? wait_ready(d, is_control, err) : code;
     if (code < 0) {
         return code;
@@ -357,6 +387,9 @@ int demo_start(struct demo *d, struct err *err)
     code = wait_page(d, err);
     if (code == 0 && !d->options->no_traffic) {
         code = demo_member_start(demo_crew_find(d->crew, SPAN("load")), err);
+        if (code == 0 && d->graph != NULL) {
+            code = demo_member_start(demo_crew_find(d->crew, SPAN("load of the graph")), err);
+        }
         code = code == 0 ? wait_edges(d, err) : code;
     }
     if (code == 0 && d->options->scenario != NULL && strcmp(d->options->scenario, "outage") == 0) {

@@ -30,6 +30,7 @@ struct demo_slot {
 #define DEMO_SLOTS 512
 
 struct demo_desk;
+struct demo_graph;
 struct demo {
     const struct demo_options *options; /* borrowed */
     struct loop *loop;                  /* borrowed */
@@ -39,6 +40,8 @@ struct demo {
     struct demo_crew *crew;
     struct demo_asker *asker;
     struct demo_desk *desk;
+    const struct demo_graph *graph; /* with --services; in the arena, as are its workloads */
+    struct demo_workload *graph_workloads;
     const char *control; /* "unix:/.../control.sock": origin of the API */
     const char *shop;    /* "http://127.0.0.1:8080" */
     int64_t began_ms;
@@ -49,6 +52,7 @@ struct demo {
     /* private */
     struct demo_slot slots[DEMO_SLOTS]; /* demo_plan's */
     size_t slot_count;
+    int load_count;
     bool is_ruled[DEMO_NET_HOSTS]; /* demo_pods': hosts where mesh init ran */
     struct resolver *inside;       /* owned; of questions from within a pod; outlives the asker */
     struct err trouble;            /* of demo_plan and demo_pods: what could not be made */
@@ -58,7 +62,8 @@ struct demo {
 
 struct demo_workload {
     const char *name, *app, *version, *account;
-    int host; /* of its addresses */
+    int host;          /* of its addresses */
+    const char *calls; /* of a service of demo_graph: whom it asks; NULL: one of Bookinfo's */
 };
 #define DEMO_WORKLOADS 6
 #define DEMO_SHOP_PORT 9080
@@ -79,6 +84,10 @@ struct demo_member *demo_plan_proxy(const struct demo *d, const char *workload);
 /* "http://127.66.1.11:9080", where its application is without any proxy; a unix socket with --netns. */
 const char *demo_plan_app_origin(const struct demo *d, const struct demo_workload *w,
                                  struct arena *arena);
+/* Adds a workload's application and proxy; `w` is borrowed for the demo's life. */
+void demo_plan_pair(struct demo *d, const struct demo_workload *w);
+/* Adds a load: "load" of the shop's page, or another. */
+void demo_plan_load(struct demo *d, const char *name, const char *path, int64_t rps);
 /* Adds a further workload of an app, known to nobody yet; its application and proxy are not started. */
 const struct demo_workload *demo_plan_more(struct demo *d, const char *app, const char *version,
                                            int host);

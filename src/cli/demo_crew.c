@@ -14,7 +14,8 @@
 #include "io/deadline.h"
 #include "io/process.h"
 
-#define ASK_EVERY_MS 5
+#define ASK_FIRST_MS 5 /* then ever more seldom: with hundreds, asking itself would be the load */
+#define ASK_LAST_MS 80
 #define ASK_MS 2000
 #define AGAIN_MS 100      /* before a member that ended is started again */
 #define AGAIN_MAX_MS 5000 /* when it never gets ready */
@@ -35,7 +36,7 @@ struct demo_member {
     bool asking;
     struct deadline wake; /* ask again, or start again */
     int64_t started_ms, ended_ms, ready_ms;
-    int64_t again_ms;
+    int64_t ask_ms, again_ms;
     unsigned restarts;
 };
 
@@ -60,7 +61,8 @@ static void on_ready_answer(void *arg, const struct http_answer *answer)
         return;
     }
     if (answer->err != NULL || answer->head->status != 200) {
-        deadline_arm(&m->wake, m->crew->loop, ASK_EVERY_MS);
+        m->ask_ms = i64_min(m->ask_ms + m->ask_ms / 4 + 1, ASK_LAST_MS);
+        deadline_arm(&m->wake, m->crew->loop, m->ask_ms);
         return;
     }
     m->state = DEMO_READY;
@@ -149,7 +151,8 @@ int demo_member_start(struct demo_member *m, struct err *err)
         m->started_ms = instant_mono_ms();
     }
     m->state = DEMO_STARTING;
-    deadline_arm(&m->wake, m->crew->loop, ASK_EVERY_MS);
+    m->ask_ms = ASK_FIRST_MS;
+    deadline_arm(&m->wake, m->crew->loop, m->ask_ms);
     return 0;
 }
 

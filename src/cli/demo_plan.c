@@ -11,12 +11,12 @@
 #define ARGS_MAX 48
 
 const struct demo_workload demo_workloads[DEMO_WORKLOADS] = {
-    {"productpage-v1", "productpage", "v1", "bookinfo-productpage", 11},
-    {"details-v1", "details", "v1", "bookinfo-details", 12},
-    {"reviews-v1", "reviews", "v1", "bookinfo-reviews", 13},
-    {"reviews-v2", "reviews", "v2", "bookinfo-reviews", 14},
-    {"reviews-v3", "reviews", "v3", "bookinfo-reviews", 15},
-    {"ratings-v1", "ratings", "v1", "bookinfo-ratings", 16},
+    {"productpage-v1", "productpage", "v1", "bookinfo-productpage", 11, NULL},
+    {"details-v1", "details", "v1", "bookinfo-details", 12, NULL},
+    {"reviews-v1", "reviews", "v1", "bookinfo-reviews", 13, NULL},
+    {"reviews-v2", "reviews", "v2", "bookinfo-reviews", 14, NULL},
+    {"reviews-v3", "reviews", "v3", "bookinfo-reviews", 15, NULL},
+    {"ratings-v1", "ratings", "v1", "bookinfo-ratings", 16, NULL},
 };
 
 const struct demo_edge demo_edges[DEMO_EDGES] = {
@@ -188,14 +188,18 @@ static void plan_app(struct demo *d, const struct demo_workload *workload)
         .ready_path = "/health",
         .seat = demo_pods_seat(d, workload->host, DEMO_APP),
     };
-    add(&w, "sample", workload->app);
+    add(&w, "sample", workload->calls != NULL ? "caller" : workload->app);
     spec.env = reach(d, workload, &w);
-    add(&w, "--version", workload->version);
     add(&w, "--name", workload->name);
+    if (workload->calls != NULL) {
+        add(&w, "--calls", workload->calls);
+    } else {
+        add(&w, "--version", workload->version);
+    }
     (void)add_member(d, &spec, &w, workload->name);
 }
 
-static void plan_pair(struct demo *d, const struct demo_workload *workload)
+void demo_plan_pair(struct demo *d, const struct demo_workload *workload)
 {
     const struct plan_proxy p = {
         .name = workload->name,
@@ -219,25 +223,26 @@ static void plan_pair(struct demo *d, const struct demo_workload *workload)
 }
 
 /* Every fourth request is jason's. What the page says when a part of it failed counts as failure. */
-static void plan_load(struct demo *d)
+void demo_plan_load(struct demo *d, const char *name, const char *path, int64_t rps)
 {
     static const char *const env[] = {"http_proxy=", "HTTP_PROXY=", NULL};
     struct words w = words_new(d);
-    const char *stats = arena_printf(&d->arena, "%s:%d", proxy_ip(d, LOAD_HOST), STATS_PORT);
+    int port = STATS_PORT + d->load_count++;
+    const char *stats = arena_printf(&d->arena, "%s:%d", proxy_ip(d, LOAD_HOST), port);
     struct demo_member_spec spec = {
-        .name = "load",
+        .name = name,
         .env = env,
         .ready_origin = arena_printf(&d->arena, "http://%s", stats),
         .ready_path = "/stats",
         .seat = demo_pods_seat(d, LOAD_HOST, DEMO_TOOL),
     };
     add(&w, "sample", "load");
-    add(&w, arena_printf(&d->arena, "%s/productpage", d->shop), NULL);
-    add(&w, "--rps", arena_printf(&d->arena, "%ld", (long)d->options->rps));
+    add(&w, arena_printf(&d->arena, "%s%s", d->shop, path), NULL);
+    add(&w, "--rps", arena_printf(&d->arena, "%ld", (long)rps));
     add(&w, "--users", "-,-,-,jason");
     add(&w, "--reject", "unavailable");
     add(&w, "--stats", stats);
-    (void)add_member(d, &spec, &w, "load");
+    (void)add_member(d, &spec, &w, name);
 }
 
 void demo_plan_crew(struct demo *d)
@@ -245,9 +250,9 @@ void demo_plan_crew(struct demo *d)
     plan_control(d);
     plan_gateway(d);
     for (size_t i = 0; i < DEMO_WORKLOADS; i++) {
-        plan_pair(d, &demo_workloads[i]);
+        demo_plan_pair(d, &demo_workloads[i]);
     }
-    plan_load(d);
+    demo_plan_load(d, "load", "/productpage", d->options->rps);
 }
 
 const struct demo_workload *demo_plan_more(struct demo *d, const char *app, const char *version,
@@ -259,7 +264,7 @@ const struct demo_workload *demo_plan_more(struct demo *d, const char *app, cons
     w->name = arena_printf(&d->arena, "%s-%s", app, version);
     w->account = arena_printf(&d->arena, "bookinfo-%s", app);
     w->host = host;
-    plan_pair(d, w);
+    demo_plan_pair(d, w);
     return w;
 }
 

@@ -1,5 +1,5 @@
 /* mesh sample: services for demonstrations and tests. Without a word it is the echo of sample_service.h; the
- * services of Bookinfo are in bookinfo.h, the load maker in sample_load.h. */
+ * services of Bookinfo are in bookinfo.h, those of a made-up mesh in caller.h, the load maker in sample_load.h. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "io/signals.h"
 #include "role.h"
 #include "sample/bookinfo.h"
+#include "sample/caller.h"
 #include "sample/sample_load.h"
 #include "sample/sample_service.h"
 
@@ -20,6 +21,7 @@ struct sample_options {
     const char *upstream, *upstream_host;                /* echo */
     const char *version, *cluster, *proxy, *fault_words; /* Bookinfo, and all below */
     const char *domain, *health;
+    const char *calls; /* of a caller */
     const char *hosts[BOOKINFO_KINDS], *ports[BOOKINFO_KINDS];
 };
 
@@ -83,6 +85,23 @@ static const struct opt_spec bookinfo_spec = {
                 "127.0.0.2\n"
                 "  curl -X POST -H 'x-mesh-write: 1' '127.0.0.2:9080/fault?status=503&share=50'\n",
     .rows = bookinfo_rows,
+};
+
+static const struct opt caller_rows[] = {
+    ROW("address", listen, "0.0.0.0:9080", "ADDR:PORT", "where to serve; port 0 = any", ""),
+    ROW("health-address", health, NULL, "ADDR:PORT|unix:PATH", "a second address, for health", ""),
+    ROW("name", name, "caller", "NAME", "what the answers call it", ""),
+    ROW("calls", calls, "", "HOST:PORT,...", "whom it asks, at most 8", ""),
+    ROW("proxy", proxy, NULL, "URL", "forward proxy for all requests to others", "http_proxy"),
+    {.name = NULL},
+};
+
+static const struct opt_spec caller_spec = {
+    .command = "mesh sample caller",
+    .section = "sample",
+    .summary = "a service of a made-up mesh: asks others for the path that it is asked for",
+    .examples = "  mesh sample caller --name a --address 127.0.0.2:9080 --calls 127.0.0.3:9080\n",
+    .rows = caller_rows,
 };
 
 static void on_signal(void *arg, int signo)
@@ -198,8 +217,8 @@ static void part(struct neighbours *n)
 }
 
 /* A second server in front of the same service, if one is asked for. */
-static int open_health(struct http_server **out, struct bookinfo *service, const char *address,
-                       struct loop *loop, struct err *err)
+static int open_second(struct http_server **out, const char *address, struct loop *loop,
+                       struct err *err)
 {
     struct listener_spec where = {.addr.kind = ADDR_NONE};
     if (address == NULL) {
@@ -207,9 +226,6 @@ static int open_health(struct http_server **out, struct bookinfo *service, const
     }
     int code = addr_parse(span_of(address), &where.addr, err);
     code = code < 0 ? code : http_server_new(out, loop, &where, NULL, err);
-    if (code == 0) {
-        bookinfo_serve_health(service, *out);
-    }
     return code < 0 ? err_prefix(err, "--health-address") : 0;
 }
 
@@ -243,8 +259,11 @@ static int run_bookinfo(enum bookinfo_kind kind, const struct sample_options *op
         spec.reviews = n.peers[BOOKINFO_REVIEWS];
         spec.ratings = n.peers[BOOKINFO_RATINGS];
         struct bookinfo *service = bookinfo_new(loop, server, &spec);
-        code = open_health(&health, service, options->health, loop, err);
+        code = open_second(&health, options->health, loop, err);
         if (code == 0) {
+            if (health != NULL) {
+                bookinfo_serve_health(service, health);
+            }
             serve(server, loop);
         }
         http_server_free(health);
@@ -253,6 +272,91 @@ static int run_bookinfo(enum bookinfo_kind kind, const struct sample_options *op
     }
     part(&n);
     return code;
+}
+
+/* ---- a made-up mesh */
+
+static int meet_callees(struct caller_spec *spec, const struct sample_options *options,
+                        struct neighbours *n, struct loop *loop, struct err *err)
+{
+    const struct resolver_spec names = {.servers = NULL};
+    struct span rest = span_of(options->calls);
+    int code = resolver_new(&n->resolver, loop, &names, err);
+
+    while (code == 0 && rest.len > 0) {
+        struct span host = span_cut(&rest, ',');
+        if (spec->count == CALLER_CALLS_MAX) {
+            return err_set(err, -ERR_LIMIT, "--calls names more than %d", CALLER_CALLS_MAX);
+        }
+        const struct peer_spec peer = {
+            .url = arena_printf(&n->arena, "http://%.*s", SPAN_ARG(host)),
+            .proxy = options->proxy,
+            .resolver = n->resolver,
+            .conns = PEER_CONNS,
+        };
+        spec->names[spec->count] = peer.url + sizeof("http://") - 1;
+        code = peer_new(&spec->peers[spec->count], loop, &peer, err);
+        spec->count += code == 0 ? 1 : 0;
+    }
+    return code < 0 ? err_prefix(err, "--calls") : 0;
+}
+
+static int run_caller(const struct sample_options *options, struct loop *loop, struct err *err)
+{
+    struct http_server *server = NULL;
+    struct http_server *health = NULL;
+    struct neighbours n = {.resolver = NULL};
+    struct caller_spec spec = {.name = options->name};
+
+    arena_init(&n.arena, 512);
+    int code = meet_callees(&spec, options, &n, loop, err);
+    code = code == 0 ? open_server(&server, options, loop, err) : code;
+    if (code == 0) {
+        struct caller *service = caller_new(server, &spec);
+        code = open_second(&health, options->health, loop, err);
+        if (code == 0) {
+            if (health != NULL) {
+                caller_serve_health(health);
+            }
+            serve(server, loop);
+        }
+        http_server_free(health);
+        http_server_free(server);
+        caller_free(service);
+    }
+    for (size_t i = 0; i < spec.count; i++) {
+        peer_free(spec.peers[i]);
+    }
+    part(&n);
+    return code;
+}
+
+/* The first word picks one; without a word it is the echo. */
+enum sample_kind { SAMPLE_BOOKINFO = BOOKINFO_KINDS - 1, SAMPLE_CALLER, SAMPLE_ECHO };
+
+static int kind_of(const char *word)
+{
+    int kind = bookinfo_kind_of(word);
+    return kind >= 0 ? kind : strcmp(word, "caller") == 0 ? SAMPLE_CALLER : SAMPLE_ECHO;
+}
+
+static const struct opt_spec *spec_of(int kind)
+{
+    return kind <= SAMPLE_BOOKINFO ? &bookinfo_spec
+           : kind == SAMPLE_CALLER ? &caller_spec
+                                   : &echo_spec;
+}
+
+static int run(int kind, struct sample_options *options, struct loop *loop, struct err *err)
+{
+    if (kind == SAMPLE_ECHO) {
+        return run_echo(options, loop, err);
+    }
+    if (options->proxy == NULL) {
+        options->proxy = getenv("HTTP_PROXY");
+    }
+    return kind == SAMPLE_CALLER ? run_caller(options, loop, err)
+                                 : run_bookinfo((enum bookinfo_kind)kind, options, loop, err);
 }
 
 int sample_main(int argc, char **argv)
@@ -265,18 +369,14 @@ int sample_main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "load") == 0) {
         return sample_load_main(argc - 1, argv + 1);
     }
-    int kind = argc > 1 ? bookinfo_kind_of(argv[1]) : -1;
-    int skip = kind >= 0 ? 1 : 0;
+    int kind = argc > 1 ? kind_of(argv[1]) : SAMPLE_ECHO;
+    int skip = kind == SAMPLE_ECHO ? 0 : 1;
     arena_init(&arena, 1024);
-    int code = opt_parse(kind >= 0 ? &bookinfo_spec : &echo_spec, &options, argc - skip,
-                         argv + skip, &arena, &operands, &err);
+    int code =
+        opt_parse(spec_of(kind), &options, argc - skip, argv + skip, &arena, &operands, &err);
     if (code == 0) {
         struct loop *loop = loop_new(false);
-        if (kind >= 0 && options.proxy == NULL) {
-            options.proxy = getenv("HTTP_PROXY");
-        }
-        code = kind >= 0 ? run_bookinfo((enum bookinfo_kind)kind, &options, loop, &err)
-                         : run_echo(&options, loop, &err);
+        code = run(kind, &options, loop, &err);
         loop_free(loop);
     }
     if (code < 0) {

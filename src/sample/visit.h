@@ -10,7 +10,7 @@
 #include "sample/peer.h"
 #include "sample/reply.h"
 
-#define VISIT_PARTS_MAX 2
+#define VISIT_PARTS_MAX 8
 
 struct visit_ask {
     struct peer *peer; /* NULL: not asked */

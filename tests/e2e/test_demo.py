@@ -218,6 +218,16 @@ def test_every_hint_runs(mesh_bin, mesh, lab, run_dir, scenario):
     assert child.returncode == 0
 
 
+def test_a_made_up_graph(demo):
+    _, told = demo("--services", "6", "--seed", "3")
+    shop = told["shop"].replace("/productpage", "")
+    wait_until(lambda: fetch(shop + "/graph")[0] == 200, "the graph to answer")
+    status, edges = fetch(told["api"] + "/api/v1/edges")
+    assert status == 200
+    wait_until(lambda: len({e["destination"].get("workload") for e in json.loads(fetch(told["api"] + "/api/v1/edges")[1])["items"]
+                            if e["destination"].get("workload", "").startswith("svc-")}) == 6, "traffic to all six")
+
+
 def test_unknown_scenario(mesh, run_dir):
     run = mesh("demo", "--scenario", "none", env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
     assert run.returncode == 1 and "error[MESH1114]: there is no scenario 'none'" in run.stderr
