@@ -36,14 +36,22 @@ static bool cookie_in(struct span field, struct span name, struct span *value)
     return false;
 }
 
+bool cookie_match_find(const struct header *fields, size_t count, struct span name,
+                       struct span *value)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (span_is(fields[i].name, "cookie") && cookie_in(fields[i].value, name, value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool cookie_match_holds(const struct cookie_match *m, const struct traffic *tr)
 {
-    for (size_t i = 0; i < tr->field_count; i++) {
-        struct span value;
-        if (span_is(tr->fields[i].name, "cookie") &&
-            cookie_in(tr->fields[i].value, m->name, &value)) {
-            return string_match_holds(&m->text, value) != m->invert;
-        }
+    struct span value;
+    if (cookie_match_find(tr->fields, tr->field_count, m->name, &value)) {
+        return string_match_holds(&m->text, value) != m->invert;
     }
     return m->invert; /* an absent cookie matches nothing, and so everything inverted */
 }

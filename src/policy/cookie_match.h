@@ -18,5 +18,8 @@ struct cookie_match {
 
 MUST_USE int cookie_match_compile(struct cookie_match *out, struct arena *arena,
                                   const struct pb_route_CookieMatcher *config, struct err *err);
+/* The value of the first cookie of that name, without quotes. False = there is none. */
+bool cookie_match_find(const struct header *fields, size_t count, struct span name,
+                       struct span *value);
 bool cookie_match_holds(const struct cookie_match *m, const struct traffic *tr);
 #endif

@@ -65,7 +65,6 @@ static const struct left_out {
      "forward_client_cert_matcher"},
     {"envoy.extensions.filters.network.rbac.v3.RBAC", 6, false, "matcher"},
     {"envoy.extensions.filters.network.rbac.v3.RBAC", 7, false, "shadow_matcher"},
-    {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", 11, false, "hash_policy"},
     {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig", 3, true,
      "http3_protocol_options"},
     {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig", 3, false,

@@ -3,9 +3,13 @@
  * defaults. */
 #include "proxy/config/read_cluster_lb.h"
 
+#include <inttypes.h>
+
 #include "policy/pb_value.h"
 #include "proto/cluster.pb.h"
 #include "proto/lb_least_request.pb.h"
+#include "proto/lb_maglev.pb.h"
+#include "proto/lb_ring_hash.pb.h"
 #include "proto/lb_round_robin.pb.h"
 #include "proto/lb_wrr_locality.pb.h"
 
@@ -14,6 +18,10 @@
 #define RETRIES_DEFAULT 3
 #define CHOICES_DEFAULT 2
 #define PANIC_DEFAULT 50
+#define RING_MIN_DEFAULT 1024
+#define RING_MAX 8388608 /* Envoy takes no more */
+#define TABLE_DEFAULT 65537
+#define TABLE_MAX 5000011
 #define POLICY "envoy.extensions.load_balancing_policies."
 
 /* ---- balancers ---- */
@@ -34,7 +42,138 @@ static void locality_of(struct conf_cluster *out,
         out->locality_weighted || (config && config->locality_weighted_lb_config);
 }
 
-/* Round robin or least request with settings of their own. */
+/* ---- consistent hashing ---- */
+
+static uint64_t size_of(const struct pb_protobuf_UInt64Value *v, uint64_t fallback)
+{
+    return v ? v->value : fallback;
+}
+
+static int ring_hash(struct conf_cluster *out, const struct pb_protobuf_UInt64Value *min,
+                     const struct pb_protobuf_UInt64Value *max, bool murmur, struct err *err)
+{
+    uint64_t least = size_of(min, RING_MIN_DEFAULT);
+    uint64_t most = size_of(max, RING_MAX);
+    if (murmur) {
+        return err_set(err, -ERR_CONFIG, "hash_function MURMUR_HASH_2 is not supported");
+    }
+    if (least < 1 || most > RING_MAX || least > most) {
+        return err_set(err, -ERR_CONFIG,
+                       "minimum_ring_size %" PRIu64 " and maximum_ring_size %" PRIu64
+                       " are not in order between 1 and %d",
+                       least, most, RING_MAX);
+    }
+    out->lb = CONF_LB_RING_HASH;
+    out->hash.ring_min = (uint32_t)least;
+    out->hash.ring_max = (uint32_t)most;
+    return 0;
+}
+
+static bool is_prime(uint64_t n)
+{
+    for (uint64_t d = 2; d * d <= n; d++) {
+        if (n % d == 0) {
+            return false;
+        }
+    }
+    return n > 1;
+}
+
+static int maglev(struct conf_cluster *out, const struct pb_protobuf_UInt64Value *size,
+                  struct err *err)
+{
+    uint64_t places = size_of(size, TABLE_DEFAULT);
+    if (places < 3 || places > TABLE_MAX || !is_prime(places)) {
+        return err_set(err, -ERR_CONFIG,
+                       "table_size %" PRIu64 " is not a prime number between 3 and %d", places,
+                       TABLE_MAX);
+    }
+    out->lb = CONF_LB_MAGLEV;
+    out->hash.table_size = (uint32_t)places;
+    return 0;
+}
+
+static int hash_keys(struct conf_cluster *out, bool by_hostname,
+                     const struct pb_protobuf_UInt32Value *balance_factor, struct err *err)
+{
+    if (pb_value_u32(balance_factor, 0) > 0) {
+        return err_set(err, -ERR_CONFIG, "hash_balance_factor is not supported");
+    }
+    out->hash.by_hostname = by_hostname;
+    return 0;
+}
+
+static int typed_hash_keys(struct conf_cluster *out,
+                           const struct pb_lb_common_ConsistentHashingLbConfig *config,
+                           struct err *err)
+{
+    if (!config) {
+        return 0;
+    }
+    if (config->hash_policy.count > 0) {
+        return err_set(err, -ERR_CONFIG,
+                       "hash_policy of a load balancing policy is not supported; use the route's");
+    }
+    return hash_keys(out, config->use_hostname_for_hashing, config->hash_balance_factor, err);
+}
+
+static int typed_ring_hash(struct read *rd, struct conf_cluster *out, struct span bytes,
+                           struct err *err)
+{
+    const struct pb_lb_ring_hash_RingHash *p =
+        read_any(rd, &pb_lb_ring_hash_RingHash_desc, bytes, err);
+    if (!p) {
+        return -ERR_CONFIG;
+    }
+    out->locality_weighted = out->locality_weighted || p->locality_weighted_lb_config;
+    int rc = typed_hash_keys(out, p->consistent_hashing_lb_config, err);
+    return rc != 0 ? rc
+                   : ring_hash(out, p->minimum_ring_size, p->maximum_ring_size,
+                               p->hash_function ==
+                                   PB_LB_RING_HASH_RING_HASH_HASH_FUNCTION_MURMUR_HASH_2,
+                               err);
+}
+
+static int typed_maglev(struct read *rd, struct conf_cluster *out, struct span bytes,
+                        struct err *err)
+{
+    const struct pb_lb_maglev_Maglev *p = read_any(rd, &pb_lb_maglev_Maglev_desc, bytes, err);
+    if (!p) {
+        return -ERR_CONFIG;
+    }
+    out->locality_weighted = out->locality_weighted || p->locality_weighted_lb_config;
+    int rc = typed_hash_keys(out, p->consistent_hashing_lb_config, err);
+    return rc != 0 ? rc : maglev(out, p->table_size, err);
+}
+
+/* Cluster.lb_policy RING_HASH or MAGLEV, with the older settings. */
+static int plain_hash(struct conf_cluster *out, const struct pb_cluster_Cluster *config,
+                      struct err *err)
+{
+    const struct pb_cluster_Cluster_CommonLbConfig_ConsistentHashingLbConfig *keys =
+        config->common_lb_config ? config->common_lb_config->consistent_hashing_lb_config : NULL;
+    int rc =
+        keys ? hash_keys(out, keys->use_hostname_for_hashing, keys->hash_balance_factor, err) : 0;
+    if (rc != 0) {
+        return rc;
+    }
+    if (config->lb_policy == PB_CLUSTER_CLUSTER_LB_POLICY_MAGLEV) {
+        return maglev(out, config->maglev_lb_config ? config->maglev_lb_config->table_size : NULL,
+                      err);
+    }
+    const struct pb_cluster_Cluster_RingHashLbConfig *r = config->ring_hash_lb_config;
+    if (!r) {
+        return ring_hash(out, NULL, NULL, false, err);
+    }
+    return ring_hash(out, r->minimum_ring_size, r->maximum_ring_size,
+                     r->hash_function ==
+                         PB_CLUSTER_CLUSTER_RING_HASH_LB_CONFIG_HASH_FUNCTION_MURMUR_HASH_2,
+                     err);
+}
+
+/* ---- policies ---- */
+
+/* One with settings of its own. */
 static int typed_policy(struct read *rd, struct conf_cluster *out, struct span type,
                         struct span bytes, bool *known, struct err *err)
 {
@@ -64,6 +203,12 @@ static int typed_policy(struct read *rd, struct conf_cluster *out, struct span t
             read_skip(rd, SPAN("slow_start_config"));
         }
         return choices_of(out, p->choice_count, err);
+    }
+    if (span_is(type, POLICY "ring_hash.v3.RingHash")) {
+        return typed_ring_hash(rd, out, bytes, err);
+    }
+    if (span_is(type, POLICY "maglev.v3.Maglev")) {
+        return typed_maglev(rd, out, bytes, err);
     }
     if (span_is(type, POLICY "random.v3.Random")) {
         out->lb = CONF_LB_RANDOM;
@@ -165,14 +310,12 @@ int read_cluster_lb(struct read *rd, struct conf_cluster *out,
     case PB_CLUSTER_CLUSTER_LB_POLICY_CLUSTER_PROVIDED:
         out->lb = CONF_LB_CLUSTER_PROVIDED;
         return 0;
+    case PB_CLUSTER_CLUSTER_LB_POLICY_RING_HASH:
+    case PB_CLUSTER_CLUSTER_LB_POLICY_MAGLEV:
+        return plain_hash(out, config, err);
     default:
-        return err_set(err, -ERR_CONFIG,
-                       "lb_policy %s is not supported; use ROUND_ROBIN, LEAST_REQUEST, RANDOM or "
-                       "CLUSTER_PROVIDED",
-                       config->lb_policy == PB_CLUSTER_CLUSTER_LB_POLICY_RING_HASH ? "RING_HASH"
-                       : config->lb_policy == PB_CLUSTER_CLUSTER_LB_POLICY_MAGLEV
-                           ? "MAGLEV"
-                           : "of that number");
+        return err_set(err, -ERR_CONFIG, "lb_policy of number %d is not supported",
+                       (int)config->lb_policy);
     }
 }
 

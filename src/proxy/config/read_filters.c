@@ -32,6 +32,18 @@ static int refuse_tcp(const struct pb_tcp_proxy_TcpProxy *c, struct err *err)
     return field ? err_set(err, -ERR_CONFIG, "'%s' is not supported", field) : 0;
 }
 
+/* By the client's address, or by what a filter left: there are none that do. */
+static int tcp_hash(struct conf_tcp *out, const struct pb_tcp_proxy_TcpProxy *c, struct err *err)
+{
+    for (uint32_t i = 0; i < c->hash_policy.count; i++) {
+        if (!c->hash_policy.at[i]->source_ip) {
+            return err_set(err, -ERR_CONFIG, "hash_policy %u: only source_ip is supported", i);
+        }
+        out->hash_source_ip = true;
+    }
+    return 0;
+}
+
 static int tcp_clusters(struct read *rd, struct conf_tcp *out,
                         const struct pb_tcp_proxy_TcpProxy *c, struct err *err)
 {
@@ -75,6 +87,7 @@ static int tcp_proxy(struct read *rd, const struct conf_tcp **out, struct span b
     tcp->stat_prefix = c->stat_prefix;
     tcp->connect_attempts = pb_value_u32(c->max_connect_attempts, 1);
     int rc = refuse_tcp(c, err);
+    rc = rc != 0 ? rc : tcp_hash(tcp, c, err);
     rc = rc != 0 ? rc : tcp_clusters(rd, tcp, c, err);
     rc = rc != 0 ? rc : pb_value_ms(c->idle_timeout, IDLE_MS, "idle_timeout", &tcp->idle_ms, err);
     rc = rc != 0 ? rc

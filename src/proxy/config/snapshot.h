@@ -156,6 +156,7 @@ struct conf_tcp { /* TcpProxy */
     int64_t idle_ms;           /* 0 = none; default 1 h */
     int64_t max_connection_ms; /* max_downstream_connection_duration; 0 = none */
     uint32_t connect_attempts;
+    bool hash_source_ip; /* hash_policy */
     const struct conf_access_log *logs;
     size_t log_count;
 };
@@ -246,7 +247,15 @@ enum conf_lb {
     CONF_LB_ROUND_ROBIN,
     CONF_LB_LEAST_REQUEST,
     CONF_LB_RANDOM,
-    CONF_LB_CLUSTER_PROVIDED
+    CONF_LB_CLUSTER_PROVIDED,
+    CONF_LB_RING_HASH,
+    CONF_LB_MAGLEV
+};
+
+struct conf_hash {               /* consistent hashing */
+    uint32_t ring_min, ring_max; /* RING_HASH: points on the ring; defaults 1024 and 8 Mi */
+    uint32_t table_size;         /* MAGLEV: a prime; default 65537 */
+    bool by_hostname;            /* use_hostname_for_hashing: else endpoints are known by address */
 };
 
 struct conf_limits { /* circuit breakers; per proxy, not per worker */
@@ -276,7 +285,8 @@ struct conf_cluster {
     enum conf_discovery discovery;
     struct span eds_name; /* service_name, or the cluster's */
     enum conf_lb lb;
-    uint32_t choices;   /* least request; default 2 */
+    uint32_t choices; /* least request; default 2 */
+    struct conf_hash hash;
     int64_t connect_ms; /* default 5 s */
     bool http2;         /* explicit_http_config.http2_protocol_options */
     bool use_downstream_protocol;

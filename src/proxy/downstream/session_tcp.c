@@ -11,6 +11,7 @@
 #include "proxy/downstream/exchange.h"
 #include "proxy/downstream/who.h"
 #include "proxy/upstream/connect.h"
+#include "proxy/upstream/lb_hash.h"
 #include "proxy/upstream/outlier.h"
 #include "tls/io_tls.h"
 
@@ -41,7 +42,7 @@ struct session_tcp {
     struct span details, failure;
     struct who who;
     struct arena texts;
-    bool tls, redirected;
+    bool tls, redirected, hash_source_ip;
     bool awaits_down,
         awaits_up; /* that end has yet to tell who it is: its frame comes before its first byte */
 };
@@ -312,7 +313,13 @@ static const struct connect_events connect_events = {.on_done = on_connected,
 
 static void try_next(struct session_tcp *s)
 {
-    struct cluster_want want = {.original_dst = s->redirected ? &s->original_dst : NULL};
+    struct cluster_want want = {
+        .original_dst = s->redirected ? &s->original_dst : NULL,
+        .has_hash = s->hash_source_ip && s->peer.kind == ADDR_IP,
+    };
+    if (want.has_hash) {
+        want.hash = lb_hash_ip(&s->peer.ip);
+    }
     struct endpoint *e = cluster_pick(s->cluster, &want);
     if (e == NULL) {
         end(s, OUTCOME_NO_HEALTHY);
@@ -391,6 +398,7 @@ static void begin(struct session_tcp *s, const struct conf_chain *conf)
     }
     cluster_get(s->cluster);
     s->idle_ms = conf->tcp->idle_ms;
+    s->hash_source_ip = conf->tcp->hash_source_ip;
     if (conf->tcp->max_connection_ms > 0) {
         deadline_arm(&s->age, s->loop, conf->tcp->max_connection_ms);
     }

@@ -103,6 +103,8 @@ struct request {
     bool is_grpc, sampled, priority_high, auto_host;
     bool peer_asks;            /* inbound: the peer told who it is and wants to know who we are */
     bool count_up, count_down; /* x-envoy-attempt-count upstream, downstream */
+    bool has_hash;             /* hashing.c: for consistent hashing */
+    uint64_t hash;
 
     /* upstream side */
     struct attempt attempt;

@@ -89,6 +89,9 @@ static enum step_answer on_request(struct request *rq)
         /* Until the request is over: the route goes with the view. */
         rq->head->authority = arena_dup(rq->arena, host);
     }
+    if (UNLIKELY(rq->route->hash_count > 0)) {
+        hashing_take(rq);
+    }
     return STEP_NEXT;
 }
 
@@ -96,6 +99,9 @@ static void on_response(struct request *rq, struct head *response)
 {
     if (rq->route != NULL) {
         apply_all(rq, response, true);
+        if (UNLIKELY(rq->has_hash)) {
+            hashing_answer(rq, response);
+        }
     }
 }
 

@@ -292,6 +292,8 @@ static void start(struct request *rq, bool fresh)
         .original_dst = rq->place->redirected ? &rq->place->original_dst : NULL,
         .avoid = rq->retry.other_host ? rq->last : NULL,
         .tries = rq->retry.host_tries,
+        .has_hash = rq->has_hash,
+        .hash = rq->hash,
     };
     struct endpoint *e = cluster_pick(rq->cluster, &want);
     rq->attempts++;

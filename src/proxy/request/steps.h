@@ -33,6 +33,9 @@ int64_t retry_decide(struct request *rq, const struct retry_case *c);
 void retry_over(struct request *rq, bool success);
 /* peering.c: tells the endpoint of the attempt in hand who we are, if it is one of the mesh. */
 void peering_send(struct request *rq);
+/* hashing.c: what the route's hash_policy makes of the request, and the cookies that it hands out. */
+void hashing_take(struct request *rq);
+void hashing_answer(struct request *rq, struct head *response);
 /* finish.c: metrics and access log of a request that is over. */
 void finish_report(struct request *rq);
 #endif

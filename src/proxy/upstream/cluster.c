@@ -19,6 +19,7 @@ static void copy_settings(struct cluster *c, const struct conf_cluster *conf)
     c->lb = conf->lb;
     c->choices = conf->choices;
     c->panic_percent = conf->panic_percent;
+    c->hash = conf->hash;
     c->http2 = conf->http2;
     c->use_downstream_protocol = conf->use_downstream_protocol;
     c->alpn_auto = conf->alpn_auto;
@@ -211,6 +212,8 @@ static void rebuild_eligible(struct cluster *c)
     }
     c->panic =
         c->endpoint_count > 0 && healthy * 100 < (size_t)c->panic_percent * c->endpoint_count;
+    mem_free(c->lb_table); /* made anew when somebody picks */
+    c->lb_table = NULL;
     mem_free(c->eligible);
     c->eligible = c->endpoint_count > 0 ? mem_array(c->endpoint_count, sizeof(*c->eligible)) : NULL;
     c->eligible_count = 0;
@@ -324,10 +327,10 @@ struct endpoint *cluster_pick(struct cluster *c, const struct cluster_want *want
         metric_add(c->stats.lb_healthy_panic, 1);
     }
     const struct lb_ops *lb = lb_ops_of(c->lb);
-    struct endpoint *e = lb->pick(c);
+    struct endpoint *e = lb->pick(c, want, 0);
     uint32_t tries = want->tries > 0 ? want->tries : 1;
     for (uint32_t i = 0; e == want->avoid && c->eligible_count > 1 && i < tries; i++) {
-        e = lb->pick(c);
+        e = lb->pick(c, want, i + 1);
     }
     return e;
 }
@@ -348,6 +351,7 @@ static void cluster_free(void *obj)
     mem_free(c->match_tls);
     tls_bind_dispose(&c->tls);
     mem_free(c->endpoints);
+    mem_free(c->lb_table);
     mem_free(c->eligible);
     map_dispose(&c->by_addr);
     arena_dispose(&c->texts);

@@ -37,6 +37,7 @@ struct cluster {
     enum conf_discovery discovery;
     enum conf_lb lb;
     uint32_t choices, panic_percent;
+    struct conf_hash hash;
     bool http2, use_downstream_protocol, alpn_auto;
     int64_t connect_ms, idle_ms, max_connection_ms;
     uint32_t max_requests_per_connection, max_streams;
@@ -64,6 +65,8 @@ struct cluster {
     struct endpoint *
         *eligible; /* those of the chosen priority that may be picked; rebuilt on change */
     size_t eligible_count;
+    void
+        *lb_table; /* owned by it: what a hash balancer made of the eligible, or NULL (lb_hash.h) */
     bool weighted; /* weights differ among the eligible */
     bool panic;
     uint32_t next;                 /* round robin's memory */
@@ -88,6 +91,8 @@ struct cluster_want {
     const struct addr *original_dst; /* for ORIGINAL_DST; may be NULL */
     const struct endpoint *avoid;    /* a retry wants another one, if there is any; may be NULL */
     uint32_t tries;                  /* how often to draw again for that; 0 = once */
+    bool has_hash;                   /* for consistent hashing; else a random place is taken */
+    uint64_t hash;
 };
 /* The endpoint to try, borrowed until the next turn (take a reference to keep it); NULL = none. */
 struct endpoint *cluster_pick(struct cluster *c, const struct cluster_want *want);

@@ -7,12 +7,15 @@
 
 struct lb_ops {
     const char *name; /* as /clusters prints it */
-    /* `c->eligible_count` is at least 1. Never NULL. */
-    struct endpoint *(*pick)(struct cluster *c);
+    /* `c->eligible_count` is at least 1. `attempt`: how often it was asked before for the same try, because what it
+     * gave is to be avoided. Never NULL. */
+    struct endpoint *(*pick)(struct cluster *c, const struct cluster_want *want, uint32_t attempt);
 };
 
 const struct lb_ops *lb_ops_of(enum conf_lb lb);
 extern const struct lb_ops lb_round_robin;
 extern const struct lb_ops lb_least_request;
 extern const struct lb_ops lb_random;
+extern const struct lb_ops lb_ring_hash;
+extern const struct lb_ops lb_maglev;
 #endif

@@ -8,8 +8,10 @@ static bool is_less_loaded(const struct endpoint *a, const struct endpoint *b)
     return ((uint64_t)a->active + 1) * b->weight < ((uint64_t)b->active + 1) * a->weight;
 }
 
-static struct endpoint *pick(struct cluster *c)
+static struct endpoint *pick(struct cluster *c, const struct cluster_want *want, uint32_t attempt)
 {
+    UNUSED(want);
+    UNUSED(attempt);
     struct endpoint *best = c->eligible[rng_below(c->up->rng, c->eligible_count)];
     for (uint32_t i = 1; i < c->choices && c->eligible_count > 1; i++) {
         struct endpoint *other = c->eligible[rng_below(c->up->rng, c->eligible_count)];

@@ -19,8 +19,10 @@ static struct endpoint *pick_weighted(struct cluster *c)
     return best;
 }
 
-static struct endpoint *pick(struct cluster *c)
+static struct endpoint *pick(struct cluster *c, const struct cluster_want *want, uint32_t attempt)
 {
+    UNUSED(want);
+    UNUSED(attempt);
     if (c->weighted) {
         return pick_weighted(c);
     }

@@ -476,14 +476,92 @@ static void reads_other_clusters(void **state)
 #define CV(text) CT("common_tls_context: {validation_context: {" text "}}")
 #define CE(text) C("load_assignment: {cluster_name: x, endpoints: [{lb_endpoints: [" text "]}]}")
 
+static void reads_consistent_hashing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        enum conf_lb lb;
+        struct conf_hash hash;
+        bool locality_weighted;
+    } cases[] = {
+        {C("lb_policy: RING_HASH"),
+         CONF_LB_RING_HASH,
+         {.ring_min = 1024, .ring_max = 8388608},
+         false},
+        {C("lb_policy: RING_HASH, ring_hash_lb_config: {minimum_ring_size: 7, maximum_ring_size: 9}"),
+         CONF_LB_RING_HASH,
+         {.ring_min = 7, .ring_max = 9},
+         false},
+        {C("lb_policy: RING_HASH, common_lb_config: {consistent_hashing_lb_config:"
+           " {use_hostname_for_hashing: true}, locality_weighted_lb_config: {}}"),
+         CONF_LB_RING_HASH,
+         {.ring_min = 1024, .ring_max = 8388608, .by_hostname = true},
+         true},
+        {C("lb_policy: MAGLEV"), CONF_LB_MAGLEV, {.table_size = 65537}, false},
+        {C("lb_policy: MAGLEV, maglev_lb_config: {table_size: 1009}"),
+         CONF_LB_MAGLEV,
+         {.table_size = 1009},
+         false},
+        {C("load_balancing_policy: {policies: [{typed_extension_config: {name: nn, typed_config: {" TYPE
+           "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash, minimum_ring_size: 7,"
+           " consistent_hashing_lb_config: {use_hostname_for_hashing: true}}}}]}"),
+         CONF_LB_RING_HASH,
+         {.ring_min = 7, .ring_max = 8388608, .by_hostname = true},
+         false},
+        {C("load_balancing_policy: {policies: [{typed_extension_config: {name: nn, typed_config: {" TYPE
+           "envoy.extensions.load_balancing_policies.maglev.v3.Maglev, table_size: 7,"
+           " locality_weighted_lb_config: {}}}}]}"),
+         CONF_LB_MAGLEV,
+         {.table_size = 7},
+         true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        bench_apply(&b, cases[i].config, arena_printf(&b.arena, "%zu", i));
+        bench_settle(&b);
+        const struct conf_cluster *c = bench_cluster(&b, "x");
+        assert_int_equal(c->lb, cases[i].lb);
+        assert_int_equal(c->hash.ring_min, cases[i].hash.ring_min);
+        assert_int_equal(c->hash.ring_max, cases[i].hash.ring_max);
+        assert_int_equal(c->hash.table_size, cases[i].hash.table_size);
+        assert_int_equal(c->hash.by_hostname, cases[i].hash.by_hostname);
+        assert_int_equal(c->locality_weighted, cases[i].locality_weighted);
+    }
+}
+
 static void refuses_clusters_by_name(void **state)
 {
     (void)state;
     static const struct {
         const char *config, *why;
     } cases[] = {
-        {C("lb_policy: RING_HASH"), "cluster 'x': lb_policy RING_HASH is not supported"},
-        {C("lb_policy: MAGLEV"), "lb_policy MAGLEV"},
+        {C("lb_policy: 4"), "cluster 'x': lb_policy of number 4 is not supported"},
+        {C("lb_policy: RING_HASH, ring_hash_lb_config: {hash_function: MURMUR_HASH_2}"),
+         "hash_function MURMUR_HASH_2 is not supported"},
+        {C("lb_policy: RING_HASH, ring_hash_lb_config: {minimum_ring_size: 8388609}"),
+         "minimum_ring_size 8388609 and maximum_ring_size 8388608 are not in order"},
+        {C("lb_policy: RING_HASH, ring_hash_lb_config: {maximum_ring_size: 1023}"),
+         "minimum_ring_size 1024 and maximum_ring_size 1023"},
+        {C("lb_policy: RING_HASH, ring_hash_lb_config: {minimum_ring_size: 0}"),
+         "minimum_ring_size 0"},
+        {C("lb_policy: RING_HASH, common_lb_config: {consistent_hashing_lb_config:"
+           " {hash_balance_factor: 120}}"),
+         "hash_balance_factor is not supported"},
+        {C("lb_policy: MAGLEV, maglev_lb_config: {table_size: 1000}"),
+         "table_size 1000 is not a prime number between 3 and 5000011"},
+        {C("lb_policy: MAGLEV, maglev_lb_config: {table_size: 5000077}"), "table_size 5000077"},
+        {C("load_balancing_policy: {policies: [{typed_extension_config: {name: nn, typed_config: {" TYPE
+           "envoy.extensions.load_balancing_policies.maglev.v3.Maglev, consistent_hashing_lb_config:"
+           " {hash_balance_factor: 120}}}}]}"),
+         "hash_balance_factor is not supported"},
+        {C("load_balancing_policy: {policies: [{typed_extension_config: {name: nn, typed_config: {" TYPE
+           "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash, hash_function:"
+           " MURMUR_HASH_2}}}]}"),
+         "hash_function MURMUR_HASH_2"},
+        {C("load_balancing_policy: {policies: [{typed_extension_config: {name: nn, typed_config: {" TYPE
+           "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash, consistent_hashing_lb_config:"
+           " {hash_policy: [{header: {header_name: h}}]}}}}]}"),
+         "hash_policy of a load balancing policy"},
         {C("lb_policy: LEAST_REQUEST, least_request_lb_config: {choice_count: 1}"),
          "choice_count is 1"},
         {C("load_balancing_policy: {policies: [{typed_extension_config: {name: nn, typed_config: {" TYPE
@@ -620,6 +698,7 @@ int main(void)
         T(reads_access_logs),
         T(reads_a_cluster_of_istio),
         T(reads_other_clusters),
+        T(reads_consistent_hashing),
         T(refuses_clusters_by_name),
         T(reads_bundles_of_trust_domains),
         T(refuses_fields_that_are_not_known),

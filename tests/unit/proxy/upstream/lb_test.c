@@ -33,7 +33,8 @@ static void set_init(struct set *set, const char *weights, uint32_t choices)
 
 static char pick_name(struct set *set, enum conf_lb lb)
 {
-    return (char)('a' + (lb_ops_of(lb)->pick(&set->cluster) - set->endpoints));
+    struct cluster_want want = {0};
+    return (char)('a' + (lb_ops_of(lb)->pick(&set->cluster, &want, 0) - set->endpoints));
 }
 
 static void turns(void **state)
@@ -118,6 +119,8 @@ static void names(void **state)
     (void)state;
     assert_string_equal(lb_ops_of(CONF_LB_LEAST_REQUEST)->name, "LEAST_REQUEST");
     assert_string_equal(lb_ops_of(CONF_LB_RANDOM)->name, "RANDOM");
+    assert_string_equal(lb_ops_of(CONF_LB_RING_HASH)->name, "RING_HASH");
+    assert_string_equal(lb_ops_of(CONF_LB_MAGLEV)->name, "MAGLEV");
     assert_string_equal(lb_ops_of(CONF_LB_CLUSTER_PROVIDED)->name, "ROUND_ROBIN");
 }
 
