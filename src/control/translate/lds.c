@@ -206,6 +206,13 @@ void lds_tcp(struct translation *t, struct pb_listener_FilterChain *chain, struc
     if (traffic && traffic->idle_timeout_ms > 0) {
         p->idle_timeout = message_ms(t->arena, traffic->idle_timeout_ms);
     }
+    if (traffic && traffic->lb == WORLD_LB_HASH && traffic->hash_header.len == 0 &&
+        traffic->hash_cookie.len == 0 && traffic->hash_query.len == 0) { /* useSourceIp */
+        struct pb_type_HashPolicy *h = arena_new(t->arena, struct pb_type_HashPolicy);
+        h->policy_specifier_case = PB_TYPE_HASH_POLICY_POLICY_SPECIFIER_SOURCE_IP;
+        h->source_ip = arena_new(t->arena, struct pb_type_HashPolicy_SourceIp);
+        PB_ADD(t->arena, &p->hash_policy, h);
+    }
     tcp_end(t, chain, p);
 }
 
