@@ -136,13 +136,13 @@ async def read_fields(reader):
 class HttpOrigin(Listening):
     """HTTP/1.1; the first part of the path says what to do (see the methods `do_*` and FAILURES)."""
 
-    def __init__(self, background, name="app"):
+    def __init__(self, background, name="app", host="127.0.0.1"):
         self.name = name
         self.seen = []
         self.sent_bytes = 0       # of bodies, as far as the socket took them
         self.counters = {}        # of /flaky
         self.gate = asyncio.Event()  # /gate waits for it
-        super().__init__(background)
+        super().__init__(background, host)
 
     def wait_seen(self, count):
         wait_until(lambda: len(self.seen) >= count, f"{count} requests at {self.name}")
