@@ -197,6 +197,18 @@ static bool is_refused(struct api_call *c, unsigned flags)
     return false;
 }
 
+static bool is_missing(struct api_call *c, unsigned flags)
+{
+    const struct api *api = c->api;
+    bool missing = ((flags & API_OF_CA) != 0 && api->ca == NULL) ||
+                   ((flags & API_OF_INSIGHT) != 0 && api->insight == NULL) ||
+                   ((flags & API_OF_TAPS) != 0 && api->taps == NULL);
+    if (missing) {
+        api_refuse(c, 503, 5001, NULL, "this part of control is not running");
+    }
+    return missing;
+}
+
 /* ---- routes ---- */
 
 static struct api_call *new_call(struct api *api, const struct http_request *rq, struct span prefix)
@@ -219,7 +231,7 @@ static void on_request(void *arg, const struct http_request *rq)
 {
     const struct row *row = arg;
     struct api_call *c = new_call(row->api, rq, prefix_of(row->route));
-    if (!is_refused(c, row->route->flags)) {
+    if (!is_refused(c, row->route->flags) && !is_missing(c, row->route->flags)) {
         row->route->handler(c);
     }
 }

@@ -75,8 +75,11 @@ struct api_call {
 typedef void (*api_handler)(struct api_call *c);
 
 enum {
-    API_WRITE = 1, /* changes something: guarded on TCP */
-    API_STREAM = 2 /* the handler takes the stream over (server-sent events): no body is awaited */
+    API_WRITE = 1,  /* changes something: guarded on TCP */
+    API_STREAM = 2, /* the handler takes the stream over (server-sent events): no body is awaited */
+    API_OF_CA = 4,  /* needs the member `ca` */
+    API_OF_INSIGHT = 8,
+    API_OF_TAPS = 16
 };
 struct api_route {
     const char *methods; /* "GET", "POST, DELETE"; NULL ends a table */

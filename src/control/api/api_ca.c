@@ -183,10 +183,10 @@ static void get_root(struct api_call *c)
 }
 
 const struct api_route api_ca_routes[] = {
-    {"GET", "/api/v1/tokens", 0, list_tokens},
-    {"POST", "/api/v1/tokens", API_WRITE, create_token},
-    {"DELETE", "/api/v1/tokens/*", API_WRITE, revoke_token},
-    {"GET", "/api/v1/certs", 0, list_certs},
-    {"GET", "/api/v1/roots", 0, get_root},
+    {"GET", "/api/v1/tokens", API_OF_CA, list_tokens},
+    {"POST", "/api/v1/tokens", API_WRITE | API_OF_CA, create_token},
+    {"DELETE", "/api/v1/tokens/*", API_WRITE | API_OF_CA, revoke_token},
+    {"GET", "/api/v1/certs", API_OF_CA, list_certs},
+    {"GET", "/api/v1/roots", API_OF_CA, get_root},
     {NULL, NULL, 0, NULL},
 };

@@ -188,6 +188,6 @@ void api_tap_take(struct api *api, struct span message, struct span identity)
 }
 
 const struct api_route api_tap_routes[] = {
-    {"GET", "/api/v1/tap", API_STREAM, watch},
+    {"GET", "/api/v1/tap", API_STREAM | API_OF_TAPS, watch},
     {NULL, NULL, 0, NULL},
 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/instant.h"
+#include "base/map.h"
 #include "control/api/api_parts.h"
 #include "control/api/api_value.h"
 #include "control/insight/insight.h"
@@ -56,14 +57,16 @@ struct rows {
     struct api_call *call;
     struct row *at;
     size_t count, room;
+    struct map by_name; /* "namespace/workload" -> index + 1: rows move */
 };
 
 static struct row *row_of(struct rows *all, struct span namespace, struct span workload)
 {
-    for (size_t i = 0; i < all->count; i++) {
-        if (span_eq(all->at[i].namespace, namespace) && span_eq(all->at[i].workload, workload)) {
-            return &all->at[i];
-        }
+    struct span key = span_of(
+        arena_printf(all->call->arena, "%.*s/%.*s", SPAN_ARG(namespace), SPAN_ARG(workload)));
+    uintptr_t place = (uintptr_t)map_get(&all->by_name, key);
+    if (place > 0) {
+        return &all->at[place - 1];
     }
     if (all->count == all->room) {
         size_t room = all->room ? all->room * 2 : 64;
@@ -76,6 +79,7 @@ static struct row *row_of(struct rows *all, struct span namespace, struct span w
     }
     struct row *r = &all->at[all->count++];
     *r = (struct row){.namespace = namespace, .workload = workload};
+    (void)map_put(&all->by_name, key, (void *)(uintptr_t)all->count);
     return r;
 }
 
@@ -148,6 +152,7 @@ static void get_stat(struct api_call *c)
     struct span namespace = api_param(c, "namespace");
     size_t count = insight_workloads(c->api->insight, instant_wall_us(), (int)window, SPARK_S,
                                      c->arena, &items);
+    map_init(&all.by_name);
     if (c->api->world) {
         world_each_workload(c->api->world, add_workload, &all);
     }
@@ -155,6 +160,7 @@ static void get_stat(struct api_call *c)
         add_proxies(&all, push_proxies(c->api->push));
     }
     add_numbers(&all, items, count);
+    map_dispose(&all.by_name);
     if (all.count > 0) {
         qsort(all.at, all.count, sizeof *all.at, by_name);
     }
@@ -366,8 +372,8 @@ static void get_routes(struct api_call *c)
 }
 
 const struct api_route api_traffic_routes[] = {
-    {"GET", "/api/v1/stat", 0, get_stat},
-    {"GET", "/api/v1/edges", 0, get_edges},
-    {"GET", "/api/v1/routes", 0, get_routes},
+    {"GET", "/api/v1/stat", API_OF_INSIGHT, get_stat},
+    {"GET", "/api/v1/edges", API_OF_INSIGHT, get_edges},
+    {"GET", "/api/v1/routes", API_OF_INSIGHT, get_routes},
     {NULL, NULL, 0, NULL},
 };
