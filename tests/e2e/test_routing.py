@@ -141,6 +141,33 @@ def test_endpoints_share_the_requests(lab, policy):
     assert shares == [100, 100, 100] if policy == "ROUND_ROBIN" else min(shares) > 50
 
 
+@pytest.mark.parametrize("policy", ["RING_HASH", "MAGLEV"])
+def test_consistent_hashing(lab, policy):
+    """The same user goes to the same endpoint, whichever connection or worker; a cookie does the same for strangers."""
+    apps = [lab.http_origin(f"e{i}") for i in range(5)]
+    hashes = [{"header": {"header_name": "x-user"}, "terminal": True},
+              {"cookie": {"name": "home", "ttl": "3600s", "path": "/"}}]
+    _, port = lab.http_front(
+        routes={"name": "r", "virtual_hosts": [vhost("all", ["*"], {
+            "match": {"prefix": "/"}, "route": {"cluster": "app", "hash_policy": hashes}})]},
+        clusters=[config.cluster("app", *[a.port for a in apps], lb_policy=policy)])
+
+    def home(**headers):
+        a = get(port, "/", **headers)
+        assert a.status == 200
+        return a.body, a.get("set-cookie")
+    homes = {user: home(x_user=f"u{user}") for user in range(40)}
+    assert len(homes) == 40 and len({h for h, _ in homes.values()}) >= 3
+    assert all(cookie is None for _, cookie in homes.values())
+    for user, first in homes.items():
+        assert home(x_user=f"u{user}") == first
+    for _ in range(5):
+        first, cookie = home()
+        value, rest = cookie.split("; ", 1)
+        assert rest == "Max-Age=3600; Path=/; HttpOnly"
+        assert [home(cookie=value)[0] for _ in range(4)] == [first] * 4
+
+
 def test_changed_routes_apply_to_open_connections(lab, three):
     """RouteConfiguration from a file: the next request on the same connection is routed anew."""
     path = lab.folder / "rds.yaml"
