@@ -17,6 +17,7 @@ from harness.proxy import Proxy
 needs_netns = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 pytestmark = pytest.mark.mesh_only  # the control plane under test is ours in any case
 
+
 def objects_of(case):
     return re.sub("(?m)^#.*\n", "", (case / "objects.yaml").read_text())
 
