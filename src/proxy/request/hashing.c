@@ -37,7 +37,7 @@ static bool of_header(struct request *rq, struct span name, uint64_t *hash)
 /* ":authority" and the like are no fields of the head. */
 static bool of_named(struct request *rq, struct span name, uint64_t *hash)
 {
-    struct span value = SPAN_EMPTY;
+    struct span value;
     if (span_is(name, ":authority") || span_is(name, "host")) {
         value = rq->head->authority;
     } else if (span_is(name, ":path")) {

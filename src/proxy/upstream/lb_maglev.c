@@ -57,7 +57,8 @@ static int by_key(const void *a, const void *b)
 static void take_next_free(struct maglev *m, struct lb_hash_entry *e)
 {
     while (place_get(m, e->at) != 0) {
-        e->at = (e->at + e->skip) % m->size;
+        e->at += e->skip; /* both are below the size */
+        e->at -= e->at >= m->size ? m->size : 0;
     }
     place_set(m, e->at, e->index + 1);
 }

@@ -84,9 +84,11 @@ static struct endpoint *pick(struct cluster *c, const struct cluster_want *want,
         c->lb_table = ring_new(c);
     }
     const struct ring *ring = c->lb_table;
+    size_t count = ring->count;
+    DEBUG_ASSERT(count > 0);
     uint64_t hash = lb_hash_wanted(c, want);
     size_t low = 0;
-    for (size_t high = ring->count; low < high;) {
+    for (size_t high = count; low < high;) {
         size_t middle = low + (high - low) / 2;
         if (ring->points[middle].hash < hash) {
             low = middle + 1;
@@ -95,7 +97,7 @@ static struct endpoint *pick(struct cluster *c, const struct cluster_want *want,
         }
     }
     /* A retry that wants another endpoint looks at the points that follow. */
-    return c->eligible[ring->points[(low + attempt) % ring->count].index];
+    return c->eligible[ring->points[(low + attempt) % count].index];
 }
 
 const struct lb_ops lb_ring_hash = {.name = "RING_HASH", .pick = pick};
