@@ -6,7 +6,8 @@
 
 #include "cli/demo_pods.h"
 
-#define SETTLE_MS 5000 /* until a change is in force everywhere */
+#define SETTLE_MS \
+    20000 /* until a change is in force everywhere: milliseconds, but for a machine that is overloaded */
 #define JASON_REQUESTS 200
 #define SHARE_REQUESTS 5000
 #define SHARE_CONNS 16

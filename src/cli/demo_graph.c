@@ -60,6 +60,7 @@ void demo_graph_plan(struct demo *d)
     struct rng rng;
     struct demo_graph *g = arena_new(&d->arena, struct demo_graph);
 
+    ASSERT(d->options->services > 0 && d->options->services <= DEMO_GRAPH_MAX);
     rng_seed(&rng, (uint64_t)d->options->seed);
     demo_graph_draw(g, (unsigned)d->options->services, &rng);
     d->graph = g;
@@ -79,7 +80,8 @@ void demo_graph_plan(struct demo *d)
         w->calls = calls;
         demo_plan_pair(d, w);
     }
-    demo_plan_load(d, "load of the graph", "/graph", i64_max(1, LOAD_REQUESTS / g->count));
+    demo_plan_load(d, "load of the graph", "/graph",
+                   i64_max(1, LOAD_REQUESTS / d->options->services));
 }
 
 static int write_one(struct demo *d, const struct demo_workload *w, struct buf *out)

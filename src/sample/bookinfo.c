@@ -306,10 +306,10 @@ static void on_reviews(void *arg, const struct http_request *rq)
 /* Letters, digits and what names have besides: the name becomes a header field. */
 static bool is_user_name(struct span name)
 {
-    for (size_t i = 0; i < name.len; i++) {
+    for (size_t i = 0; name.at != NULL && i < name.len; i++) {
         unsigned char c = (unsigned char)name.at[i];
         bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-        if (!letter && !(c >= '0' && c <= '9') && strchr("-_.@+", c) == NULL) {
+        if (!letter && !(c >= '0' && c <= '9') && (c == '\0' || strchr("-_.@+", c) == NULL)) {
             return false;
         }
     }

@@ -12,7 +12,8 @@ struct caller {
     struct list visits;
 };
 
-static void tell(const struct caller *c, struct http_stream *s, const struct visit_part *parts)
+static void tell(const struct caller *c, struct http_stream *s, const struct visit_part *parts,
+                 size_t count)
 {
     struct arena *a = http_stream_arena(s);
     struct doc_node *doc = doc_new_map(a);
@@ -20,7 +21,7 @@ static void tell(const struct caller *c, struct http_stream *s, const struct vis
 
     doc_set(a, doc, "name", doc_cstr(a, c->spec.name));
     struct doc_node *calls = doc_list_in(a, doc, "calls");
-    for (size_t i = 0; i < c->spec.count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct doc_node *one = doc_list_add(a, calls, doc_new_map(a));
         doc_set(a, one, "name", doc_cstr(a, c->spec.names[i]));
         doc_set(a, one, "status", doc_int(a, parts[i].status));
@@ -31,7 +32,8 @@ static void tell(const struct caller *c, struct http_stream *s, const struct vis
 
 static void on_visited(void *arg, struct visit *v)
 {
-    tell(arg, v->stream, v->parts);
+    const struct caller *c = arg;
+    tell(c, v->stream, v->parts, c->spec.count);
 }
 
 static void on_any(void *arg, const struct http_request *rq)
@@ -41,7 +43,7 @@ static void on_any(void *arg, const struct http_request *rq)
     const char *path = arena_cstr(http_stream_arena(rq->stream), rq->path);
 
     if (c->spec.count == 0) {
-        tell(c, rq->stream, NULL);
+        tell(c, rq->stream, NULL, 0);
         return;
     }
     for (size_t i = 0; i < c->spec.count; i++) {

@@ -214,8 +214,13 @@ static void test_sessions(void **state)
     assert_int_equal(s->status, 302);
     assert_true(strncmp(s->cookie, "session=; Max-Age=0", 19) == 0);
 
-    static const char *const bad_forms[] = {
-        "", "username=", "passwd=x", "username=a%0d%0ab", "username=%3Cb%3E", "username=%zz"};
+    static const char *const bad_forms[] = {"",
+                                            "username=",
+                                            "passwd=x",
+                                            "username=a%0d%0ab",
+                                            "username=a%00b",
+                                            "username=%3Cb%3E",
+                                            "username=%zz"};
     for (size_t i = 0; i < ARRAY_LEN(bad_forms); i++) {
         login.body = bad_forms[i];
         ask_shop(s, &login);
