@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "proxy/downstream/entry.h"
+#include "proxy/request/mirror.h"
 
 struct proxy_worker {
     struct proxy_worker_spec spec;
@@ -538,6 +539,7 @@ static int on_start(struct worker *worker, void *arg, struct err *err)
                      .stats = w->stats,
                      .shared = w->spec.shared,
                      .peers = peers_new(),
+                     .mirrors = mirrors_new(w->loop),
                      .self = w->spec.self},
         .logs = access_logs_new(w->loop),
         .cluster_at = cluster_at,
@@ -591,6 +593,7 @@ static void on_stop(struct worker *worker, void *arg)
         entry_free(list_item(left, struct entry, node));
     }
     entry_dispose(&w->ds);
+    mirrors_free(w->ds.upstream.mirrors);
     drop_clusters(w);
     loop_turn(w->loop, false);
     if (w->ds.view != NULL) {

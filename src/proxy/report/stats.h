@@ -121,6 +121,8 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(rbac_denied)                  \
     COUNTER(rbac_shadow_allowed)          \
     COUNTER(rbac_shadow_denied)           \
+    COUNTER(downstream_rq_mirrored)       \
+    COUNTER(downstream_rq_mirror_dropped) \
     COUNTER(fault_delays_injected)        \
     COUNTER(fault_aborts_injected)        \
     COUNTER(no_route)

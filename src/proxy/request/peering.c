@@ -55,15 +55,20 @@ static bool is_of_mesh(const struct endpoint *e)
     return e->tls != NULL && e->labels.principal.len > 0 && e->tls->local_uri.len > 0;
 }
 
+void peering_sign(struct head *h, const struct endpoint *e, const struct upstream *up)
+{
+    if (is_of_mesh(e) && up->self != NULL && up->self->value.len > 0) {
+        int code = put_on(h, up->self);
+        UNUSED(code); /* at the limit of fields the label is lost, not the request */
+    } else if (says_something(h)) {
+        strip(h); /* of a try before */
+    }
+}
+
 void peering_send(struct request *rq)
 {
-    const struct peer_self *self = rq->place->upstream->self;
-    if (is_of_mesh(rq->attempt.endpoint) && rq->place->direction != CONF_INBOUND && self != NULL &&
-        self->value.len > 0) {
-        int code = put_on(rq->head, self);
-        UNUSED(code); /* at the limit of fields the label is lost, not the request */
-    } else if (says_something(rq->head)) {
-        strip(rq->head); /* of a try before */
+    if (rq->place->direction != CONF_INBOUND) {
+        peering_sign(rq->head, rq->attempt.endpoint, rq->place->upstream);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "http/grpc.h"
 #include "mesh/names.h"
+#include "proxy/request/mirror.h"
 #include "proxy/request/steps.h"
 
 /* In reading order; the response head passes it backward. */
@@ -30,6 +31,9 @@ static void finish(struct request *rq)
         attempt_let_go(&rq->attempt); /* a reset would take away what is still on its way */
     }
     sending_stop(rq, HTTP_RESET_LOCAL);
+    if (rq->mirrors != NULL) {
+        mirror_leave(rq);
+    }
     for (size_t i = ARRAY_LEN(road); i-- > 0;) {
         if (road[i]->on_done != NULL) {
             road[i]->on_done(rq);

@@ -25,6 +25,7 @@ struct ask_wait;
 struct asks;
 struct request;
 struct request_delay;
+struct request_mirrors;
 struct session_http;
 
 enum step_answer {
@@ -105,6 +106,8 @@ struct request {
     bool count_up, count_down; /* x-envoy-attempt-count upstream, downstream */
     bool has_hash;             /* hashing.c: for consistent hashing */
     uint64_t hash;
+
+    struct request_mirrors *mirrors; /* mirror.h; in the arena; NULL: none */
 
     /* upstream side */
     struct attempt attempt;

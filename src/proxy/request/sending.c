@@ -6,6 +6,7 @@
  * In: request/rewrite. Out: upstream/attempt. Next: report/ through request/finish when it is over.          */
 #include "base/log.h"
 #include "http/grpc.h"
+#include "proxy/request/mirror.h"
 #include "proxy/request/steps.h"
 #include "proxy/upstream/outlier.h"
 
@@ -323,6 +324,9 @@ static enum step_answer on_request(struct request *rq)
     rq->up.keep = !rq->request_ended || buf_len(&rq->up.kept) > 0;
     rq->retries_left = rq->retry.attempts;
     rq->at++; /* through, whatever comes */
+    if (rq->route->mirror_count > 0) {
+        mirror_begin(rq);
+    }
     if (rq->request_ended) {
         arm(rq, &rq->total, rq->timeout_ms);
     }
@@ -357,6 +361,9 @@ void sending_body(struct request *rq, struct span data, bool end)
 {
     int code = body_push(&rq->up, data, end);
     UNUSED(code); /* a closing upstream tells by on_fail */
+    if (rq->mirrors != NULL) {
+        mirror_body(rq, data, end);
+    }
     if (end) {
         request_is_whole(rq);
     }
@@ -365,6 +372,9 @@ void sending_body(struct request *rq, struct span data, bool end)
 void sending_trailers(struct request *rq, struct head *trailers)
 {
     rq->trailers_up = trailers;
+    if (rq->mirrors != NULL) {
+        mirror_trailers(rq, trailers);
+    }
     if (rq->attempt.stream != NULL) {
         int code = http_stream_trailers(rq->attempt.stream, trailers);
         UNUSED(code);

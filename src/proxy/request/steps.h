@@ -33,6 +33,8 @@ int64_t retry_decide(struct request *rq, const struct retry_case *c);
 void retry_over(struct request *rq, bool success);
 /* peering.c: tells the endpoint of the attempt in hand who we are, if it is one of the mesh. */
 void peering_send(struct request *rq);
+/* The same for any head that is ours alone, and outbound. */
+void peering_sign(struct head *h, const struct endpoint *e, const struct upstream *up);
 /* hashing.c: what the route's hash_policy makes of the request, and the cookies that it hands out. */
 void hashing_take(struct request *rq);
 void hashing_answer(struct request *rq, struct head *response);

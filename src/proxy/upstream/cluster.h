@@ -25,6 +25,7 @@ struct upstream {
     struct shared *shared;
     struct peers *peers;          /* what other sidecars say of themselves */
     const struct peer_self *self; /* what we say to them; NULL: nothing */
+    struct mirrors *mirrors;      /* copies of requests under way; request/mirror's */
     struct tap *tap;              /* NULL while nobody watches */
 };
 
