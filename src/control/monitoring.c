@@ -126,7 +126,7 @@ static void put_proxies(struct page *p, const struct proxies *all)
     size_t pending = 0;
     LIST_EACH(node, next, &all->entries) {
         const struct proxy_entry *e = list_item(node, struct proxy_entry, node);
-        pending += !proxy_entry_is_synced(e);
+        pending += !proxies_is_synced(e);
         for (size_t i = 0; i < PROXIES_TYPE_COUNT; i++) {
             refusing[i] += e->types[i].refused != NULL;
         }

@@ -33,7 +33,7 @@ static void set_proxies(struct arena *a, struct doc_node *map, const struct prox
     int64_t refused = 0;
     LIST_EACH(node, next, &all->entries) {
         const struct proxy_entry *e = list_item(node, struct proxy_entry, node);
-        synced += proxy_entry_is_synced(e);
+        synced += proxies_is_synced(e);
         for (size_t i = 0; i < PROXIES_TYPE_COUNT; i++) {
             if (e->types[i].refused) {
                 refused++;
@@ -127,7 +127,7 @@ static struct doc_node *proxy_to_doc(struct arena *a, const struct proxy_entry *
     api_set_text(a, to, "version", e->who.version);
     api_set_text(a, to, "admin", e->who.admin);
     api_set_time_us(a, to, "connected", e->connected_us);
-    api_set_bool(a, to, "synced", proxy_entry_is_synced(e));
+    api_set_bool(a, to, "synced", proxies_is_synced(e));
     set_types(a, doc_map_in(a, to, "types"), e);
     return to;
 }

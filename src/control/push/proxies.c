@@ -9,7 +9,7 @@ const char *const proxies_type_urls[PROXIES_TYPE_COUNT] = {
 const char *const proxies_type_names[PROXIES_TYPE_COUNT] = {"CDS", "EDS",  "LDS",
                                                             "RDS", "VHDS", "NDS"};
 
-bool proxy_entry_is_synced(const struct proxy_entry *e)
+bool proxies_is_synced(const struct proxy_entry *e)
 {
     bool is_told = false;
     for (size_t i = 0; i < PROXIES_TYPE_COUNT; i++) {
@@ -27,7 +27,7 @@ void proxies_init(struct proxies *p)
     list_init(&p->entries);
 }
 
-void proxy_entry_free(struct proxy_entry *e)
+void proxies_entry_free(struct proxy_entry *e)
 {
     if (!e) {
         return;
@@ -45,7 +45,7 @@ void proxy_entry_free(struct proxy_entry *e)
 void proxies_dispose(struct proxies *p)
 {
     LIST_EACH(node, next, &p->entries) {
-        proxy_entry_free(list_item(node, struct proxy_entry, node));
+        proxies_entry_free(list_item(node, struct proxy_entry, node));
     }
     list_init(&p->entries);
 }
@@ -75,6 +75,6 @@ void proxies_remove(struct proxies *p, uint64_t stream)
         list_remove(&e->node);
         p->count--;
         p->disconnects++;
-        proxy_entry_free(e);
+        proxies_entry_free(e);
     }
 }

@@ -47,12 +47,12 @@ struct proxies {
 };
 
 /* It was told something, and acknowledged all that it was told. */
-bool proxy_entry_is_synced(const struct proxy_entry *e);
+bool proxies_is_synced(const struct proxy_entry *e);
 void proxies_init(struct proxies *p);
 void proxies_dispose(struct proxies *p);
 struct proxy_entry *proxies_find(const struct proxies *p, uint64_t stream);
 void proxies_add_take(struct proxies *p, struct proxy_entry *e);
 void proxies_remove(struct proxies *p, uint64_t stream);
 /* NULL is fine. */
-void proxy_entry_free(struct proxy_entry *e);
+void proxies_entry_free(struct proxy_entry *e);
 #endif

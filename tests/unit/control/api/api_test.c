@@ -22,10 +22,22 @@
         }                       \
     }
 const struct api_route api_status_routes[] = NONE;
-const struct api_route api_ca_routes[] = NONE;
 const struct api_route api_traffic_routes[] = NONE;
 const struct api_route api_authz_routes[] = NONE;
 const struct api_route api_tap_routes[] = NONE;
+
+static void never(struct api_call *c)
+{
+    UNUSED(c);
+    fail_msg("a part that is not there was asked");
+}
+
+const struct api_route api_ca_routes[] = {
+    {"GET", "/api/v1/certs", API_OF_CA, never},
+    {"GET", "/api/v1/numbers", API_OF_INSIGHT, never},
+    {"GET", "/api/v1/watch", API_OF_TAPS | API_STREAM, never},
+    {NULL, NULL, 0, NULL},
+};
 
 struct bench {
     char folder[64], db[128], socket[128], conf[128];
@@ -185,6 +197,19 @@ static void expect(struct bench *b, unsigned status, const char *piece)
 #define SERVICE(name, port)                                                         \
     "apiVersion: v1\nkind: Service\nmetadata: {name: " name ", labels: {app: " name \
     "}}\nspec: {ports: [{port: " port "}]}\n"
+
+static void test_a_part_that_is_not_there(void **state)
+{
+    UNUSED(state);
+    struct bench b;
+    setup(&b);
+    static const char *const paths[] = {"/api/v1/certs", "/api/v1/numbers", "/api/v1/watch"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        ask(&b, "GET", paths[i], NULL);
+        expect(&b, 503, "MESH5001");
+    }
+    teardown(&b);
+}
 
 static void test_apply(void **state)
 {
@@ -463,10 +488,15 @@ static void test_without(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_apply),   cmocka_unit_test(test_in_a_row),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_tcp),
-        cmocka_unit_test(test_gone),    cmocka_unit_test(test_without),
+        cmocka_unit_test(test_apply),
+        cmocka_unit_test(test_in_a_row),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_tcp),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_without),
+        cmocka_unit_test(test_a_part_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static void test_come_and_go(void **state)
     assert_int_equal(p.disconnects, 1);
     two->types[PROXIES_LISTENER].refused = mem_strdup("why not");
     proxies_dispose(&p);
-    proxy_entry_free(NULL);
+    proxies_entry_free(NULL);
 }
 
 static void test_synced(void **state)
@@ -54,9 +54,9 @@ static void test_synced(void **state)
         struct proxy_entry e = {.stream = i};
         e.types[PROXIES_CLUSTER] = rows[i].cluster;
         e.types[PROXIES_NAMES] = rows[i].names;
-        assert_int_equal(proxy_entry_is_synced(&e), rows[i].is_synced);
+        assert_int_equal(proxies_is_synced(&e), rows[i].is_synced);
         e.types[PROXIES_ROUTES].refused = why;
-        assert_false(proxy_entry_is_synced(&e));
+        assert_false(proxies_is_synced(&e));
     }
 }
 

@@ -167,7 +167,7 @@ static struct proxy_entry *wait_synced(struct seat *s, const char *name)
 {
     int64_t give_up = instant_mono_ms() + 20000;
     struct proxy_entry *e;
-    while (!(e = entry_of(name)) || !proxy_entry_is_synced(e)) {
+    while (!(e = entry_of(name)) || !proxies_is_synced(e)) {
         assert_true(instant_mono_ms() < give_up);
         turn(s);
     }
@@ -331,7 +331,7 @@ static void test_refusal(void **state)
         turn(&s);
     }
     assert_string_equal(e->types[PROXIES_CLUSTER].refused, "no thanks");
-    assert_false(proxy_entry_is_synced(e));
+    assert_false(proxies_is_synced(e));
     assert_true(e->types[PROXIES_CLUSTER].acked < e->types[PROXIES_CLUSTER].sent);
     assert_int_equal(counted("pilot_total_xds_rejects", "cds"), 1);
     /* the next one is taken */
