@@ -90,22 +90,25 @@ static void add_route(struct verb *v, struct table *t, const struct doc_node *vh
     for (size_t i = 0; i < (count ? count : 1); i++) {
         const struct doc_node *to = count ? doc_at(backends, i) : NULL;
         const char *host = cell_host(v, item_text(to, "host"));
-        table_cell(t, i ? "" : hosts_of(v, vhost));
-        table_cell(t, i ? ""
-                        : arena_printf(&v->arena, "%s %s", cell_text(v, vhost, "kind"),
-                                       cell_text(v, vhost, "name")));
-        table_cell(t, i ? "" : joined(v, doc_get(route, "matches"), "any"));
+        bool is_again = i > 0 && v->flags->output != OUTPUT_CSV; /* a table says it once */
+        table_cell(t, is_again ? " " : hosts_of(v, vhost));
+        table_cell(t, is_again ? " "
+                               : arena_printf(&v->arena, "%s %s", cell_text(v, vhost, "kind"),
+                                              cell_text(v, vhost, "name")));
+        table_cell(t, is_again ? " " : joined(v, doc_get(route, "matches"), "any"));
         table_cell(t, !to ? cell_text(v, route, "action")
                       : doc_get(to, "subset")
                           ? arena_printf(&v->arena, "%s %s", host, cell_text(v, to, "subset"))
                           : host);
         table_cell(t, cell_percent(v, to, "share"));
-        table_cell(t, i ? "" : extra(v, route));
+        table_cell(t, is_again ? " " : extra(v, route));
     }
 }
 
-static void print_measured(struct verb *v, const struct doc_node *measured)
+static void print_measured(struct verb *v, struct doc_node *measured)
 {
+    static const char *const order[] = {"workload", NULL};
+    items_sort(measured, order);
     for (size_t i = 0; i < doc_count(measured); i++) {
         const struct doc_node *one = doc_at(measured, i);
         verb_footer(v, "measured  %-16s %9s  %s rps", cell_text(v, one, "workload"),

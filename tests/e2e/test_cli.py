@@ -67,6 +67,8 @@ def demo(mesh_bin, tmp_path_factory):
     d = Demo(mesh_bin, folder, tmp_path_factory.mktemp("cli") / "demo.log")
     edges = lambda: len(d.run("edges", "-o", "name").stdout.splitlines()) == 7
     wait_until(edges, "all edges to be seen", 20)
+    shares = lambda: json.loads(d.run("routes", "reviews", "-o", "json").stdout)["measured"]
+    wait_until(lambda: len(shares()) == 3, "all versions to be measured", 20)
     yield d
     d.process.stop(20)
     shutil.rmtree(folder, ignore_errors=True)
