@@ -15,10 +15,10 @@ XDS = 15012
 _nets = itertools.count()
 
 
-def service(name, port, target=None, selected=True):
+def service(name, port, target=None, app=None):
     return (f"---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: default}}\n"
-            f"spec: {{ports: [{{name: http, port: {port}, targetPort: {target or port}}}]"
-            + (f", selector: {{app: {name}}}" if selected else "") + "}\n")
+            f"spec: {{ports: [{{name: http, port: {port}, targetPort: {target or port}}}], "
+            f"selector: {{app: {app or name}}}}}\n")
 
 
 def workload(name, app, address, mutual=True):
