@@ -53,7 +53,7 @@ bool cell_is_bad(const struct doc_node *map, const char *key)
 
 const char *cell_success(struct verb *v, const struct doc_node *map, const char *key)
 {
-    const char *mark = v->is_ascii ? " !" : " ▼";
+    const char *mark = v->is_ascii ? " !" : " \u25bc";
     bool is_table = v->flags->output != OUTPUT_CSV;
     return arena_printf(&v->arena, "%s%s", cell_percent(v, map, key),
                         is_table && cell_is_bad(map, key) ? mark : "");
@@ -115,7 +115,8 @@ const char *cell_age(struct verb *v, const struct doc_node *map, const char *key
 
 const char *cell_spark(struct verb *v, const struct doc_node *map, const char *key)
 {
-    static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    static const char *const blocks[] = {"\u2581", "\u2582", "\u2583", "\u2584",
+                                         "\u2585", "\u2586", "\u2587", "\u2588"};
     static const char ascii[] = "_.-=+*#@";
     const struct doc_node *list = map ? doc_get(map, key) : NULL;
     size_t count = doc_count(list);

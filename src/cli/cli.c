@@ -12,7 +12,7 @@
 #include "role.h"
 #include "version.h"
 
-const struct command commands[] = {
+const struct command cli_commands[] = {
 #define COMMAND(word, run, group, summary) {word, run, group, summary},
 #include "cli/commands.def"
 #undef COMMAND
@@ -30,7 +30,7 @@ static const struct {
 };
 static const struct command *find(const char *word)
 {
-    for (const struct command *c = commands; c->word; c++) {
+    for (const struct command *c = cli_commands; c->word; c++) {
         if (strcmp(word, c->word) == 0) {
             return c;
         }
@@ -62,7 +62,7 @@ static const char *ours_of(const char *word)
 
 static const char *nearest(const char *word, const struct role *roles)
 {
-    for (const struct command *c = commands; c->word; c++) {
+    for (const struct command *c = cli_commands; c->word; c++) {
         if (is_near(word, c->word)) {
             return c->word;
         }
@@ -100,7 +100,7 @@ static int run_ours(const char *theirs, const char *ours, int argc, char **argv)
 int cli_main(int argc, char **argv, const struct role *roles)
 {
     if (argc < 2) {
-        return help_home();
+        return cmd_status_home();
     }
     const char *word = argv[1];
     if (strcmp(word, "version") == 0 || strcmp(word, "--version") == 0) {

@@ -1,4 +1,4 @@
-/* mesh apply -f FILE, mesh delete: objects through the API.
+/* mesh apply -f FILE: objects through the API.
  * What is applied is taken whole or not at all; findings are printed as the API tells them. */
 #include <stdio.h>
 #include <string.h>
@@ -38,17 +38,6 @@ static const struct opt_spec apply_spec = {
                 "mesh apply -f reviews.yaml --dry-run\n"
                 "cat reviews.yaml | mesh apply -f -\n",
     .rows = rows,
-};
-
-static const struct opt_spec delete_spec = {
-    .command = "mesh delete",
-    .section = "cli",
-    .summary = "Removes an object.",
-    .examples = "mesh delete virtualservice reviews\n"
-                "mesh delete authorizationpolicy deny-ratings -n shop\n"
-                "mesh delete vs/reviews\n",
-    .operands = "KIND NAME|KIND/NAME",
-    .rows = verb_plain_rows,
 };
 
 /* Reads a whole file, or stdin; -errno. */
@@ -120,34 +109,6 @@ int cmd_apply(int argc, char **argv)
         }
         for (size_t i = 0; i < set.files.count && status == EXIT_DONE; i++) {
             status = apply_file(&v, set.files.items[i], set.dry_run);
-        }
-    }
-    verb_close(&v);
-    return status;
-}
-
-int cmd_delete(int argc, char **argv)
-{
-    struct verb_flags set = {.timeout_ms = 0};
-    struct verb v;
-    struct doc_node *answer = NULL;
-    int status;
-    if (verb_open(&v, &delete_spec, &set, argc, argv, &status) == 0) {
-        verb_split_name(&v);
-        if (v.operands.count != 2) {
-            status = verb_fail(&v, EXIT_USAGE, 1004, "mesh delete --help",
-                               "delete needs a kind and a name");
-        } else {
-            const char *ns = verb_namespace(&v);
-            status = verb_send(&v, "DELETE",
-                               arena_printf(&v.arena, "/api/v1/objects/%s/%s/%s",
-                                            verb_escape(&v, span_of(v.operands.items[0])),
-                                            verb_escape(&v, span_of(ns)),
-                                            verb_escape(&v, span_of(v.operands.items[1]))),
-                               SPAN_EMPTY, &answer);
-            if (status == EXIT_DONE && !verb_print_doc(&v, answer)) {
-                printf("%s %s/%s deleted\n", v.operands.items[0], ns, v.operands.items[1]);
-            }
         }
     }
     verb_close(&v);

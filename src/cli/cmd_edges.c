@@ -92,7 +92,7 @@ static int draw(struct verb *v, void *arg)
             add_row(v, t, doc_at(items, i));
         }
         table_print(t);
-        verb_footer(v, "window %s · next: mesh tap WORKLOAD", cell_window(v, set->window_ms));
+        verb_footer(v, "window %s \u00b7 next: mesh tap WORKLOAD", cell_window(v, set->window_ms));
     }
     return status;
 }

@@ -88,7 +88,7 @@ static void print(struct verb *v, const struct settings *set, const struct doc_n
         add_row(v, t, doc_at(items, i), set->out);
     }
     table_print(t);
-    verb_footer(v, "window %s · success excludes 4xx · next: mesh edges",
+    verb_footer(v, "window %s \u00b7 success excludes 4xx \u00b7 next: mesh edges",
                 cell_window(v, set->window_ms));
 }
 

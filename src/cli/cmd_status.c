@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "cli/help.h"
 #include "cli/verb.h"
 
 static const struct opt_spec spec = {
@@ -30,7 +29,7 @@ static void print(struct verb *v, const struct doc_node *s)
     const struct doc_node *proxies = doc_get(s, "proxies");
     const struct doc_node *ca = doc_get(s, "ca");
     const struct doc_node *findings = doc_get(s, "findings");
-    const char *dot = v->is_ascii ? "-" : "·";
+    const char *dot = v->is_ascii ? "-" : "\u00b7";
     printf("control    %s %s up %s %s %s\n", cell_text(v, s, "version"), dot, uptime(v, s), dot,
            v->target);
     printf("objects    %s %s %s services %s %s workloads\n", cell_text(v, s, "objects"), dot,
@@ -68,7 +67,7 @@ int cmd_status(int argc, char **argv)
     return status;
 }
 
-int help_home(void)
+int cmd_status_home(void)
 {
     struct verb_flags set = {.timeout_ms = 0};
     struct verb v;

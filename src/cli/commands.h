@@ -9,7 +9,10 @@ struct command {
     const char *summary;
 };
 /* Ends with a row without a word. */
-extern const struct command commands[];
+extern const struct command cli_commands[];
+
+/* mesh alone: the state of the mesh that is found, and the commands people use. */
+int cmd_status_home(void);
 
 #define COMMAND(word, run, group, summary) int run(int argc, char **argv);
 #include "cli/commands.def"

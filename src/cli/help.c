@@ -29,7 +29,7 @@ static void print_verbs(const struct role *roles)
     printf("usage: mesh VERB [OPTION]...      mesh VERB --help shows examples\n");
     for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
         printf("\n%s\n", groups[i].title);
-        for (const struct command *c = commands; c->word; c++) {
+        for (const struct command *c = cli_commands; c->word; c++) {
             if (strcmp(c->group, groups[i].group) == 0) {
                 printf("  %-11s %s\n", c->word, c->summary);
             }
@@ -83,7 +83,7 @@ static int search(const char *word)
             }
         }
     }
-    for (const struct command *c = commands; c->word; c++) {
+    for (const struct command *c = cli_commands; c->word; c++) {
         if (has(span_of(c->word), span_of(word)) || has(span_of(c->summary), span_of(word))) {
             printf("mesh %-11s %s\n", c->word, c->summary);
             found++;
@@ -119,7 +119,7 @@ static int open_page(const char *topic, const struct role *roles)
         fwrite(f->bytes, 1, f->length, stdout);
         return EXIT_DONE;
     }
-    for (const struct command *c = commands; c->word; c++) {
+    for (const struct command *c = cli_commands; c->word; c++) {
         if (strcmp(c->word, topic) == 0) {
             return verb_page(c);
         }

@@ -4,8 +4,6 @@
 #include "cli/commands.h"
 #include "role.h"
 
-/* mesh alone: the state of the mesh that is found, and the commands people use. */
-int help_home(void);
 /* mesh help [TOPIC|VERB] [-s WORD] */
 int help_main(int argc, char **argv, const struct role *roles);
 /* mesh version [-o json] */

@@ -76,6 +76,7 @@ int verb_open(struct verb *v, const struct opt_spec *spec, void *settings, int a
 {
     struct err err;
     *v = (struct verb){.flags = settings};
+    *status = EXIT_DONE;
     arena_init(&v->arena, 4096);
     int code = opt_parse(spec, settings, argc, argv, &v->arena, &v->operands, &err);
     look_at_terminal(v);

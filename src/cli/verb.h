@@ -119,8 +119,8 @@ struct verb {
     unsigned width;             /* columns of the terminal; 0 = no limit */
 };
 
-/* Reads flags into `settings` (which begins with struct verb_flags). 0: go on. Else the verb ends with `*status` (help was printed, or a
- * usage error). verb_close in both cases. */
+/* Reads flags into `settings` (which begins with struct verb_flags). 0: go on, and `*status` is EXIT_DONE. Else the verb ends with
+ * `*status` (help was printed, or a usage error). verb_close in both cases. */
 MUST_USE int verb_open(struct verb *v, const struct opt_spec *spec, void *settings, int argc,
                        char **argv, int *status);
 void verb_close(struct verb *v);
@@ -199,7 +199,7 @@ enum table_tone { TONE_PLAIN, TONE_GOOD, TONE_BAD, TONE_WARN, TONE_DIM };
 void table_tone(struct table *t, enum table_tone tone);
 /* A table, or CSV with -o csv. */
 void table_print(struct table *t);
-/* A dimmed line below a table ("window 1m · next: mesh why reviews"); not in csv, not off a terminal unless `always`. */
+/* A dimmed line below a table ("window 1m, next: mesh edges"); not in csv, not off a terminal unless `always`. */
 void verb_footer(struct verb *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* A verb that is one GET and one table: most of those that look. `path` may hold a query; `row` adds the cells of one item. */
@@ -221,7 +221,7 @@ extern const struct opt verb_watch_rows[];
 const char *cell_ms(struct verb *v, const struct doc_node *map, const char *key); /* 4.2ms, 1.2s */
 const char *cell_percent(struct verb *v, const struct doc_node *map, const char *key); /* 99.95 % */
 const char *cell_rate(struct verb *v, const struct doc_node *map, const char *key);    /* 24.9 */
-/* Below 99 %, in words of a table: " ▼" or " !" beside the number, so that colour is not needed. */
+/* Below 99 %, a mark beside the number (a triangle, or "!" in ASCII), so that colour is not needed. */
 bool cell_is_bad(const struct doc_node *map, const char *key);
 const char *cell_success(struct verb *v, const struct doc_node *map, const char *key);
 const char *cell_window(struct verb *v, int64_t ms);     /* 1m, 90s, 1h */

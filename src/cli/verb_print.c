@@ -19,7 +19,7 @@ void verb_footer(struct verb *v, const char *fmt, ...)
     va_end(args);
     fputs(table_tone_on(v, TONE_DIM), stdout);
     for (const char *at = text; *at; at++) {
-        bool is_dot = v->is_ascii && strncmp(at, "·", 2) == 0;
+        bool is_dot = v->is_ascii && strncmp(at, "\u00b7", 2) == 0;
         putchar(is_dot ? '-' : *at);
         at += is_dot;
     }

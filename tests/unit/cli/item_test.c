@@ -1,5 +1,5 @@
 /* Ordering, filtering, finding by name. */
-#include "cli/verb_items.c"
+#include "cli/item.c"
 
 #include "unit/cm.h"
 
