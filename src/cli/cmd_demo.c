@@ -111,7 +111,7 @@ static const struct opt_spec spec = {
 /* In the form of all verbs (cli/verb.h), which demo is none of: it needs no control to talk to. */
 static PRINTF_LIKE(2, 3) void complain(unsigned code, const char *what, ...)
 {
-    const struct code_row *row = code_find(code);
+    const struct code_row *row = codes_find(code);
     va_list args;
     va_start(args, what);
     fprintf(stderr, "error[MESH%04u]: ", code);

@@ -80,7 +80,7 @@ static const struct code_row *code_of(const char *text)
     } else if (digits.len != 4) {
         return NULL;
     }
-    return span_to_u64(digits, &number) ? code_find((unsigned)number) : NULL;
+    return span_to_u64(digits, &number) ? codes_find((unsigned)number) : NULL;
 }
 
 /* Long lines, cut at blanks for a terminal of 100 columns. */
@@ -107,11 +107,12 @@ static int explain(struct verb *v, const char *word)
     if (row) {
         const char *name = arena_printf(&v->arena, "MESH%04u", row->number);
         doc_set(&v->arena, doc, "code", doc_cstr(&v->arena, name));
-        doc_set(&v->arena, doc, "severity", doc_cstr(&v->arena, code_severity_name(row->severity)));
+        doc_set(&v->arena, doc, "severity",
+                doc_cstr(&v->arena, codes_severity_name(row->severity)));
         doc_set(&v->arena, doc, "meaning", doc_cstr(&v->arena, row->meaning));
         doc_set(&v->arena, doc, "remedy", doc_cstr(&v->arena, row->remedy));
         if (!verb_print_doc(v, doc)) {
-            printf("%s  %s\n", name, code_severity_name(row->severity));
+            printf("%s  %s\n", name, codes_severity_name(row->severity));
             print_wrapped("what", row->meaning);
             print_wrapped("fix", row->remedy);
         }

@@ -89,9 +89,9 @@ static int search(const char *word)
             found++;
         }
     }
-    for (size_t i = 0; i < code_row_count; i++) {
-        if (has(span_of(code_rows[i].meaning), span_of(word))) {
-            printf("MESH%04u         %.82s\n", code_rows[i].number, code_rows[i].meaning);
+    for (size_t i = 0; i < codes_row_count; i++) {
+        if (has(span_of(codes_rows[i].meaning), span_of(word))) {
+            printf("MESH%04u         %.82s\n", codes_rows[i].number, codes_rows[i].meaning);
             found++;
         }
     }

@@ -108,14 +108,14 @@ int verb_fail(struct verb *v, int exit_code, unsigned code, const char *fix, con
     va_start(args, what);
     vsnprintf(text, sizeof text, what, args);
     va_end(args);
-    const struct code_row *row = code_find(code);
+    const struct code_row *row = codes_find(code);
     struct doc_node *error = doc_new_map(&v->arena);
     struct arena *a = &v->arena;
     doc_set(a, error, "apiVersion", doc_cstr(a, "mesh/v1"));
     doc_set(a, error, "kind", doc_cstr(a, "Error"));
     doc_set(a, error, "code", doc_cstr(a, arena_printf(a, "MESH%04u", code)));
     doc_set(a, error, "severity",
-            doc_cstr(a, code_severity_name(row ? row->severity : CODE_ERROR)));
+            doc_cstr(a, codes_severity_name(row ? row->severity : CODE_ERROR)));
     doc_set(a, error, "what", doc_cstr(a, text));
     if (fix || row) {
         doc_list_add(a, doc_list_in(a, error, "fix"), doc_cstr(a, fix ? fix : row->remedy));

@@ -13,9 +13,9 @@ struct code_row {
 };
 
 /* Sorted by number. */
-extern const struct code_row code_rows[];
-extern const size_t code_row_count;
+extern const struct code_row codes_rows[];
+extern const size_t codes_row_count;
 /* NULL: there is no such code. */
-const struct code_row *code_find(unsigned number);
-const char *code_severity_name(enum code_severity severity); /* "info", "warning", "error" */
+const struct code_row *codes_find(unsigned number);
+const char *codes_severity_name(enum code_severity severity); /* "info", "warning", "error" */
 #endif

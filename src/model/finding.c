@@ -36,7 +36,7 @@ struct span finding_text(struct findings *f, const char *fmt, ...)
 
 static struct finding *append(struct findings *f, unsigned code)
 {
-    const struct code_row *row = code_find(code);
+    const struct code_row *row = codes_find(code);
     ASSERT(row != NULL);
     struct finding *found = arena_new(f->arena, struct finding);
     found->code = code;
@@ -63,7 +63,7 @@ static struct finding *left_out(struct findings *f, unsigned code)
 struct finding *finding_add(struct findings *f, unsigned code, const struct doc_node *at,
                             const char *what, ...)
 {
-    const struct code_row *row = code_find(code);
+    const struct code_row *row = codes_find(code);
     ASSERT(row != NULL);
     f->errors += row->severity == CODE_ERROR;
     if (f->count >= FINDINGS_MAX) {
@@ -104,7 +104,7 @@ struct doc_node *finding_to_doc(const struct finding *f, struct arena *arena)
     struct doc_node *out = doc_new_map(arena);
     (void)snprintf(code, sizeof(code), "MESH%04u", f->code);
     doc_set_text(arena, out, "code", span_of(code));
-    doc_set_text(arena, out, "severity", span_of(code_severity_name(f->severity)));
+    doc_set_text(arena, out, "severity", span_of(codes_severity_name(f->severity)));
     doc_set_text(arena, out, "what", f->what);
     struct doc_node *where = doc_set(arena, out, "where", doc_new_map(arena));
     set_unless_empty(arena, where, "kind", f->kind);

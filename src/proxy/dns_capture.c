@@ -375,7 +375,8 @@ static bool flush(struct conn *c)
 static bool take_next(struct conn *c)
 {
     struct span in = buf_span(&c->in);
-    size_t len = in.at == NULL || in.len < 2 ? 0 : (size_t)(uint8_t)in.at[0] << 8 | (uint8_t)in.at[1];
+    size_t len =
+        in.at == NULL || in.len < 2 ? 0 : (size_t)(uint8_t)in.at[0] << 8 | (uint8_t)in.at[1];
     if (c->query != NULL || buf_len(&c->out) > 0 || in.len < 2 || in.len < len + 2) {
         return false;
     }

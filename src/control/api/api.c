@@ -111,7 +111,7 @@ void api_refuse(struct api_call *c, unsigned status, unsigned code, const char *
     findings_init(&list, c->arena);
     struct finding *f = finding_add(&list, code, NULL, "%s", text);
     f->severity = CODE_ERROR;
-    f->fix = span_of(fix != NULL ? fix : code_find(code)->remedy);
+    f->fix = span_of(fix != NULL ? fix : codes_find(code)->remedy);
     struct doc_node *answer = api_answer(c, "Error");
     const struct doc_node *fields = finding_to_doc(f, c->arena);
     for (size_t i = 0; i < doc_count(fields); i++) {

@@ -36,7 +36,7 @@ static void print_line(struct buf *out, const char *fmt, ...)
 static void print_finding(struct buf *out, const struct finding *f)
 {
     print_line(out, "MESH%04u %s line %u %.*s%s%.*s/%.*s %.*s\n", f->code,
-               code_severity_name(f->severity), f->line, SPAN_ARG(f->kind), f->kind.len ? " " : "",
+               codes_severity_name(f->severity), f->line, SPAN_ARG(f->kind), f->kind.len ? " " : "",
                SPAN_ARG(f->namespace), SPAN_ARG(f->name), SPAN_ARG(f->path));
     print_line(out, "what: %.*s\n", SPAN_ARG(f->what));
     print_line(out, "why: %.*s\n", SPAN_ARG(f->why));
