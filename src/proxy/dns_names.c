@@ -101,6 +101,18 @@ const struct dns_name *dns_names_get(const struct dns_names *d, struct span name
     return e != NULL && e->state == INGEST_ACTIVE ? &e->known : NULL;
 }
 
+void dns_names_each(const struct dns_names *d,
+                    void (*on_name)(void *arg, struct span name, const struct dns_name *known),
+                    void *arg)
+{
+    for (struct map_slot *s = NULL; (s = map_next(&d->entries, s)) != NULL;) {
+        const struct entry *e = s->value;
+        if (e->state == INGEST_ACTIVE) {
+            on_name(arg, e->name, &e->known);
+        }
+    }
+}
+
 /* ---- updates ---- */
 
 /* The row of that name; of a table with one row it may have any. */

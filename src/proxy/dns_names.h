@@ -37,6 +37,10 @@ struct dns_name {
     size_t count;
 };
 const struct dns_name *dns_names_get(const struct dns_names *d, struct span name);
+/* Calls for each name that is known. */
+void dns_names_each(const struct dns_names *d,
+                    void (*on_name)(void *arg, struct span name, const struct dns_name *known),
+                    void *arg);
 /* As xds_on_update. -ERR_CONFIG: a resource that can not be read; nothing is changed. */
 MUST_USE int dns_names_update(struct dns_names *d, const struct xds_update *u, struct err *err);
 #endif

@@ -19,6 +19,7 @@
 #include "proxy/dns_capture.h"
 #include "proxy/node_identity.h"
 #include "proxy/proxy_admin.h"
+#include "proxy/last_good.h"
 #include "proxy/proxy_discovery.h"
 #include "proxy/proxy_native.h"
 #include "proxy/proxy_options.h"
@@ -43,6 +44,7 @@ struct proxy {
     struct node_identity *identity; /* NULL: certificates come with the configuration */
     struct proxy_sources *sources;
     struct proxy_discovery *discovery; /* NULL: full discovery */
+    struct last_good *last_good;       /* NULL: nothing is kept */
     struct proxy_report *report;       /* NULL: nobody wants it */
     struct dns_names *dns_names;       /* NULL: no DNS */
     struct dns_capture *dns;
@@ -79,10 +81,12 @@ static void look_whether_live(struct proxy *p)
     if (p->state != PROXY_INITIALIZING || !is_applied_everywhere(p) ||
         (p->identity != NULL && !node_identity_is_there(p->identity)) ||
         !ingest_is_complete(p->ingest) || !proxy_sources_are_complete(p->sources) ||
-        (p->discovery != NULL && !proxy_discovery_is_settled(p->discovery))) {
+        (p->discovery != NULL && !proxy_discovery_is_settled(p->discovery) &&
+         !last_good_is_restored(p->last_good))) {
         return;
     }
     p->state = PROXY_LIVE;
+    last_good_changed(p->last_good);
     log_info("proxy", "live workers=%u after_ms=%lld", p->worker_count,
              (long long)((instant_wall_us() - p->started_us) / 1000));
 }
@@ -252,7 +256,11 @@ static const struct ingest_events ingest_events = {
 
 static void on_sources_moved(void *arg)
 {
-    look_whether_live(arg);
+    struct proxy *p = arg;
+    if (p->state != PROXY_INITIALIZING) { /* what is not yet whole would be less than what is kept */
+        last_good_changed(p->last_good);
+    }
+    look_whether_live(p);
 }
 
 static int make_identity(struct proxy *p, struct err *err)
@@ -504,6 +512,22 @@ static int open_dns(struct proxy *p, struct err *err)
     return code ? err_prefix(err, "dns") : 0;
 }
 
+static void start_keeping(struct proxy *p)
+{
+    const char *dir = p->set.state_dir;
+    if (!p->boot.has_ads || dir == NULL || dir[0] == '\0') {
+        return;
+    }
+    p->last_good = last_good_new(&(struct last_good_spec){.loop = p->loop,
+                                                          .ingest = p->ingest,
+                                                          .sources = p->sources,
+                                                          .discovery = p->discovery,
+                                                          .names = p->dns_names,
+                                                          .node_id = p->boot.node_id,
+                                                          .state_dir = dir});
+    last_good_start(p->last_good);
+}
+
 static int serve(struct proxy *p, struct err *err)
 {
     int code = start_workers(p, err);
@@ -514,6 +538,7 @@ static int serve(struct proxy *p, struct err *err)
         return code;
     }
     start_report(p);
+    start_keeping(p);
     if (p->identity != NULL) {
         node_identity_start(p->identity);
     }
@@ -539,6 +564,8 @@ static void take_down(struct proxy *p)
     forget_listeners(p);
     p->is_ending = true;
     proxy_report_stop(p->report);
+    last_good_free(p->last_good);
+    p->last_good = NULL;
     node_identity_free(p->identity);
     dns_capture_free(p->dns);
     proxy_sources_free(p->sources);

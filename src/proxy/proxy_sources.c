@@ -25,6 +25,7 @@ struct proxy_sources {
     const struct conf_cluster *reach; /* what `client` was built on; compared only */
     const struct conf_endpoints *reach_endpoints;
     bool lds_came, cds_came;
+    bool restoring, has_answered;
     struct arena arena;
     /* Names that are wanted before there is a client. */
     struct wish {
@@ -60,6 +61,7 @@ static void note_arrival(struct proxy_sources *s, struct span type_url)
 {
     s->lds_came = s->lds_came || span_is(type_url, XDS_LISTENER);
     s->cds_came = s->cds_came || span_is(type_url, XDS_CLUSTER);
+    s->has_answered = s->has_answered || (!s->restoring && span_is(type_url, XDS_LISTENER));
     s->on_moved(s->arg);
 }
 
@@ -79,7 +81,9 @@ static int on_update(void *arg, const struct xds_update *u, struct err *err)
     struct proxy_sources *s = arg;
     for (size_t i = 0; i < s->other_count; i++) {
         if (span_is(u->type_url, s->others[i].type_url)) {
-            return s->others[i].on_update(s->others[i].arg, u, err);
+            int other = s->others[i].on_update(s->others[i].arg, u, err);
+            s->on_moved(s->arg);
+            return other;
         }
     }
     struct ingest_resource *added = mem_array(u->added_count + 1, sizeof(*added));
@@ -388,6 +392,32 @@ bool proxy_sources_are_complete(const struct proxy_sources *s)
 {
     return (s->boot->lds.origin == BOOTSTRAP_NONE || s->lds_came) &&
            (s->boot->cds.origin == BOOTSTRAP_NONE || s->boot->on_demand || s->cds_came);
+}
+
+bool proxy_sources_have_answered(const struct proxy_sources *s)
+{
+    return s->has_answered;
+}
+
+bool proxy_sources_have_client(const struct proxy_sources *s)
+{
+    return s->client != NULL;
+}
+
+void proxy_sources_restore(struct proxy_sources *s, const struct xds_update *updates, size_t count)
+{
+    s->restoring = true;
+    for (size_t i = 0; i < count; i++) {
+        struct err err;
+        err_clear(&err);
+        if (updates[i].added_count > 0 && on_update(s, &updates[i], &err) != 0) {
+            log_warn("xds", "of the last run, not taken why=\"%s\"", err.text);
+        } else {
+            xds_client_hold(s->client, &updates[i]);
+        }
+    }
+    s->restoring = false;
+    xds_client_restart(s->client);
 }
 
 struct http_client *proxy_sources_http(struct proxy_sources *s)

@@ -34,6 +34,12 @@ void proxy_sources_want_other(struct proxy_sources *s, const char *type_url, str
                               bool wanted);
 /* The first answers for listeners and clusters are there, or none are to come. */
 bool proxy_sources_are_complete(const struct proxy_sources *s);
+/* The control plane (or a file) has told the listeners, in this run. */
+bool proxy_sources_have_answered(const struct proxy_sources *s);
+/* There is a way to the control plane: its address and, if need be, our identity. */
+bool proxy_sources_have_client(const struct proxy_sources *s);
+/* Takes these as if they had come over the stream, and tells the control plane that they are held. */
+void proxy_sources_restore(struct proxy_sources *s, const struct xds_update *updates, size_t count);
 /* What the ADS stream goes over, or NULL while there is none (xds_client_http). */
 struct http_client *proxy_sources_http(struct proxy_sources *s);
 /* NULL is fine. */

@@ -225,6 +225,21 @@ void xds_client_unsubscribe(struct xds_client *c, struct span type_url, struct s
     say_soon(c);
 }
 
+void xds_client_hold(struct xds_client *c, const struct xds_update *u)
+{
+    if (c->protocol == &delta_protocol) {
+        xds_protocol_hold(c->subs, u);
+    }
+}
+
+void xds_client_restart(struct xds_client *c)
+{
+    if (c->stream) {
+        grpc_cancel(c->stream);
+        call(c);
+    }
+}
+
 bool xds_client_is_connected(const struct xds_client *c)
 {
     return c->state == OPEN;

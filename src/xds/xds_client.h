@@ -40,6 +40,11 @@ void xds_client_start(struct xds_client *c);
  * turn, so that many changes share one. */
 void xds_client_subscribe(struct xds_client *c, struct span type_url, struct span name);
 void xds_client_unsubscribe(struct xds_client *c, struct span type_url, struct span name);
+/* These are held already, from before: the next stream says so. Of names that are asked for; nothing in the state of the world, which
+ * is always told whole. */
+void xds_client_hold(struct xds_client *c, const struct xds_update *u);
+/* Begins the stream anew, if there is one: what it was told no longer holds. */
+void xds_client_restart(struct xds_client *c);
 bool xds_client_is_connected(const struct xds_client *c);
 /* While the stream is open: what it goes over, for other calls to the same control plane on the same connection. It may be
  * freed with the next stream; their calls then end. NULL otherwise. */

@@ -74,6 +74,20 @@ void xds_protocol_unsubscribe(struct xds_subs *s, struct span type_url, struct s
     }
 }
 
+void xds_protocol_hold(struct xds_subs *s, const struct xds_update *u)
+{
+    struct xds_type *type = xds_table_find(&s->table, u->type_url);
+    for (size_t i = 0; type && i < u->added_count; i++) {
+        struct span name = u->added[i].name;
+        bool wanted = xds_table_asks_all(type) || xds_table_asks(type, name);
+        struct xds_name *n =
+            wanted && u->added[i].version.len > 0 ? xds_table_need_name(type, name) : NULL;
+        if (n) {
+            xds_table_hold(n, u->added[i].version);
+        }
+    }
+}
+
 void xds_protocol_ack(struct xds_subs *s, struct xds_type *type, struct span nonce, int rc,
                       const struct err *err)
 {

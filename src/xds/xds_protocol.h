@@ -31,6 +31,9 @@ void xds_protocol_subs_free(struct xds_subs *s);
 MUST_USE int xds_protocol_subscribe(struct xds_subs *s, struct span type_url, struct span name);
 void xds_protocol_unsubscribe(struct xds_subs *s, struct span type_url, struct span name);
 
+/* The consumer has these from elsewhere: as if they had been received, in the versions that are told (those without one are left out). */
+void xds_protocol_hold(struct xds_subs *s, const struct xds_update *u);
+
 /* What a request meant. Spans live until the next request of the stream. */
 struct xds_ask {
     struct span type_url;

@@ -525,6 +525,25 @@ void ingest_snapshot_done(struct ingest *g, struct snapshot *s)
     ingest_snapshot_put(s);
 }
 
+void ingest_each(const struct ingest *g,
+                 void (*on_resource)(void *arg, const struct ingest_resource *r), void *arg)
+{
+    for (unsigned k = 0; k < CONF_KIND_COUNT; k++) {
+        for (struct map_slot *s = NULL; (s = map_next(&g->entries[k], s));) {
+            const struct ingest_entry *e = s->value;
+            if (e->active && !e->is_static) {
+                const struct ingest_resource r = {
+                    .name = e->name,
+                    .version = e->active->version,
+                    .type_url = span_of(resource_type_url((enum conf_kind)k)),
+                    .value = e->active->resource,
+                };
+                on_resource(arg, &r);
+            }
+        }
+    }
+}
+
 bool ingest_is_complete(const struct ingest *g)
 {
     return list_is_empty(&g->warming);

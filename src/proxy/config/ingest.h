@@ -66,6 +66,9 @@ void ingest_snapshot_done(struct ingest *g, struct snapshot *s);
 /* Everything mentioned is there (or known to be missing) and nothing is warming: the proxy may say it is
  * ready, once it has had its first answers for listeners and clusters. */
 bool ingest_is_complete(const struct ingest *g);
+/* Calls for all that came from the control plane and is in use, with its name, version, type and bytes. */
+void ingest_each(const struct ingest *g,
+                 void (*on_resource)(void *arg, const struct ingest_resource *r), void *arg);
 /* Envoy's /config_dump (admin v3 ConfigDump as JSON; secrets redacted). `resource_mask`: the name of one list
  * (dynamic_active_clusters ...), whose members are then all there is; or empty. -ERR_LIMIT when `out` is full. */
 MUST_USE int ingest_config_dump(struct ingest *g, struct span resource_mask, bool with_endpoints,

@@ -66,6 +66,30 @@ static int update(struct dns_names *d, const char *name, struct span value)
     return dns_names_update(d, &u, &err);
 }
 
+static void note(void *arg, struct span name, const struct dns_name *known)
+{
+    char *text = arg;
+    size_t len = strlen(text);
+    (void)snprintf(text + len, 64 - len, "%.*s=%zu ", SPAN_ARG(name), known->count);
+}
+
+static void each(void **state)
+{
+    (void)state;
+    static const char *const one[] = {"10.0.0.1", NULL};
+    char text[64] = "";
+    struct arena arena;
+    arena_init(&arena, 4096);
+    struct dns_names *d = dns_names_new(SPAN_EMPTY, SPAN_EMPTY);
+    dns_names_want(d, SPAN("a"), true);
+    dns_names_want(d, SPAN("b"), true); /* and nothing is known */
+    assert_int_equal(update(d, "a", table(&arena, "a", one)), 0);
+    dns_names_each(d, note, text);
+    assert_string_equal(text, "a=1 ");
+    dns_names_free(d);
+    arena_dispose(&arena);
+}
+
 static void life(void **state)
 {
     (void)state;
@@ -100,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(meanings),
         cmocka_unit_test(life),
+        cmocka_unit_test(each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,40 @@ static void test_wildcard(void **state)
     pair_end(&p);
 }
 
+/* What the consumer has from elsewhere is told like what was received: only the difference comes. */
+static void test_held_before(void **state)
+{
+    (void)state;
+    static const char *const types[] = {XDS_CLUSTER, XDS_ENDPOINTS};
+    for (size_t i = 0; i < 2; i++) {
+        const struct xds_resource had[] = {
+            {.name = SPAN("same"), .version = SPAN("1")},
+            {.name = SPAN("gone"), .version = SPAN("1")},
+            {.name = SPAN("old"), .version = SPAN("1")},
+            {.name = SPAN("bare"), .version = SPAN_EMPTY},
+        };
+        struct pair p;
+        pair_begin(&p, &delta_protocol, types[i]);
+        pair_put(&p, "same", "1");
+        pair_put(&p, "old", "2");
+        pair_put(&p, "bare", "1");
+        if (i == 0) {
+            pair_subscribe(&p, "*");
+        } else {
+            for (size_t k = 0; k < ARRAY_LEN(had); k++) {
+                pair_subscribe(&p, had[k].name.at);
+            }
+        }
+        const struct xds_update u = {
+            .type_url = span_of(types[i]), .added = had, .added_count = ARRAY_LEN(had)};
+        xds_protocol_hold(p.client, &u);
+        pair_run(&p, "v1");
+        pair_saw(&p, i == 0 ? "Cluster: +old=2 +bare=1 -gone; "
+                            : "ClusterLoadAssignment: +old=2 +bare=1 -gone; ");
+        pair_end(&p);
+    }
+}
+
 static void test_empty_wildcard(void **state)
 {
     (void)state;
@@ -283,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wildcard),
+        cmocka_unit_test(test_held_before),
         cmocka_unit_test(test_empty_wildcard),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_wildcard_and_names),
