@@ -7,6 +7,31 @@
 #include "model/virtual_service.c"
 #include "unit/model/model_test.h"
 
+/* Read for Envoys; our own proxy leaves it to the application, and that is said. */
+static void reads_cors_with_a_warning(void **state)
+{
+    struct model_test *t = *state;
+    assert_int_equal(
+        model_test_read(t, "apiVersion: networking.istio.io/v1\n"
+                           "kind: VirtualService\n"
+                           "metadata: {name: reviews}\n"
+                           "spec:\n"
+                           "  hosts: [reviews]\n"
+                           "  http:\n"
+                           "  - route: [{destination: {host: reviews}}]\n"
+                           "    corsPolicy: {allowOrigins: [{exact: \"https://a\"}], maxAge: 24h,"
+                           " allowCredentials: false, unmatchedPreflights: IGNORE}\n"),
+        1);
+    const struct virtual_service_cors *cors = &virtual_service_of(t->object)->http[0].cors;
+    assert_int_equal(cors->max_age_ms, 86400000);
+    assert_int_equal(cors->credentials, SPEC_BOOL_FALSE);
+    assert_int_equal(cors->forward_unmatched, SPEC_BOOL_FALSE);
+    assert_int_equal(t->findings.count, 1);
+    assert_int_equal(t->findings.errors, 0);
+    assert_int_equal(t->findings.first->code, 2011);
+    assert_span(t->findings.first->path, "spec.http[0].corsPolicy");
+}
+
 static void reads_http(void **state)
 {
     const struct virtual_service_spec *s = virtual_service_of(model_test_good(
@@ -34,7 +59,6 @@ static void reads_http(void **state)
         "    timeout: 10s\n"
         "    mirror: {host: m}\n"
         "    mirrorPercentage: {value: 5}\n"
-        "    corsPolicy: {allowOrigins: [{exact: \"https://a\"}], maxAge: 24h, allowCredentials: false, unmatchedPreflights: IGNORE}\n"
         "    headers: {request: {set: {\":authority\": a}}}\n"
         "  - match: [{uri: {exact: /old}}]\n"
         "    redirect: {prefixRewrite: /new, redirectCode: 308, derivePort: FROM_REQUEST_PORT}\n"
@@ -68,9 +92,6 @@ static void reads_http(void **state)
     assert_int_equal(h->timeout_ms, 10000);
     assert_int_equal(h->mirror_count, 1);
     assert_true(h->mirrors[0].percent == 5);
-    assert_int_equal(h->cors.max_age_ms, 86400000);
-    assert_int_equal(h->cors.credentials, SPEC_BOOL_FALSE);
-    assert_int_equal(h->cors.forward_unmatched, SPEC_BOOL_FALSE);
     assert_span(h->headers.request.set.items[0].name, ":authority");
     assert_span(s->http[1].redirect.prefix_rewrite, "/new");
     assert_int_equal(s->http[1].redirect.status, 308);
@@ -106,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MODEL_TEST(reads_http),
+        MODEL_TEST(reads_cors_with_a_warning),
         MODEL_TEST(reads_l4),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

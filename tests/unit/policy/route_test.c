@@ -803,9 +803,9 @@ static void refuses_by_name(void **state)
              "match: {prefix: /}, route: {cluster: a}, response_headers_to_add: [{header: {key: 'a b', value: x}}]"),
          "response headers: header 'a b'"},
         {ROUTE(
-             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {envoy.filters.http.cors:"
-             " {'@type': type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy}}"),
-         "typed_per_filter_config 'envoy.filters.http.cors': type 'envoy.extensions.filters.http.cors.v3.CorsPolicy'"},
+             "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {envoy.filters.http.router:"
+             " {'@type': type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}"),
+         "typed_per_filter_config 'envoy.filters.http.router': type 'envoy.extensions.filters.http.router.v3.Router'"},
         {ROUTE(
              "match: {prefix: /}, route: {cluster: a}, typed_per_filter_config: {f: {'@type':"
              " type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {header_delay: {}}}}"),
