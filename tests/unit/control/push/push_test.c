@@ -373,7 +373,7 @@ static void test_busy_client(void **state)
         turn(&busy);
     }
     assert_string_equal(busy.seen, "ClusterLoadAssignment +" A "; ClusterLoadAssignment +" A "; ");
-    assert_int_equal(busy.updates, 2);
+    assert_in_range(busy.updates, 1, 2);
     get_up(&busy);
     get_up(&quick);
     loop_free(own);
@@ -417,8 +417,9 @@ static void test_many_services(void **state)
     while (e->types[PROXIES_ENDPOINTS].acked < t.world->version) {
         turn(&busy);
     }
-    assert_int_equal(busy.updates, 2);  /* the first that changed, and all others at once */
-    assert_int_equal(busy.added, MANY); /* all but that one, and b */
+    assert_in_range(busy.updates, 1,
+                    2); /* the first that changed, and all others at once; or all at once */
+    assert_in_range(busy.added, MANY, MANY + 1); /* and b */
     get_up(&busy);
     get_up(&quick);
     loop_free(own);
