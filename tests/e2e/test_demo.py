@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from harness.client import get, request
 from harness.proc import Process, wait_until
+from harness.proxy import is_sanitized
 
 pytestmark = pytest.mark.mesh_only
 
@@ -233,7 +234,12 @@ def test_unknown_scenario(mesh, run_dir):
     assert run.returncode == 1 and "error[MESH1114]: there is no scenario 'none'" in run.stderr
 
 
-def test_the_story(mesh, run_dir):
-    run = mesh("demo", "--check", timeout=300, env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
+def test_the_story(mesh, mesh_bin, run_dir):
+    names = [line.split()[0] for line in mesh("demo", "--chapters", "list").stdout.splitlines()]
+    assert len(names) == 12
+    if is_sanitized(mesh_bin):  # whose shadow is memory too
+        names.remove("memory")
+    run = mesh("demo", "--check", "--chapters", ",".join(names), timeout=300,
+               env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "FAILED" not in run.stdout and "all promises hold: 12 of 12" in run.stdout
+    assert "FAILED" not in run.stdout and "all promises hold: %d of %d" % (len(names), len(names)) in run.stdout

@@ -12,6 +12,7 @@ import sys
 import pytest
 from harness.netns import NetNs, why_not
 from harness.proc import Process, wait_until
+from harness.proxy import is_sanitized
 
 pytestmark = [pytest.mark.mesh_only, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
@@ -230,7 +231,12 @@ def test_a_folder_where_proxies_do_not_get(mesh, run_dir):
     assert run.returncode == 1 and "MESH1103" in run.stderr and f"'{run_dir}'" in run.stderr
 
 
-def test_the_story(mesh, run_dir):
-    run = mesh("demo", "--netns", "--check", timeout=300, env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
+def test_the_story(mesh, mesh_bin, run_dir):
+    names = [line.split()[0] for line in mesh("demo", "--chapters", "list").stdout.splitlines()]
+    assert len(names) == 12
+    if is_sanitized(mesh_bin):  # whose shadow is memory too
+        names.remove("memory")
+    run = mesh("demo", "--netns", "--check", "--chapters", ",".join(names), timeout=300,
+               env={**os.environ, "XDG_RUNTIME_DIR": run_dir})
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "FAILED" not in run.stdout and "all promises hold: 12 of 12" in run.stdout
+    assert "FAILED" not in run.stdout and "all promises hold: %d of %d" % (len(names), len(names)) in run.stdout
