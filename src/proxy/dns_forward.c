@@ -74,9 +74,10 @@ static void finish(struct dns_question_out *q, struct span answer)
     void *arg = q->arg;
     struct buf copy;
     buf_init(&copy, DNS_FORWARD_BYTES);
-    if (answer.len > 0 && buf_append_span(&copy, answer) == 0) {
-        char *id = (char *)(uintptr_t)buf_span(&copy).at; /* our own copy */
-        memcpy(id, q->client_id, sizeof(q->client_id));
+    if (answer.len > sizeof(q->client_id) &&
+        (buf_append(&copy, q->client_id, sizeof(q->client_id)) != 0 ||
+         buf_append_span(&copy, span_from_offset(answer, sizeof(q->client_id))) != 0)) {
+        buf_reset(&copy); /* longer than any message */
     }
     free_question(q);
     on_answer(arg, buf_span(&copy));
@@ -134,8 +135,11 @@ static bool send_udp(struct dns_question_out *q, const struct addr *to)
 static void take_tcp(struct dns_question_out *q)
 {
     struct span got = buf_span(&q->got);
-    size_t len = got.len < 2 ? 0 : (size_t)(uint8_t)got.at[0] << 8 | (uint8_t)got.at[1];
-    if (got.len < 2 || got.len < len + 2) {
+    if (got.at == NULL || got.len < 2) {
+        return;
+    }
+    size_t len = (size_t)(uint8_t)got.at[0] << 8 | (uint8_t)got.at[1];
+    if (got.len < len + 2) {
         return;
     }
     struct span answer = span_first(span_from_offset(got, 2), len);

@@ -257,7 +257,8 @@ static const struct ingest_events ingest_events = {
 static void on_sources_moved(void *arg)
 {
     struct proxy *p = arg;
-    if (p->state != PROXY_INITIALIZING) { /* what is not yet whole would be less than what is kept */
+    if (p->state !=
+        PROXY_INITIALIZING) { /* what is not yet whole would be less than what is kept */
         last_good_changed(p->last_good);
     }
     look_whether_live(p);

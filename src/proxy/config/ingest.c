@@ -125,6 +125,7 @@ static void unmention(struct ingest *g, const struct conf *c)
 /* The table of a virtual host, or the table itself, must be put together anew. */
 static void forget_with_hosts(struct ingest *g, const struct conf *c)
 {
+    ASSERT(c);
     struct span table = c->kind == CONF_ROUTES ? c->name : SPAN_EMPTY;
     if (c->kind == CONF_VIRTUAL_HOST) {
         table = container_of(c, struct conf_virtual_host, conf)->table;
@@ -217,6 +218,7 @@ static bool is_warm(const struct ingest *g, const struct ingest_entry *e)
     if (e->warming_dns && !dns_targets_endpoints(e->warming_dns)) {
         return false;
     }
+    ASSERT(e->warming);
     for (size_t i = 0; i < e->warming->mention_count; i++) {
         const struct read_mention *m = &e->warming->mentions[i];
         const struct ingest_entry *needed = find(g, m->kind, m->name);

@@ -365,7 +365,7 @@ static int discovery(struct read *rd, struct conf_listener *out,
     int rc = texts_of(rd, s, "known", &out->known, &out->known_count, err);
     rc = rc != 0 ? rc : texts_of(rd, s, "ranges", &ranges, &out->mesh_range_count, err);
     struct cidr *parsed = arena_array(rd->arena, out->mesh_range_count, sizeof(*parsed));
-    for (size_t i = 0; i < out->mesh_range_count && rc == 0; i++) {
+    for (size_t i = 0; ranges && i < out->mesh_range_count && rc == 0; i++) {
         if (cidr_parse(ranges[i], &parsed[i]) != 0) {
             rc = err_set(err, -ERR_CONFIG, DISCOVERY_FILTER ": '%.*s' is not an address range",
                          SPAN_ARG(ranges[i]));
