@@ -69,7 +69,7 @@ static bool status_fits(const char *wanted, long status)
 {
     char text[16];
     snprintf(text, sizeof text, "%ld", status);
-    for (size_t i = 0; wanted[i] && i < sizeof text; i++) {
+    for (size_t i = 0; i < sizeof text && wanted[i]; i++) {
         if (wanted[i] != 'x' && wanted[i] != text[i]) {
             return false;
         }
