@@ -302,10 +302,14 @@ static void arm_timer(struct h2_conn *c)
     }
 }
 
-/* Nothing is left to say or to hear: ends, but lets the peer read our GOAWAY first. */
+/*
+ * Nothing is left to say or to hear: ends, but lets the peer read our GOAWAY first. A server always
+ * waits for the peer to close: what a client still sends (a PING after its GOAWAY, a WINDOW_UPDATE)
+ * to a closed socket would be answered with a reset, which can take our last frames from its hands.
+ */
 static void finish(struct h2_conn *c)
 {
-    if (c->end_why == HTTP_RESET_NONE && !c->lingering) {
+    if (c->end_why == HTTP_RESET_NONE && !c->base.server && !c->lingering) {
         h2_conn_end(c, HTTP_RESET_NONE, false);
         return;
     }

@@ -1,4 +1,5 @@
 """h2spec, strict: what the proxy's HTTP/2 side does with each frame RFC 9113 and RFC 7541 speak of."""
+import re
 import subprocess
 import xml.etree.ElementTree
 
@@ -14,7 +15,9 @@ def test_h2spec_strict(lab):
     report = lab.folder / "h2spec.xml"
     done = subprocess.run([tool, "-S", "-p", str(port), "-j", str(report)], capture_output=True, text=True,
                           timeout=280, check=False)
-    cases = list(xml.etree.ElementTree.parse(report).getroot().iter("testcase"))
+    # What it says of a failed case can hold the NULs of a frame, which no XML may.
+    text = re.sub(r"[\x00-\x08\x0b-\x1f]", "", report.read_text(errors="replace"))
+    cases = list(xml.etree.ElementTree.fromstring(text).iter("testcase"))
     bad = [f"{c.get('package')}: {c.get('classname')}" for c in cases
            if c.find("failure") is not None or c.find("error") is not None]
     assert len(cases) > 140
