@@ -2,9 +2,10 @@
 #define CONTROL_SOURCES_SOURCE_H
 /* The one shape in which objects come to control, whatever brought them: an object came or changed, an object is gone, and what is
  * wrong with a file, replaced as a whole. Sources speak to this table; it decides who wins when two bring the same
- * object (files before the API's store; among files the first by name), says so in a finding, and tells what is in force.
+ * object (files before Kubernetes before the API's store; among files the first by name), says so in a finding, and tells what is in force.
  *
  *    from_files (an origin a file) --.
+ *    from_kube (one origin) ---------+
  *    from_store (one origin) --------+--> sources --on_object, on_gone, on_settled--> world/world_builder
  *
  * One thread. In: sources/from_*. Out: source_events. Next: world/world_build. */
@@ -41,7 +42,7 @@ void sources_settle(struct sources *s);
 
 /* ---- for sources ---- */
 
-enum source_rank { SOURCE_FILE, SOURCE_STORE }; /* a lower one wins */
+enum source_rank { SOURCE_FILE, SOURCE_KUBE, SOURCE_STORE }; /* a lower one wins */
 struct source_origin;
 /* Made if there is none of that name; lives until source_close. */
 NONNULL_RETURN struct source_origin *source_open(struct sources *s, enum source_rank rank,
