@@ -89,6 +89,7 @@ libs = -Wl,--start-group $(B)/$(1)/libmesh.a $(LIBS:%=$(VENDOR_$(LIBC_$(1)))/lib
 # --- what people type --------------------------------------------------------------------------------------------
 
 .PHONY: all dev asan tsan test golden unit fuzz fuzz-all bench demo image install deps lint clean help vendor tools FORCE
+.PHONY: kube-tools
 all: $(B)/mesh
 dev: $(B)/dev/mesh
 
@@ -101,6 +102,7 @@ help:
 #= make unit T=base/arena     one unit test (also tests/sim: T=sim/NAME), or with T=base all of a folder
 #= make golden         write tests/golden anew, so that the difference can be reviewed
 #= make asan, tsan    the tests under AddressSanitizer + UBSan, or ThreadSanitizer, with build/asan/mesh, build/tsan/mesh
+#= make kube-tools    only build its programs into build/tools
 #= make fuzz T=h1_parse SECS=60    fuzz one parser; inputs that crash it are kept in tests/corpus
 #= make fuzz-all SECS=360        fuzz every parser, the ones that changed last first
 #= make bench         beside nginx, HAProxy, Envoy and the floors: ratios, build/bench/results.json; QUICK=1: 2 minutes
@@ -281,6 +283,10 @@ $(B)/tools/h2spec: tests/peer/go.mod tests/peer/go.sum
 	cd tests/peer && GOFLAGS=-mod=readonly GOTOOLCHAIN=local go build -trimpath -ldflags='-s -w' -o $(CURDIR)/$@ \
 	  github.com/summerwind/h2spec/cmd/h2spec
 tools: $(TOOLS)
+
+# A Kubernetes of its own network namespace (tests/kube/cluster.py) and the tests on it.
+kube-tools:
+	@tests/kube/tools.sh
 
 # T=base/arena, T=base, T=sim/retry
 T ?=
