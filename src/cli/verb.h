@@ -37,52 +37,72 @@ extern const char *const verb_colors[];
 /* Flags that every verb has. A verb's own settings begin with this struct. */
 struct verb_flags {
     const char *namespace, *addr;
+    const char *kubeconfig, *context; /* which cluster; NULL = as kubectl would choose */
     bool all_namespaces, no_headers, watch;
     int output, color;
     int64_t timeout_ms;
 };
 
 /* Rows for the verb's option table; SETTINGS is its settings struct, whose member `common` is a struct verb_flags at the front. */
-#define VERB_ROWS(SETTINGS)                                    \
-    {.name = "namespace",                                      \
-     .letter = 'n',                                            \
-     .type = OPT_TEXT,                                         \
-     .offset = offsetof(SETTINGS, common.namespace),           \
-     .arg = "NAME",                                            \
-     .help = "namespace; default \"default\""},                \
-        {.name = "all-namespaces",                             \
-         .letter = 'A',                                        \
-         .type = OPT_BOOL,                                     \
-         .offset = offsetof(SETTINGS, common.all_namespaces),  \
-         .help = "all namespaces"},                            \
-        {.name = "output",                                     \
-         .letter = 'o',                                        \
-         .type = OPT_CHOICE,                                   \
-         .offset = offsetof(SETTINGS, common.output),          \
-         .choices = verb_outputs,                              \
-         .fallback = "table",                                  \
-         .help = "table, wide, json, yaml, jsonl, name, csv"}, \
-        {.name = "no-headers",                                 \
-         .type = OPT_BOOL,                                     \
-         .offset = offsetof(SETTINGS, common.no_headers),      \
-         .help = "tables without a head"},                     \
-        {.name = "color",                                      \
-         .type = OPT_CHOICE,                                   \
-         .offset = offsetof(SETTINGS, common.color),           \
-         .choices = verb_colors,                               \
-         .fallback = "auto",                                   \
-         .help = "auto, always, never"},                       \
-        {.name = "timeout",                                    \
-         .type = OPT_DURATION,                                 \
-         .offset = offsetof(SETTINGS, common.timeout_ms),      \
-         .arg = "TIME",                                        \
-         .fallback = "2s",                                     \
-         .help = "how long to wait for an answer"},            \
-        {.name = "addr",                                       \
-         .type = OPT_TEXT,                                     \
-         .offset = offsetof(SETTINGS, common.addr),            \
-         .arg = "ADDR",                                        \
-         .help = "control: HOST:PORT or unix:PATH; default: the demo's, then this machine's"}
+#define VERB_ROWS(SETTINGS)                                                 \
+    VERB_LOOK_ROWS(SETTINGS), VERB_OUTPUT_ROWS(SETTINGS),                   \
+        VERB_TIMEOUT_ROW(SETTINGS, "2s", "how long to wait for an answer"), \
+        VERB_ADDR_ROW(SETTINGS), VERB_CLUSTER_ROWS(SETTINGS)
+/* Parts of it, for verbs that do not look at objects. */
+#define VERB_LOOK_ROWS(SETTINGS)                              \
+    {.name = "namespace",                                     \
+     .letter = 'n',                                           \
+     .type = OPT_TEXT,                                        \
+     .offset = offsetof(SETTINGS, common.namespace),          \
+     .arg = "NAME",                                           \
+     .help = "namespace; default \"default\""},               \
+        {.name = "all-namespaces",                            \
+         .letter = 'A',                                       \
+         .type = OPT_BOOL,                                    \
+         .offset = offsetof(SETTINGS, common.all_namespaces), \
+         .help = "all namespaces"},                           \
+        {.name = "no-headers",                                \
+         .type = OPT_BOOL,                                    \
+         .offset = offsetof(SETTINGS, common.no_headers),     \
+         .help = "tables without a head"}
+#define VERB_OUTPUT_ROWS(SETTINGS)                   \
+    {.name = "output",                               \
+     .letter = 'o',                                  \
+     .type = OPT_CHOICE,                             \
+     .offset = offsetof(SETTINGS, common.output),    \
+     .choices = verb_outputs,                        \
+     .fallback = "table",                            \
+     .help = "how it is printed"},                   \
+        {.name = "color",                            \
+         .type = OPT_CHOICE,                         \
+         .offset = offsetof(SETTINGS, common.color), \
+         .choices = verb_colors,                     \
+         .fallback = "auto",                         \
+         .help = "auto: on a terminal"}
+#define VERB_TIMEOUT_ROW(SETTINGS, FALLBACK, HELP)    \
+    {.name = "timeout",                               \
+     .type = OPT_DURATION,                            \
+     .offset = offsetof(SETTINGS, common.timeout_ms), \
+     .arg = "TIME",                                   \
+     .fallback = FALLBACK,                            \
+     .help = HELP}
+#define VERB_ADDR_ROW(SETTINGS)                 \
+    {.name = "addr",                            \
+     .type = OPT_TEXT,                          \
+     .offset = offsetof(SETTINGS, common.addr), \
+     .arg = "ADDR",                             \
+     .help = "control: HOST:PORT or unix:PATH; default: see mesh help files"}
+#define VERB_CLUSTER_ROWS(SETTINGS)                      \
+    {.name = "kubeconfig",                               \
+     .type = OPT_TEXT,                                   \
+     .offset = offsetof(SETTINGS, common.kubeconfig),    \
+     .arg = "FILE",                                      \
+     .help = "default: $KUBECONFIG, or ~/.kube/config"}, \
+        {.name = "context",                              \
+         .type = OPT_TEXT,                               \
+         .offset = offsetof(SETTINGS, common.context),   \
+         .arg = "NAME",                                  \
+         .help = "of the kubeconfig; default: the current"}
 
 struct loop;
 struct http_client;
