@@ -1,5 +1,5 @@
 /* The authority: what it knows, and what its owner asks of the store.
- * In: ca_role.c, or control. Next: ca_desk.c, csr_service.c. */
+ * In: ca_role.c, or control. Next: ca_server.c, ca_desk.c, csr_service.c. */
 #include "ca/ca_int.h"
 
 #include <stdio.h>
@@ -8,11 +8,8 @@
 #include "base/mem.h"
 #include "ca/ledger.h"
 #include "ca/token.h"
-#include "codec/hex.h"
 #include "mesh/names.h"
-#include "tls/tls_ctx.h"
 
-enum { CHAIN_BYTES_MAX = 1 << 20 };
 #define USES_ANY (INT64_C(1) << 60) /* the store counts down; it will not get there */
 
 /* ---- what desks tell, by mail ---- */
@@ -38,122 +35,6 @@ void ca_count(struct ca *ca, enum ca_outcome outcome)
     note->mail.on_arrive = on_note;
     note->outcome = outcome;
     mailbox_post_take(ca->mailbox, &note->mail);
-}
-
-/* A certificate of our own, for the ledger. */
-struct ca_own {
-    struct mail mail;
-    char serial[33];
-    int64_t not_before_s, not_after_s;
-};
-
-static void on_own_written(void *arg, const struct store_answer *a)
-{
-    UNUSED(arg);
-    if (a->code != 0) {
-        log_error("ca", "ledger not written why=\"%s\"", a->why);
-    }
-}
-
-static void on_own(struct mail *mail, void *owner)
-{
-    struct ca *ca = owner;
-    struct ca_own *own = container_of(mail, struct ca_own, mail);
-    const struct ledger_entry entry = {
-        .serial = span_of(own->serial),
-        .identity = ca->rules.reserved,
-        .not_before_s = own->not_before_s,
-        .not_after_s = own->not_after_s,
-        .proof = SPAN("self"),
-    };
-    (void)ledger_write(ca->port, &entry, on_own_written, NULL); /* nobody waits for it */
-    mem_free(own);
-}
-
-/* ---- our servers' own certificates ---- */
-
-static int make_identity(const struct ca *ca, struct buf *chain, struct buf *key_pem,
-                         struct ca_own *own, struct err *err)
-{
-    static const struct span names[] = {SPAN_INIT("istiod.istio-system.svc"),
-                                        SPAN_INIT("mesh-control"), SPAN_INIT("localhost")};
-    struct issue_spec spec = {
-        .spiffe_id = ca->rules.reserved,
-        .dns = names,
-        .dns_count = ARRAY_LEN(names),
-        .not_before_s = instant_wall_s() - GRANT_BACKDATE_S,
-        .not_after_s = instant_wall_s() + ca->rules.life_s,
-    };
-    do {
-        rng_fill_secret(spec.serial, sizeof(spec.serial));
-        spec.serial[0] &= 0x7f;
-    } while (spec.serial[0] == 0);
-    struct issuer *issuer;
-    struct keypair *key = NULL;
-    int code = issuer_parse(&issuer, ca->root.chain_pem, ca->root.key_pem, err);
-    if (code != 0) {
-        return code;
-    }
-    code = keypair_generate(&key, KEYPAIR_P256, err);
-    code = code ? code : issue_key(issuer, key, &spec, chain, err);
-    for (size_t i = 0; i < ca->root.between_count && code == 0; i++) {
-        code = buf_append_span(chain, ca->root.between[i]);
-        code = code ? code : buf_append_byte(chain, '\n');
-    }
-    /* The root too: who has only its hash can then begin (tls_ctx_spec.pin). Not others, which may have the same name. */
-    code = code ? code : buf_append_span(chain, ca->root.own_root_pem);
-    code = code ? code : keypair_write(key, key_pem);
-    own->serial[hex_encode(span_from(spec.serial, sizeof(spec.serial)), own->serial)] = '\0';
-    own->not_before_s = spec.not_before_s;
-    own->not_after_s = i64_min(spec.not_after_s, issuer_not_after(issuer));
-    keypair_free(key);
-    issuer_free(issuer);
-    return code == 0 || err->code == code ? code
-                                          : err_set(err, code, "can not write a server's identity");
-}
-
-static int make_tls(const struct ca *ca, struct tls_ctx **out, struct ca_own *own, struct err *err)
-{
-    static const struct span alpn[] = {SPAN_INIT("h2")};
-    struct buf chain, key;
-    buf_init(&chain, CHAIN_BYTES_MAX);
-    buf_init(&key, CHAIN_BYTES_MAX);
-    err_clear(err);
-    int code = make_identity(ca, &chain, &key, own, err);
-    if (code == 0) {
-        const struct tls_trust trust = {.trust_domain = ca->rules.trust_domain,
-                                        .roots_pem = ca->root.roots_pem};
-        const struct tls_ctx_spec spec = {
-            .server = true,
-            .chain_pem = buf_span(&chain),
-            .key_pem = buf_span(&key),
-            .trust = &trust,
-            .trust_count = 1,
-            .peer_mode = TLS_PEER_OPTIONAL,
-            .alpn = alpn,
-            .alpn_count = ARRAY_LEN(alpn),
-        };
-        code = tls_ctx_new(out, &spec, err);
-    }
-    if (buf_len(&key) > 0) {
-        mem_wipe((char *)(uintptr_t)buf_span(&key).at, buf_len(&key));
-    }
-    buf_dispose(&chain);
-    buf_dispose(&key);
-    return code;
-}
-
-int ca_server_tls(struct ca *ca, struct tls_ctx **out, struct err *err)
-{
-    struct ca_own *own = mem_new(struct ca_own);
-    own->mail.on_arrive = on_own;
-    int code = make_tls(ca, out, own, err);
-    if (code != 0) {
-        mem_free(own);
-        return err_prefix(err, "the server's own certificate");
-    }
-    mailbox_post_take(ca->mailbox, &own->mail);
-    return 0;
 }
 
 /* ---- what the owner asks of the store ---- */

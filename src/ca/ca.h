@@ -2,7 +2,7 @@
 #define CA_CA_H
 /* The certificate authority: a root made at first start or brought along, join tokens, and SPIFFE certificates for signing requests
  * (gRPC istio.v1.auth.IstioCertificateService/CreateCertificate, proto/istio_ca.proto). Who somebody is comes from the proof (a
- * token, or the certificate of the TLS connection), never from the request. `mesh ca` has it alone; control has it in its process.
+ * join token, a ServiceAccount's token, or the certificate of the TLS connection), never from the request. `mesh ca` has it alone; control has it in its process.
  *
  *   host's thread (one or several)
  *   desk: csr_service -> authenticate, token or ledger (store) -> grant -> ledger, committed (store) -> tls/issue -> answer
@@ -18,8 +18,10 @@
 struct ca;
 struct ca_desk;
 struct host;
+struct http_server;
 struct store;
 struct tls_ctx;
+struct token_reviews;
 
 #define CA_LEAF_TTL_S 86400 /* what a workload gets */
 #define CA_LEAF_TTL_MAX_S \
@@ -51,9 +53,29 @@ struct span ca_roots_pem(const struct ca *ca);
 const char *ca_pin(const struct ca *ca);
 /* "spiffe://TD/ns/mesh-system/sa/mesh-control": the name of our own servers; proxies check it. */
 struct span ca_control_id(const struct ca *ca);
-/* A server's TLS with a fresh key and certificate of our own (DNS istiod.istio-system.svc, mesh-control, localhost; ca_control_id), which asks
- * clients for a certificate of the trust domain and goes on without one (TLS_PEER_OPTIONAL). */
+/* A server's TLS with a fresh key and certificate of our own (DNS mesh-control.mesh-system.svc and with .cluster.local, istiod.istio-system.svc,
+ * mesh-control, localhost; ca_control_id), which asks clients for a certificate of the trust domain and goes on without one (TLS_PEER_OPTIONAL). */
 MUST_USE int ca_server_tls(struct ca *ca, struct tls_ctx **out, struct err *err);
+/* The same for clients that know nothing of SPIFFE, as the API server that calls a webhook: DNS names alone (NULL-terminated, at least one, at most
+ * CA_WEBHOOK_NAMES_MAX), server authentication only, no client certificate asked for, HTTP/2 and HTTP/1 by ALPN. What such a client trusts is
+ * ca_roots_pem. */
+#define CA_WEBHOOK_NAMES_MAX 16
+MUST_USE int ca_webhook_tls(struct ca *ca, const char *const *dns_names, struct tls_ctx **out,
+                            struct err *err);
+/* Gives `server` (made with ca_webhook_tls and these names, which are copied) a fresh one at half its life, until it is freed; on the server's
+ * thread, and freed before the server. */
+struct ca_webhook;
+NONNULL_RETURN struct ca_webhook *ca_webhook_new(struct ca *ca, struct loop *loop,
+                                                 struct http_server *server,
+                                                 const char *const *dns_names);
+void ca_webhook_free(struct ca_webhook *w); /* NULL is fine */
+
+/* ---- ServiceAccount tokens ---- */
+
+/* From now on a bearer token that is a JWT is asked about there (kube/token_review.h) and proves the ServiceAccount it is of; NULL, as at the start:
+ * such tokens are refused. Borrowed until it is set anew or the CA is freed; those under way end with UNAVAILABLE. On the CA's thread, whose loop
+ * is the reviews' too; desks ask by mail. */
+void ca_set_reviews(struct ca *ca, struct token_reviews *reviews);
 
 /* ---- on a host's thread ---- */
 
@@ -97,8 +119,9 @@ struct ca_issued {
     struct span serial; /* hex */
     struct span identity;
     int64_t not_before_s, not_after_s, issued_s;
-    struct span proof; /* "token:<id>", "certificate:<serial>", "self" */
-    struct span peer;  /* address */
+    struct span
+        proof; /* "token:<id>", "certificate:<serial>", "serviceaccount:NS/SA[:POD]", "self" */
+    struct span peer; /* address */
     bool revoked;
 };
 typedef void (*ca_on_issued)(void *arg, const struct ca_issued *rows, size_t count,

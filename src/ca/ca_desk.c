@@ -1,6 +1,5 @@
 /* The authority on one host: its services there, and the server's own certificate.
  * In: ca_role.c, or control's workers. Next: csr_service.c. */
-#include "base/instant.h"
 #include "base/mem.h"
 #include "ca/csr_service.h"
 #include "tls/tls_ctx.h"
@@ -8,13 +7,9 @@
 static const char tls_server[] = "xds-tls", plain_server[] = "xds-plain";
 enum { RETRY_MS = 10000 };
 
-/* At half its life, and up to a tenth earlier, so that not all threads do it at once. A clock that runs faster in a test is heeded. */
 static void arm_renewal(struct ca_desk *desk)
 {
-    int64_t half_us = desk->ca->rules.life_s * 500000;
-    int64_t jitter_us = (int64_t)rng_below(&desk->rng, (uint64_t)(half_us / 10 + 1));
-    int64_t at_us = instant_wall_us() + half_us - jitter_us;
-    deadline_arm(&desk->renew, desk->loop, i64_max(instant_until_wall_ms(at_us), 100));
+    deadline_arm(&desk->renew, desk->loop, ca_renewal_ms(desk->ca, &desk->rng));
 }
 
 static void on_renew(struct deadline *d)

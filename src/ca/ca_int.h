@@ -45,4 +45,6 @@ struct ca_desk {
 enum ca_outcome { CA_ISSUED, CA_REFUSED, CA_FAILED };
 /* Any thread: adds one to a number. */
 void ca_count(struct ca *ca, enum ca_outcome outcome);
+/* Until a server's own certificate, made now, is renewed: half its life, and up to a tenth less, so that not all threads do it at once. */
+int64_t ca_renewal_ms(const struct ca *ca, struct rng *rng);
 #endif

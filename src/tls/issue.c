@@ -206,11 +206,13 @@ static void put_names(struct der *d, const struct issue_spec *spec)
     WRAP_EXTENSION(d, end, MBEDTLS_OID_SUBJECT_ALT_NAME, spec->common_name.len == 0);
 }
 
-static void put_key_usage(struct der *d, bool ca)
+static void put_key_usage(struct der *d, bool ca, bool server_only)
 {
     const unsigned char *end = d->at;
     if (!ca) {
-        DER_OID(d, MBEDTLS_OID_CLIENT_AUTH);
+        if (!server_only) {
+            DER_OID(d, MBEDTLS_OID_CLIENT_AUTH);
+        }
         DER_OID(d, MBEDTLS_OID_SERVER_AUTH);
         der_wrap(d, end, DER_SEQUENCE);
         WRAP_EXTENSION(d, end, MBEDTLS_OID_EXTENDED_KEY_USAGE, false);
@@ -270,7 +272,7 @@ static void put_extensions(struct der *d, const struct draft *draft)
     put_names(d, draft->spec);
     put_key_ids(d, draft);
     put_basic_constraints(d, draft);
-    put_key_usage(d, draft->ca);
+    put_key_usage(d, draft->ca, draft->spec->server_only);
     der_wrap(d, end, DER_SEQUENCE);
     der_wrap(d, end, DER_TAGGED(3));
 }

@@ -31,6 +31,7 @@ struct issue_spec {
     int64_t not_before_s, not_after_s; /* seconds since 1970; the end is cut to the issuer's */
     uint8_t serial[16];                /* all 0 = random; the highest bit is cleared */
     bool ca;                           /* an intermediate; path length 0 */
+    bool server_only;                  /* a leaf that is good for a server's side alone */
 };
 /* A self-signed root for `key` (`ca` is implied, no path length); appends PEM. -ERR_CONFIG when the spec
  * makes no sense. */

@@ -397,6 +397,12 @@ static void test_openssl(void **state)
         expect("openssl req -noout -text -in csr.pem", "URI:" ID);
         assert_true(strstr(shell("openssl x509 -noout -ext authorityKeyIdentifier -in leaf.pem"),
                            ":") != NULL);
+        spec.server_only = true;
+        buf_reset(&leaf);
+        assert_int_equal(issue_csr(below.issuer, buf_span(&csr), &spec, &leaf, &err), 0);
+        save("leaf.pem", buf_span(&leaf));
+        expect("openssl x509 -noout -ext extendedKeyUsage -in leaf.pem",
+               ": \n    TLS Web Server Authentication\n");
         buf_dispose(&csr);
         buf_dispose(&leaf);
         dispose(&below);
