@@ -7,7 +7,7 @@
 
 void findings_init(struct findings *f, struct arena *arena)
 {
-    *f = (struct findings){.arena = arena};
+    *f = (struct findings){.arena = arena, .limit = FINDINGS_MAX};
     f->last = &f->first;
 }
 
@@ -24,7 +24,7 @@ static struct span format(struct findings *f, const char *fmt, va_list args)
 
 struct span finding_text(struct findings *f, const char *fmt, ...)
 {
-    if (f->count > FINDINGS_MAX) {
+    if (f->count > f->limit) {
         return SPAN_EMPTY;
     }
     va_list args;
@@ -50,7 +50,7 @@ static struct finding *append(struct findings *f, unsigned code)
 /* The place of a finding that nobody will see. */
 static struct finding *left_out(struct findings *f, unsigned code)
 {
-    if (f->count == FINDINGS_MAX) {
+    if (f->count == f->limit) {
         struct finding *last = append(f, CODE_TOO_MANY);
         last->what = SPAN("there are more findings than are listed");
         last->fix = SPAN("mend those above first");
@@ -66,7 +66,7 @@ struct finding *finding_add(struct findings *f, unsigned code, const struct doc_
     const struct code_row *row = codes_find(code);
     ASSERT(row != NULL);
     f->errors += row->severity == CODE_ERROR;
-    if (f->count >= FINDINGS_MAX) {
+    if (f->count >= f->limit) {
         return left_out(f, code);
     }
     struct finding *found = append(f, code);
@@ -79,6 +79,24 @@ struct finding *finding_add(struct findings *f, unsigned code, const struct doc_
         found->file = at->file ? arena_dup(f->arena, span_of(at->file)) : SPAN_EMPTY;
     }
     return found;
+}
+
+void findings_copy(struct findings *to, const struct finding *f)
+{
+    to->errors += f->severity == CODE_ERROR;
+    if (to->count >= to->limit) {
+        (void)left_out(to, f->code); /* counted, and not shown */
+        return;
+    }
+    struct finding *copy = append(to, f->code);
+    struct finding *next = copy->next;
+    *copy = *f;
+    copy->next = next;
+    struct span *texts[] = {&copy->what, &copy->kind, &copy->namespace, &copy->name,
+                            &copy->path, &copy->file, &copy->why,       &copy->fix};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        *texts[i] = texts[i]->len > 0 ? arena_dup(to->arena, *texts[i]) : SPAN_EMPTY;
+    }
 }
 
 static void set_unless_empty(struct arena *arena, struct doc_node *map, const char *key,

@@ -28,6 +28,7 @@ struct finding {
 #define FINDINGS_MAX 100
 struct findings {
     struct arena *arena;
+    size_t limit; /* FINDINGS_MAX; may be set to more for what is of many objects */
     struct finding *first, **last;
     size_t count;
     size_t errors; /* of severity ERROR; those left out count too */
@@ -41,6 +42,8 @@ void findings_init(struct findings *f, struct arena *arena);
 NONNULL_RETURN struct finding *finding_add(struct findings *f, unsigned code,
                                            const struct doc_node *at, const char *what, ...)
     PRINTF_LIKE(4, 5);
+/* The same finding in another list, with texts of its own. */
+void findings_copy(struct findings *to, const struct finding *f);
 /* A text for `path`, `why` or `fix`: formatted, at most 1 KiB, without control characters. */
 struct span finding_text(struct findings *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* {"code":"MESH2031","severity":"error","what":...,"where":{"kind","namespace","name","path","file","line"},"why":[...],"fix":[...]} */

@@ -73,7 +73,7 @@ struct finding *reader_say(struct reader *r, unsigned code, const struct doc_nod
     (void)vsnprintf(text, sizeof(text), what, args);
     va_end(args);
     struct finding *found = finding_add(r->findings, code, node, "%s", text);
-    if (r->findings->count > FINDINGS_MAX) {
+    if (r->findings->count > r->findings->limit) {
         return found;
     }
     put_path(path, &len, r->at);

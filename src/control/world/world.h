@@ -559,6 +559,14 @@ void world_gateway_routes(
  * those of Gateway API in their own. */
 bool world_gateway_is_served_by(const struct world_gateway *g, struct span namespace,
                                 const struct label *labels, size_t label_count);
+/* ControllerName of our GatewayClasses, and of our entries in a route's status.parents. */
+#define WORLD_CONTROLLER "mesh.io/gateway-controller"
+/* By its class: a GatewayClass of our controller; where there are no GatewayClasses at all, "mesh" and "istio". */
+bool world_gateway_is_ours(const struct world_config *c, const struct object *gateway);
+/* Where the Service in front of a Gateway API Gateway's proxies is: the one that spec.addresses names (type Hostname), else "NAME-CLASS" of
+ * its own namespace. True: there is such a Service. Texts in `arena`. */
+bool world_gateway_front(const struct world_config *c, const struct object *gateway,
+                         struct arena *arena, struct span *namespace, struct span *name);
 /* Mutual TLS mode of a workload's port: workload, namespace, mesh (PeerAuthentication, oldest wins). Never UNSET: PERMISSIVE by default. */
 enum world_mtls world_mtls_of(const struct world *w, struct span namespace,
                               const struct label *labels, size_t label_count, uint16_t port);
