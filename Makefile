@@ -37,7 +37,7 @@ SRC      := $(filter-out $(FUZZ_SRC),$(C_SRC))
 PROTOS   := $(sort $(wildcard src/proto/*.proto))
 PB_C     := $(if $(PROTOS),$(PROTOS:src/%.proto=$(B)/gen/%.pb.c) $(B)/gen/proto/types.pb.c)
 # Folders whose files are put into the binary: src/A/B becomes A/B_files.h with a table B_files (base/embed.h).
-EMBED    := $(patsubst %/,%,$(sort $(dir $(wildcard src/cli/help/* src/cli/demo/* src/control/web/dist/* src/injector/templates/*))))
+EMBED    := $(patsubst %/,%,$(sort $(dir $(wildcard src/cli/help/* src/cli/demo/* src/control/web/dist/* src/inject/templates/*))))
 EMBED_C  := $(EMBED:src/%=$(B)/gen/%_files.c)
 GEN_C    := $(PB_C) $(EMBED_C)
 OBJ      := $(SRC:%.c=%.o) $(GEN_C:$(B)/%.c=%.o)
