@@ -89,7 +89,7 @@ libs = -Wl,--start-group $(B)/$(1)/libmesh.a $(LIBS:%=$(VENDOR_$(LIBC_$(1)))/lib
 # --- what people type --------------------------------------------------------------------------------------------
 
 .PHONY: all dev asan tsan test golden unit fuzz fuzz-all bench demo image install deps lint clean help vendor tools FORCE
-.PHONY: kube-tools
+.PHONY: kube-tools kube-up kube-down test-kube
 all: $(B)/mesh
 dev: $(B)/dev/mesh
 
@@ -102,6 +102,8 @@ help:
 #= make unit T=base/arena     one unit test (also tests/sim: T=sim/NAME), or with T=base all of a folder
 #= make golden         write tests/golden anew, so that the difference can be reviewed
 #= make asan, tsan    the tests under AddressSanitizer + UBSan, or ThreadSanitizer, with build/asan/mesh, build/tsan/mesh
+#= make test-kube     the tests on a real Kubernetes (as root; the first time builds it with Go, about ten minutes)
+#= make kube-up, kube-down     leave that Kubernetes running, with a kubeconfig in build/kube/config; end it
 #= make kube-tools    only build its programs into build/tools
 #= make fuzz T=h1_parse SECS=60    fuzz one parser; inputs that crash it are kept in tests/corpus
 #= make fuzz-all SECS=360        fuzz every parser, the ones that changed last first
@@ -287,6 +289,17 @@ tools: $(TOOLS)
 # A Kubernetes of its own network namespace (tests/kube/cluster.py) and the tests on it.
 kube-tools:
 	@tests/kube/tools.sh
+# NUMBER=1: another one beside the first, with addresses of its own, in build/kube-1.
+kube-up: kube-tools $(B)/mesh $(VENV)/.ok | $(B)/deps/kube
+	@$(VENV)/bin/python tests/kube/lab.py up --number $(or $(NUMBER),0)
+kube-down: $(VENV)/.ok
+	@$(VENV)/bin/python tests/kube/lab.py down --number $(or $(NUMBER),0)
+test-kube: $(if $(filter-out 0,$(shell id -u)),not-root)
+test-kube: kube-tools $(B)/mesh $(VENV)/.ok | $(B)/deps/kube
+	@$(VENV)/bin/python tests/run kube
+.PHONY: not-root
+not-root:
+	@echo 'test-kube: a cluster of network namespaces needs root: sudo make test-kube' >&2; false
 
 # T=base/arena, T=base, T=sim/retry
 T ?=

@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh SET... : installs the packages that the sets (build, test, bench, lint, fuzz, image) need and the machine lacks.
+# deps.sh SET... : installs the packages that the sets (build, test, bench, lint, fuzz, kube, image) need and the machine lacks.
 # Asks nothing and touches nothing when all is there. As root or with sudo it runs apt-get; else it prints the command.
 set -eu
 
@@ -61,9 +61,15 @@ for set in "$@"; do
         fi
         need "libclang-rt-$v-dev" has_sanitizer
         ;;
+    kube)
+        need iproute2 have ip
+        need nftables have nft
+        need procps have sysctl
+        need util-linux have nsenter
+        ;;
     image) have buildah || have podman || have docker || need buildah have buildah ;;
     *)
-        echo "deps: no set '$set'; sets are build, test, bench, lint, fuzz, image" >&2
+        echo "deps: no set '$set'; sets are build, test, bench, lint, fuzz, kube, image" >&2
         exit 2
         ;;
     esac

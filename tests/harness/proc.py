@@ -11,9 +11,9 @@ from pathlib import Path
 DEADLINE_S = 20.0
 
 
-def wait_until(condition, what, deadline_s=DEADLINE_S):
+def wait_until(condition, what, deadline_s=DEADLINE_S, pause_s=0.005):
     """Calls condition() until it answers something true, which is returned. Exceptions of the socket
-    family count as "not yet". Fails with `what` when the deadline has passed."""
+    family count as "not yet". Fails with `what`, and what was last seen, when the deadline has passed."""
     end = time.monotonic() + deadline_s
     last = None
     while True:
@@ -21,11 +21,13 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
             value = condition()
             if value:
                 return value
+            last = value
         except (OSError, EOFError, ValueError) as error:
             last = error
         if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_s} s: {what}" + (f" ({last})" if last else ""))
-        time.sleep(0.005)
+            seen = "" if last is None or last is False else f" (last: {last})"
+            raise AssertionError(f"not within {deadline_s} s: {what}{seen}")
+        time.sleep(pause_s)
 
 
 class Ports:

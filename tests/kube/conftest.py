@@ -1,0 +1,55 @@
+"""What tests on Kubernetes share: `cluster` (one for the run, in build/kube-N), a `namespace` for each test, `kubectl`.
+When a test fails, its report ends with the pods and the last events of the cluster."""
+import itertools
+
+import pytest
+from harness.proc import REPO
+
+from .cluster import Cluster, reserve, why_not
+
+_serial = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    why = why_not()
+    if why:
+        pytest.fail(why)
+    number, lock = reserve()
+    one = Cluster(REPO / "build" / f"kube-{number}", number)
+    with lock:
+        one.stop()  # what a killed run left
+        try:
+            one.start()
+            yield one
+        finally:
+            one.stop()
+
+
+@pytest.fixture
+def kubectl(cluster):
+    """kubectl("get", "pods").stdout; fails when kubectl does, unless check=False; `text` is its standard input."""
+    return cluster.kubectl
+
+
+@pytest.fixture
+def namespace(cluster):
+    """The name of a new namespace with its ServiceAccount, deleted after the test."""
+    name = f"t{next(_serial)}"
+    cluster.kubectl("create", "namespace", name)
+    cluster.wait(f"the ServiceAccount of {name}",
+                 lambda: cluster.kubectl("-n", name, "get", "serviceaccount", "default", check=False).returncode == 0)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    one = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and call.when == "call" and one is not None:
+        for words in (["get", "pods", "-A", "-o", "wide"], ["get", "events", "-A", "--sort-by=.lastTimestamp"]):
+            told = one.kubectl(*words, "--request-timeout=5s", check=False)
+            lines = (told.stdout or told.stderr).splitlines()
+            report.sections.append((f"kubectl {' '.join(words)}", "\n".join(lines[-40:])))
+    return report
