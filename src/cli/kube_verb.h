@@ -68,6 +68,6 @@ int kube_verb_fail(struct kube_verb *k, int code, const char *what, const char *
 MUST_USE int kube_verb_may(struct kube_verb *k, const char *verb, const char *group,
                            const char *resource, const char *ns, const char *name, bool *may);
 
-/* Lets the loop turn for so long: between two looks at something that is awaited. False: Ctrl-C came. */
-bool kube_verb_pause(struct kube_verb *k, int64_t ms);
+/* Lets the loop turn for so long: between two looks at something that is awaited. */
+void kube_verb_pause(struct kube_verb *k, int64_t ms);
 #endif

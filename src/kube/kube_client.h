@@ -66,6 +66,8 @@ void kube_call_cancel(struct kube_call *call);
 /* A stream of JSON documents, one a line (watch; also logs). */
 struct kube_stream_spec {
     const char *path;
+    const struct header *fields; /* more request fields */
+    size_t field_count;
     int64_t idle_ms; /* nothing for so long (not even a bookmark) ends it; 0 = 10 min */
     size_t line_max; /* 0 = 8 MiB */
     /* The head came: 200, or the answer is an error and on_end follows. May be NULL. */
