@@ -225,6 +225,14 @@ class Cluster:
         _reap(int(pid))
         return int(pid) if _start_time(pid) == started else None
 
+    def signal(self, name, signo):
+        """SIGSTOP makes a server that neither accepts nor answers, SIGCONT ends that."""
+        os.kill(self.pid(name), signo)
+
+    def issue(self, name, common, organization=None, dns=(), ips=()):
+        """pki/NAME.crt and NAME.key of the cluster's CA."""
+        pki.Pki(self.folder / "pki").issue(name, common, organization, dns, ips)
+
     def end(self, name, grace_s=5.0):
         """SIGTERM, and SIGKILL after the grace."""
         pid = self.pid(name)

@@ -36,13 +36,19 @@ def _name(common, organization=None):
 
 
 class Pki:
-    """Writes `folder`: ca.crt, ca.key, NAME.crt, NAME.key, sa.pub, sa.key."""
+    """`folder`: ca.crt, ca.key, NAME.crt, NAME.key, sa.pub, sa.key; made when there are none."""
 
     def __init__(self, folder):
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._key = _key()
         self._subject = _name("kubernetes")
+        if (folder / "ca.key").exists():
+            self._key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+        else:
+            folder.mkdir(parents=True)
+            self._make()
+
+    def _make(self):
+        self._key = _key()
         usage = x509.KeyUsage(True, False, True, False, False, True, False, False, False)
         cert = (self._builder(self._subject, self._key.public_key(), days=3650)
                 .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -52,7 +58,7 @@ class Pki:
         self._write("ca", cert, self._key)
         accounts = _key()
         self._private_file("sa.key", _private(accounts))
-        (folder / "sa.pub").write_bytes(accounts.public_key().public_bytes(
+        (self.folder / "sa.pub").write_bytes(accounts.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
 
     def _builder(self, subject, public, days):
@@ -86,16 +92,24 @@ class Pki:
         self._write(name, builder.sign(self._key, hashes.SHA256()), key)
 
 
-def kubeconfig(pki_folder, client, server, name="mesh-kube"):
-    """The text of a kubeconfig with everything in it."""
+def _coded(path):
+    return base64.b64encode(path.read_bytes()).decode()
 
-    def coded(file):
-        return base64.b64encode((pki_folder / file).read_bytes()).decode()
 
+def _config(folder, server, name, user, credentials):
     return yaml.safe_dump({
         "apiVersion": "v1", "kind": "Config", "current-context": name,
-        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": coded("ca.crt")}}],
-        "users": [{"name": client, "user": {"client-certificate-data": coded(f"{client}.crt"),
-                                            "client-key-data": coded(f"{client}.key")}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": client}}],
+        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": _coded(folder / "ca.crt")}}],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
     })
+
+
+def kubeconfig(folder, client, server, name="mesh-kube"):
+    """The text of a kubeconfig with everything in it."""
+    return _config(folder, server, name, client, {"client-certificate-data": _coded(folder / f"{client}.crt"),
+                                                  "client-key-data": _coded(folder / f"{client}.key")})
+
+
+def kubeconfig_of_token(folder, token, server, name="mesh-kube"):
+    return _config(folder, server, name, "token", {"token": token})
