@@ -242,6 +242,7 @@ static void arm(struct h2_conn *c, enum h2_timer timer)
         [H2_TIMER_HEAD] = l->head_ms,
         [H2_TIMER_DRAIN] = DRAIN_MS,
         [H2_TIMER_LINGER] = LINGER_MS,
+        [H2_TIMER_PING] = l->ping_ms,
     };
     if (timer == c->timer && deadline_is_armed(&c->deadline)) {
         return;
@@ -290,8 +291,11 @@ static void arm_timer(struct h2_conn *c)
     } else if (c->head_open || (!c->settled && c->base.server)) {
         arm(c, H2_TIMER_HEAD);
     } else if (c->stream_count > 0) {
-        if (c->timer != H2_TIMER_NONE) {
-            arm(c, H2_TIMER_NONE);
+        enum h2_timer timer = c->base.limits->ping_ms > 0 ? H2_TIMER_PING : H2_TIMER_NONE;
+        if (c->timer != timer) {
+            c->heard_ms = loop_now_ms(c->base.loop);
+            c->pinged = false;
+            arm(c, timer);
         }
     } else if (c->was_busy || c->timer != H2_TIMER_IDLE || !deadline_is_armed(&c->deadline)) {
         if (c->was_busy) { /* from now on, also when all of it was in one turn */
@@ -421,6 +425,25 @@ static void trim(struct h2_conn *c)
     c->spare_count = 0;
 }
 
+/* Nothing was heard for a while: asks; and ends it when there was no answer to that either. */
+static void check_peer(struct h2_conn *c)
+{
+    int64_t ping_ms = c->base.limits->ping_ms;
+    int64_t quiet_ms = loop_now_ms(c->base.loop) - c->heard_ms;
+    if (quiet_ms < ping_ms) {
+        c->timer = H2_TIMER_PING;
+        deadline_arm(&c->deadline, c->base.loop, ping_ms - quiet_ms);
+    } else if (!c->pinged) {
+        c->pinged = true;
+        (void)nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL); /* no memory = exit */
+        arm(c, H2_TIMER_PING);
+        h2_conn_kick(c);
+    } else {
+        c->base.why = "the peer does not answer a PING";
+        h2_conn_end(c, HTTP_RESET_TIMEOUT, true);
+    }
+}
+
 static void on_due(struct deadline *d)
 {
     struct h2_conn *c = container_of(d, struct h2_conn, deadline);
@@ -453,6 +476,9 @@ static void on_due(struct deadline *d)
         break;
     case H2_TIMER_LINGER:
         h2_conn_end(c, c->end_why, false);
+        break;
+    case H2_TIMER_PING:
+        check_peer(c);
         break;
     }
 }

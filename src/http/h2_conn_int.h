@@ -53,6 +53,7 @@ enum h2_timer {
     H2_TIMER_HEAD,   /* the peer's preface, or a head that is not complete */
     H2_TIMER_DRAIN,  /* between the two GOAWAYs */
     H2_TIMER_LINGER, /* for the peer to read our GOAWAY */
+    H2_TIMER_PING,   /* streams are open: is the peer still there */
 };
 
 struct h2_conn {
@@ -71,6 +72,7 @@ struct h2_conn {
     struct h2_gather *gather;  /* of the flush in hand */
     int64_t resets_ms;         /* when resets was last lowered */
     int64_t linger_bytes;
+    int64_t heard_ms; /* when the peer's last bytes came */
     int32_t last_id; /* server: of the latest stream that the peer opened */
     unsigned stream_count;
     unsigned spare_count;
@@ -84,6 +86,7 @@ struct h2_conn {
     bool bad_owed : 1;  /* on_bad is: a connection error of which no frame was told */
     bool bad_told : 1;
     bool room_told : 1;   /* on_room is owed */
+    bool pinged : 1;      /* and not heard since */
     bool draining : 1;    /* a GOAWAY of ours has been asked for */
     bool drain_final : 1; /* ... and the final one */
     bool peer_going : 1;  /* the peer has sent GOAWAY */

@@ -496,6 +496,8 @@ void h2_recv(struct h2_conn *c)
             h2_conn_end(c, c->end_why, false);
         }
     } else if (n > 0) {
+        c->heard_ms = loop_now_ms(c->base.loop);
+        c->pinged = false;
         h2_recv_bytes(c, span_from(room, (size_t)n));
     } else {
         bool idle = n == 0 && c->stream_count == 0;

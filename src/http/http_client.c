@@ -24,6 +24,8 @@ struct http_client {
     struct span authority;
     struct addr addr; /* when the origin names one; else kind ADDR_NONE and port only */
     bool http2;
+    const struct http_limits *limits;          /* borrowed, or NULL */
+    const struct sockopt_keepalive *keepalive; /* borrowed, or NULL */
     int64_t connect_ms;
     unsigned conns_max;
     unsigned conn_count;
@@ -120,6 +122,7 @@ static void conn_open(struct client_conn *cc, struct io *io, enum http_proto pro
         .events = &conn_events,
         .arg = cc,
         .scheme = http_client_scheme(c),
+        .limits = c->limits,
     };
     cc->io = NULL;
     cc->conn = http_conn_new_take(c->loop, &spec);
@@ -175,7 +178,8 @@ static void dial_next(struct client_conn *cc)
         conn_failed(cc);
         return;
     }
-    struct dial_spec spec = {.to = c->addr, .timeout_ms = c->connect_ms};
+    struct dial_spec spec = {
+        .to = c->addr, .timeout_ms = c->connect_ms, .keepalive = c->keepalive};
     if (c->addr.kind == ADDR_NONE) {
         spec.to.kind = ADDR_IP;
         spec.to.ip = cc->ips[cc->ip_next];
@@ -490,6 +494,8 @@ int http_client_new(struct http_client **out, struct loop *loop,
     c->loop = loop;
     c->resolver = spec->resolver;
     c->http2 = spec->http2;
+    c->limits = spec->limits;
+    c->keepalive = spec->keepalive;
     c->connect_ms = spec->connect_ms > 0 ? spec->connect_ms : CONNECT_MS_DEFAULT;
     c->conns_max = spec->conns > 0 ? spec->conns : 1;
     arena_init(&c->arena, 512);

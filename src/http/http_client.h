@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "http/http_conn.h"
 #include "io/resolver.h"
+#include "io/sockopt.h"
 #include "tls/tls_ctx.h"
 
 struct http_client_spec {
@@ -16,6 +17,8 @@ struct http_client_spec {
     struct resolver *resolver; /* borrowed; NULL = only IP addresses and unix sockets */
     int64_t connect_ms;        /* 0 = 5 s */
     unsigned conns;            /* 0 = 1 */
+    const struct http_limits *limits; /* borrowed while the client lives; NULL = the default */
+    const struct sockopt_keepalive *keepalive; /* borrowed as well; NULL = none */
 };
 
 struct http_client;

@@ -12,6 +12,7 @@ const struct http_limits http_limits_default = {
     .queue_bytes = 65536,
     .head_ms = 60000,   /* slow heads */
     .idle_ms = 3600000, /* as Envoy's idle_timeout */
+    .ping_ms = 0,
     .half_close_ms = 10000,
     .requests = 0,
     .resets = 500, /* a browser tab that closes resets some tens */

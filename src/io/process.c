@@ -132,7 +132,7 @@ static bool set_files(const struct process_spec *spec)
     /* First away from 0, 1 and 2, where the ones in use could be overwritten. */
     int out = spec->out_fd >= 0 ? fcntl(spec->out_fd, F_DUPFD_CLOEXEC, 3) : STDOUT_FILENO;
     int err = spec->err_fd >= 0 ? fcntl(spec->err_fd, F_DUPFD_CLOEXEC, 3) : STDERR_FILENO;
-    int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int in = spec->keep_in ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
     return out >= 0 && err >= 0 && (in < 0 || dup2(in, STDIN_FILENO) >= 0) &&
            dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0;
 }

@@ -14,6 +14,7 @@ struct process_spec {
     int net_ns_fd;           /* network namespace to enter; -1 = ours */
     uint32_t uid, gid;       /* 0 = ours */
     bool own_group;          /* Ctrl-C at the terminal is for us alone */
+    bool keep_in;            /* it reads where we would; else /dev/null */
     const char *
         resolv_conf; /* file that it sees as /etc/resolv.conf, in a mount namespace of its own; NULL = ours */
 };
