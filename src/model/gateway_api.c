@@ -34,15 +34,15 @@ static void check_secret(struct reader *r, const struct doc_node *node, void *ou
     }
 }
 
-static const struct reader_field secret_fields[] = {
+static const struct reader_field certificate_fields[] = {
     {.name = "group", .type = READER_SILENT},
     {.name = "kind", .type = READER_SILENT},
     READER_FIELD("name", TEXT, struct gateway_secret, name, .required = true,
                  .check = reader_text_subdomain),
     READER_FIELD("namespace", TEXT, struct gateway_secret, namespace, .check = reader_text_label),
 };
-static const struct reader_table secret_table = {READER_TABLE(struct gateway_secret, secret_fields),
-                                                 .check = check_secret};
+static const struct reader_table certificate_table = {
+    READER_TABLE(struct gateway_secret, certificate_fields), .check = check_secret};
 
 static const struct reader_enum tls_modes[] = {
     {"Terminate", GATEWAY_TLS_TERMINATE}, {"Passthrough", GATEWAY_TLS_PASSTHROUGH}, {NULL, 0}};
@@ -76,7 +76,7 @@ static void check_tls(struct reader *r, const struct doc_node *node, void *out)
 static const struct reader_field tls_fields[] = {
     READER_FIELD("mode", ENUM, struct listener_tls, mode, .names = tls_modes),
     READER_FIELD("certificateRefs", LIST, struct listener_tls, certificates, .max = 64,
-                 .table = &secret_table),
+                 .table = &certificate_table),
     READER_FIELD("options", CUSTOM, struct listener_tls, options, .read = read_options),
     READER_REFUSE("frontendValidation", "write an Istio Gateway with tls mode MUTUAL"),
 };

@@ -1,7 +1,7 @@
 #ifndef MODEL_GATEWAY_API_H
 #define MODEL_GATEWAY_API_H
-/* gateway.networking.k8s.io Gateway and HTTPRoute (Gateway API v1: apis/v1/gateway_types.go, httproute_types.go; for a Service
- * as parent GEP-1324). Defaults of the API server are filled in. */
+/* gateway.networking.k8s.io Gateway, HTTPRoute, GatewayClass and ReferenceGrant (Gateway API v1: apis/v1/gateway_types.go, httproute_types.go,
+ * gatewayclass_types.go, apis/v1beta1/referencegrant_types.go; for a Service as parent GEP-1324). Defaults of the API server are filled in. */
 #include "model/object.h"
 #include "model/spec.h"
 
@@ -136,6 +136,36 @@ struct http_route_spec {
     size_t rule_count;
 };
 
+/* ---- GatewayClass ---- */
+struct gateway_class_spec {
+    struct span controller; /* "mesh.io/gateway-controller" */
+};
+
+/* ---- ReferenceGrant: objects of its own namespace that others may refer to ---- */
+struct reference_grant_from {
+    struct span group, kind, namespace;
+};
+struct reference_grant_to {
+    struct span group, kind;
+    struct span name; /* empty = all of the kind */
+};
+struct reference_grant_spec {
+    const struct reference_grant_from *from;
+    size_t from_count;
+    const struct reference_grant_to *to;
+    size_t to_count;
+};
+
+static inline const struct gateway_class_spec *gateway_class_of(const struct object *o)
+{
+    ASSERT(o->kind == OBJECT_GATEWAY_CLASS);
+    return o->spec;
+}
+static inline const struct reference_grant_spec *reference_grant_of(const struct object *o)
+{
+    ASSERT(o->kind == OBJECT_REFERENCE_GRANT);
+    return o->spec;
+}
 static inline const struct gateway_spec *gateway_of(const struct object *o)
 {
     ASSERT(o->kind == OBJECT_GATEWAY);

@@ -6,6 +6,12 @@
 extern const struct reader_table service_namespace_table; /* service.c */
 extern const struct reader_table service_table;
 extern const struct reader_table endpoint_slice_table;
+extern const struct reader_table pod_table; /* pod.c */
+extern const struct reader_table pod_node_table;
+extern const struct reader_table pod_account_table;
+extern const struct reader_table secret_table;
+extern const struct reader_table gateway_class_table; /* gateway_class.c */
+extern const struct reader_table gateway_class_grant_table;
 extern const struct reader_table workload_entry_table;
 extern const struct reader_table service_entry_table;
 extern const struct reader_table gateway_api_table;
@@ -19,6 +25,9 @@ extern const struct reader_table mesh_config_table;
 
 /* After spec and metadata: what an object says outside its spec. */
 void endpoint_slice_finish(struct reader *r, void *spec);
+void pod_finish(struct reader *r, void *spec);
+void pod_node_finish(struct reader *r, void *spec);
+void secret_finish(struct reader *r, void *spec);
 void authorization_policy_finish(struct reader *r, void *spec);
 
 /* ---- shared messages ---- */

@@ -301,6 +301,10 @@ void reader_map(struct reader *r, const struct doc_node *node, const struct read
         struct reader_step step = {.up = r->at, .key = entry->key};
         step.key.at = step.key.at ? step.key.at : "";
         r->at = &step;
+        if (field == NULL && table->open) {
+            r->at = step.up;
+            continue;
+        }
         if (field == NULL) {
             say_unknown(r, table, entry);
         } else if (entry->value->kind != DOC_NULL) {

@@ -65,6 +65,7 @@ struct reader_table {
     size_t size; /* of the struct */
     const struct reader_field *fields;
     size_t field_count;
+    bool open;   /* it has many more fields, none of our concern */
     bool strict; /* an unknown field is an error: it narrows what is selected, matched or allowed */
     void (*start)(void *out); /* what is not 0 by default; may be NULL */
     /* How fields fit together; not called when one of them was bad. May be NULL. */

@@ -176,6 +176,18 @@ static void check_service(struct reader *r, const struct doc_node *node, void *o
     }
 }
 
+/* "Cluster" is what the API server writes into each. */
+static void read_internal_policy(struct reader *r, const struct doc_node *node, void *to)
+{
+    UNUSED(to);
+    if (node->kind == DOC_TEXT && span_is(node->text, "Cluster")) {
+        return;
+    }
+    const struct reader_field later =
+        READER_WARN("internalTrafficPolicy", "endpoints of all nodes are used");
+    reader_value(r, node, &later, NULL);
+}
+
 static const struct reader_enum types[] = {{"ClusterIP", SERVICE_CLUSTER_IP},
                                            {"NodePort", SERVICE_NODE_PORT},
                                            {"LoadBalancer", SERVICE_LOAD_BALANCER},
@@ -192,7 +204,7 @@ static const struct reader_field service_fields[] = {
     READER_FIELD("ports", LIST, struct service_spec, ports, .table = &port_table),
     READER_FIELD("publishNotReadyAddresses", BOOL, struct service_spec, publish_not_ready),
     READER_WARN("trafficDistribution", "all endpoints are the same, wherever they are"),
-    READER_WARN("internalTrafficPolicy", "endpoints of all nodes are used"),
+    {.name = "internalTrafficPolicy", .type = READER_CUSTOM, .read = read_internal_policy},
     READER_IGNORE("sessionAffinity"),
     READER_IGNORE("sessionAffinityConfig"),
     READER_IGNORE("externalTrafficPolicy"),

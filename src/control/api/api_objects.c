@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "control/api/api_parts.h"
 #include "control/sources/source.h"
+#include "model/secret.h"
 
 /* ---- a change on its way to the store ---- */
 
@@ -103,7 +104,7 @@ static void on_object(void *arg, const struct object *o)
     if (is_chosen(x, o)) {
         x->found = o;
         if (x->items != NULL) {
-            doc_list_add(x->call->arena, x->items, o->doc);
+            doc_list_add(x->call->arena, x->items, secret_veil(o, x->call->arena));
         }
     }
 }
@@ -191,7 +192,7 @@ static void get_object(struct api_call *c)
     if (x.found == NULL) {
         refuse_absent(&x);
     } else {
-        api_reply(c, 200, x.found->doc);
+        api_reply(c, 200, secret_veil(x.found, c->arena));
     }
 }
 

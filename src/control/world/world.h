@@ -2,7 +2,7 @@
 #define CONTROL_WORLD_WORLD_H
 /* The mesh as control sees it: an immutable picture built from all objects, counted, read by every thread. What the
  * objects say is lowered here: VirtualService and HTTPRoute become one route form, so that translate never sees the kind
- * they came from. A world has three parts: `config`, rebuilt when anything but EndpointSlices and WorkloadEntries changes; the endpoints,
+ * they came from. A world has three parts: `config`, rebuilt when anything but EndpointSlices, WorkloadEntries, Pods and Nodes changes; the endpoints,
  * of which such a change replaces only the services concerned; and the workloads, of which it replaces only the
  * shards concerned. Everything that answers below lives as long as the world.
  * In: sources (objects). Out: translate, push, api. Next: push/push_queue. */
@@ -68,6 +68,7 @@ struct world_endpoint {
     bool mutual_tls; /* label security.istio.io/tlsMode: istio */
     bool ready;
     uint64_t hash; /* of all the above */
+    bool leaving;  /* private: terminating, but serving */
 };
 
 /* Of one service; immutable, counted. */
@@ -125,8 +126,7 @@ struct world_workload {
     struct span app, version;
     const struct world_serve *serves;
     size_t serve_count;
-    const struct object
-        *object; /* WorkloadEntry (or Pod, later); NULL: known only from an EndpointSlice */
+    const struct object *object; /* Pod or WorkloadEntry; NULL: known only from an EndpointSlice */
 };
 
 /* Those whose address falls into one shard of the table; immutable, counted. */
@@ -504,7 +504,7 @@ struct world_config {
     size_t peer_auth_count;
     /* private */
     const struct object **
-        objects; /* with a reference: all but EndpointSlices and WorkloadEntries, by kind, oldest first */
+        objects; /* with a reference: all but EndpointSlices, WorkloadEntries, Pods and Nodes, by kind, oldest first */
     size_t object_count;
     size_t kind_first[OBJECT_KIND_COUNT + 1]; /* where each kind begins in `objects` */
     struct map namespaces;                    /* name -> its object */

@@ -1,20 +1,31 @@
-/* The builder: takes objects, and makes a world of them. Everything but EndpointSlices and WorkloadEntries makes a new config; those two only
- * touch the services and addresses that they concern.
+/* The builder: takes objects, and makes a world of them. Everything but EndpointSlices, WorkloadEntries, Pods and Nodes makes a new config; those
+ * only touch the services and addresses that they concern.
  * In: sources. Out: world, world_change. Next: push. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "control/world/lower.h"
+#include "model/pod.h"
 
 #define CONFIG_ARENA_BLOCK (64UL << 10)
+#define WAITS_MAX 1000
+#define KEY_BYTES 512 /* of a Pod or Node: plural, namespace (63), name (253) */
 
-struct pending {                   /* an EndpointSlice or WorkloadEntry that changed */
+struct pending {                   /* an EndpointSlice, WorkloadEntry, Pod or Node that changed */
     struct object *before, *after; /* references; either may be NULL */
+};
+
+struct wait {
+    struct span key; /* behind this struct */
+    unsigned *services;
+    size_t count, room;
 };
 
 struct world_builder {
     struct map objects; /* by key; each with a reference */
     bool dirty;         /* of config */
+    size_t pod_count;
     struct pending *pending;
     size_t pending_count, pending_room;
     struct span trust_domain, cluster_id; /* owned */
@@ -23,6 +34,7 @@ struct world_builder {
     struct world_members *members; /* of now->config */
     struct world_places *places;
     struct world_vips *vips;
+    struct map waits; /* key of a Pod -> struct wait: endpoints name it, and it is not known */
     /* of one build */
     bool *affected; /* by service */
     const struct world_service **changed;
@@ -37,6 +49,7 @@ struct world_builder *world_builder_new(void)
     b->dirty = true;
     b->places = world_places_new();
     b->vips = world_vips_new();
+    map_init(&b->waits);
     return b;
 }
 
@@ -49,12 +62,24 @@ static void forget_pending(struct world_builder *b)
     b->pending_count = 0;
 }
 
+static void forget_waits(struct world_builder *b)
+{
+    for (struct map_slot *slot = NULL; (slot = map_next(&b->waits, slot)) != NULL;) {
+        struct wait *wait = slot->value;
+        mem_free(wait->services);
+        mem_free(wait);
+    }
+    map_reset(&b->waits);
+}
+
 void world_builder_free(struct world_builder *b)
 {
     if (b == NULL) {
         return;
     }
     forget_pending(b);
+    forget_waits(b);
+    map_dispose(&b->waits);
     mem_free(b->pending);
     world_members_free(b->members);
     world_places_free(b->places);
@@ -89,7 +114,8 @@ void world_builder_set_defaults(struct world_builder *b, struct span trust_domai
 
 static bool is_endpoint_kind(const struct object *o)
 {
-    return o->kind == OBJECT_ENDPOINT_SLICE || o->kind == OBJECT_WORKLOAD_ENTRY;
+    return o->kind == OBJECT_ENDPOINT_SLICE || o->kind == OBJECT_WORKLOAD_ENTRY ||
+           o->kind == OBJECT_POD || o->kind == OBJECT_NODE;
 }
 
 /* Takes the reference to `before`; either may be NULL, as in struct pending. */
@@ -110,11 +136,49 @@ static void note(struct world_builder *b, bool is_endpoint, struct object *befor
     object_unref(before);
 }
 
+static bool is_same_node(const struct object *a, const struct object *b)
+{
+    const struct pod_node_spec *x = pod_node_of(a), *y = pod_node_of(b);
+    return span_eq(x->region, y->region) && span_eq(x->zone, y->zone) &&
+           span_eq(x->sub_zone, y->sub_zone);
+}
+
+/* Documents but for `status`, which these kinds get from those who serve them. */
+static bool is_same_but_status(const struct doc_node *a, const struct doc_node *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        if (!span_is(a->entries[i].key, "status") &&
+            !doc_eq(a->entries[i].value, doc_get_span(b, a->entries[i].key))) {
+            return false;
+        }
+    }
+    bool a_has = doc_get(a, "status") != NULL, b_has = doc_get(b, "status") != NULL;
+    return a->count - a_has == b->count - b_has;
+}
+
 /* Says the same at the same place: nothing to do. */
 static bool is_same(const struct object *a, const struct object *b)
 {
-    return span_eq(a->file, b->file) && a->doc->line == b->doc->line &&
-           a->created_us == b->created_us && doc_eq(a->doc, b->doc);
+    if (!span_eq(a->file, b->file) || a->doc->line != b->doc->line ||
+        a->created_us != b->created_us) {
+        return false;
+    }
+    return a->kind == OBJECT_POD    ? pod_is_same(a, b) && pod_of(a)->ready == pod_of(b)->ready
+           : a->kind == OBJECT_NODE ? is_same_node(a, b)
+           : a->kind == OBJECT_GATEWAY || a->kind == OBJECT_HTTP_ROUTE ||
+                   a->kind == OBJECT_GATEWAY_CLASS
+               ? is_same_but_status(a->doc, b->doc)
+               : doc_eq(a->doc, b->doc);
+}
+
+/* The first Pod and the last: from then on slices alone do, or do not, make endpoints. */
+static void count_pods(struct world_builder *b, const struct object *before,
+                       const struct object *after)
+{
+    bool had = b->pod_count > 0;
+    b->pod_count += after != NULL && after->kind == OBJECT_POD;
+    b->pod_count -= before != NULL && before->kind == OBJECT_POD;
+    b->dirty |= had != (b->pod_count > 0);
 }
 
 void world_builder_put(struct world_builder *b, struct object *o)
@@ -124,6 +188,7 @@ void world_builder_put(struct world_builder *b, struct object *o)
         return;
     }
     struct object *before = map_put(&b->objects, o->key, object_ref(o));
+    count_pods(b, before, o);
     note(b, is_endpoint_kind(o), before, o);
 }
 
@@ -131,6 +196,7 @@ void world_builder_remove(struct world_builder *b, struct span key)
 {
     struct object *before = map_remove(&b->objects, key);
     if (before != NULL) {
+        count_pods(b, before, NULL);
         note(b, is_endpoint_kind(before), before, NULL);
     }
 }
@@ -239,16 +305,85 @@ static struct world *make_world(struct world_builder *b, struct world_config *co
     return w;
 }
 
+/* The object of a kind, by the key that object_make_key gives it. */
+static const struct object *object_of(const struct world_builder *b, enum object_kind kind,
+                                      struct span namespace, struct span name)
+{
+    char key[KEY_BYTES];
+    int len = snprintf(key, sizeof(key), "%s/%.*s/%.*s", object_kinds[kind].plural,
+                       SPAN_ARG(namespace), SPAN_ARG(name));
+    return len > 0 && (size_t)len < sizeof(key) ? map_get(&b->objects, span_from(key, (size_t)len))
+                                                : NULL;
+}
+
+struct asking { /* the endpoints of one service ask */
+    struct world_builder *builder;
+    unsigned service;
+};
+
+static const struct object *pod_called(void *arg, struct span namespace, struct span name)
+{
+    const struct asking *a = arg;
+    return object_of(a->builder, OBJECT_POD, namespace, name);
+}
+
+static const struct object *node_called(void *arg, struct span name)
+{
+    const struct asking *a = arg;
+    return object_of(a->builder, OBJECT_NODE, SPAN("-"), name);
+}
+
+static const struct object *occupant_at(void *arg, const struct ip *ip)
+{
+    const struct asking *a = arg;
+    return world_places_occupant_at(a->builder->places, ip);
+}
+
+/* Once the Pod is there, the service's endpoints are made anew. */
+static void wait_for_pod(void *arg, struct span namespace, struct span pod)
+{
+    const struct asking *a = arg;
+    struct map *waits = &a->builder->waits;
+    char key[KEY_BYTES];
+    int len = snprintf(key, sizeof(key), "%s/%.*s/%.*s", object_kinds[OBJECT_POD].plural,
+                       SPAN_ARG(namespace), SPAN_ARG(pod));
+    if (len < 0 || (size_t)len >= sizeof(key)) {
+        return; /* no Pod has such a name */
+    }
+    struct wait *wait = map_get(waits, span_from(key, (size_t)len));
+    if (wait == NULL) {
+        wait = mem_zalloc(sizeof(*wait) + (size_t)len);
+        memcpy(wait + 1, key, (size_t)len);
+        wait->key = span_from(wait + 1, (size_t)len);
+        (void)map_put(waits, wait->key, wait); /* there was none */
+    }
+    for (size_t i = 0; i < wait->count; i++) {
+        if (wait->services[i] == a->service) {
+            return;
+        }
+    }
+    if (wait->count == wait->room) {
+        wait->room = wait->room > 0 ? wait->room * 2 : 2;
+        wait->services = mem_realloc(wait->services, wait->room * sizeof(*wait->services));
+    }
+    wait->services[wait->count++] = a->service;
+}
+
 static struct world_endpoints *make_endpoints(struct world_builder *b, const struct world_config *c,
                                               unsigned service)
 {
     const struct world_ptrs *members = world_members_of(b->members, service);
+    struct asking asking = {b, service};
     struct world_endpoint_source source = {
         .service = c->services[service],
         .members = (const struct object *const *)members->items,
         .member_count = members->count,
-        .entry_at = world_places_entry_at,
-        .arg = b->places,
+        .has_pods = b->pod_count > 0,
+        .pod_of = pod_called,
+        .node_of = node_called,
+        .occupant_at = occupant_at,
+        .on_unknown = wait_for_pod,
+        .arg = &asking,
     };
     return world_endpoints_new(&source);
 }
@@ -256,13 +391,14 @@ static struct world_endpoints *make_endpoints(struct world_builder *b, const str
 static void index_endpoint_objects(struct world_builder *b)
 {
     world_places_clear(b->places);
+    forget_waits(b);
     for (struct map_slot *slot = NULL; (slot = map_next(&b->objects, slot)) != NULL;) {
         const struct object *o = slot->value;
-        if (is_endpoint_kind(o)) {
+        if (is_endpoint_kind(o) && o->kind != OBJECT_NODE) {
             world_members_add(b->members, o, NULL, NULL);
         }
-        if (o->kind == OBJECT_WORKLOAD_ENTRY) {
-            world_places_add_entry(b->places, o, NULL, NULL);
+        if (o->kind == OBJECT_WORKLOAD_ENTRY || o->kind == OBJECT_POD) {
+            world_places_add(b->places, o, NULL, NULL);
         }
     }
 }
@@ -298,18 +434,70 @@ static void on_affected(void *arg, unsigned service)
     }
 }
 
+/* Endpoints that were left out as their Pod was not known. */
+static void end_wait(struct world_builder *b, const struct object *pod)
+{
+    struct wait *wait = map_remove(&b->waits, pod->key);
+    for (size_t i = 0; wait != NULL && i < wait->count; i++) {
+        on_affected(b, wait->services[i]);
+    }
+    if (wait != NULL) {
+        mem_free(wait->services);
+        mem_free(wait);
+    }
+}
+
+/* Pods that never came would be waited for for ever: who waits asks again. */
+static void sweep_waits(struct world_builder *b)
+{
+    for (struct map_slot *slot = NULL; (slot = map_next(&b->waits, slot)) != NULL;) {
+        const struct wait *wait = slot->value;
+        for (size_t i = 0; i < wait->count; i++) {
+            on_affected(b, wait->services[i]);
+        }
+    }
+    forget_waits(b);
+}
+
+/* Where its pods are changed. Rare, so all pods are looked through. */
+static void apply_node(struct world_builder *b, const struct object *node)
+{
+    for (struct map_slot *slot = NULL; (slot = map_next(&b->objects, slot)) != NULL;) {
+        const struct object *o = slot->value;
+        if (o->kind == OBJECT_POD && span_eq(pod_of(o)->node, node->name)) {
+            world_places_each_service(b->places, o, on_affected, b);
+            world_members_each(b->members, o, on_affected, b);
+        }
+    }
+}
+
+static bool has_place(const struct object *o)
+{
+    return o->kind == OBJECT_WORKLOAD_ENTRY || o->kind == OBJECT_POD;
+}
+
 static void apply(struct world_builder *b, const struct pending *p)
 {
+    const struct object *any = p->after != NULL ? p->after : p->before;
+    if (any->kind == OBJECT_NODE) {
+        apply_node(b, any);
+        return;
+    }
+    bool swap = any->kind == OBJECT_POD && p->before != NULL && p->after != NULL &&
+                pod_is_same(p->before, p->after);
     if (p->before != NULL) {
         world_members_remove(b->members, p->before, on_affected, b);
-        if (p->before->kind == OBJECT_WORKLOAD_ENTRY) {
-            world_places_remove_entry(b->places, p->before, on_affected, b);
+        if (has_place(p->before) && !swap) {
+            world_places_remove(b->places, p->before, on_affected, b);
         }
     }
     if (p->after != NULL) {
         world_members_add(b->members, p->after, on_affected, b);
-        if (p->after->kind == OBJECT_WORKLOAD_ENTRY) {
-            world_places_add_entry(b->places, p->after, on_affected, b);
+        if (swap) {
+            world_places_swap(b->places, p->before, p->after);
+        } else if (has_place(p->after)) {
+            world_places_add(b->places, p->after, on_affected, b);
+            end_wait(b, p->after);
         }
     }
 }
@@ -340,6 +528,9 @@ static struct world *build_endpoints(struct world_builder *b)
     struct world *w = make_world(b, c);
     for (size_t i = 0; i < b->pending_count; i++) {
         apply(b, &b->pending[i]);
+    }
+    if (map_count(&b->waits) > WAITS_MAX) {
+        sweep_waits(b);
     }
     replace_endpoints(b, w);
     for (size_t i = 0; i < c->service_count; i++) {

@@ -1,6 +1,6 @@
-/* Endpoints of one service: from EndpointSlices, from the WorkloadEntries it selects, from a ServiceEntry itself. What they point to
- * lives in objects, of which they hold a reference, or in their arena.
- * In: world_index (members). Out: world.endpoints. Next: world_workloads. */
+/* Endpoints of one service: from EndpointSlices and the Pods that they name, from the WorkloadEntries it selects, from a ServiceEntry itself. What
+ * they point to lives in objects, of which they hold a reference, or in their arena.
+ * In: world_members. Out: world.endpoints. Next: world_workloads. */
 #include "control/world/world_int.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "mesh/names.h"
 #include "model/endpoint_slice.h"
+#include "model/pod.h"
 #include "model/service.h"
 #include "model/service_entry.h"
 #include "model/workload_entry.h"
@@ -194,6 +195,8 @@ struct making {
     const struct world_endpoint_source *source;
     struct world_endpoints *out;
     size_t room;
+    bool has_leaving; /* endpoints that are used only when nothing else is ready */
+    uint8_t family;   /* of the slices that count; 0 = all */
 };
 
 static void add(struct making *m, const struct world_endpoint *e)
@@ -281,32 +284,129 @@ static const struct endpoint_slice_port *slice_port(const struct endpoint_slice_
     return NULL;
 }
 
-/* Its labels: a slice has none, so those of the WorkloadEntry of the same address, if there is one. */
-static void fill_slice(struct making *m, struct world_endpoint *e, const struct object *o,
+/* ---- pods ---- */
+
+static void fill_pod(struct making *m, struct world_endpoint *e, const struct object *pod)
+{
+    const struct pod_spec *spec = pod_of(pod);
+    const struct object *node =
+        spec->node.len > 0 ? m->source->node_of(m->source->arg, spec->node) : NULL;
+    hold(m, pod);
+    if (node != NULL) {
+        hold(m, node);
+        e->region = pod_node_of(node)->region;
+        e->zone = pod_node_of(node)->zone;
+        e->sub_zone = pod_node_of(node)->sub_zone;
+    }
+    e->weight = 1;
+    e->service_account = spec->service_account;
+    fill_labels(e, pod->labels, pod->label_count, spec->workload);
+}
+
+static uint16_t pod_port_named(const struct pod_spec *spec, struct span name)
+{
+    for (size_t i = 0; i < spec->port_count; i++) {
+        if (span_eq(spec->ports[i].name, name)) {
+            return spec->ports[i].port;
+        }
+    }
+    return 0;
+}
+
+/* One that a ServiceEntry selects. */
+static void add_pod(struct making *m, const struct object *o)
+{
+    const struct world_service *s = m->source->service;
+    const struct pod_spec *spec = pod_of(o);
+    struct world_endpoint e = {.namespace = o->namespace, .ready = spec->ready && !spec->leaves};
+    if (spec->ip_count == 0 || spec->ended || spec->host_network) {
+        return;
+    }
+    e.address = spec->ips[0];
+    fill_pod(m, &e, o);
+    for (size_t i = 0; i < s->port_count; i++) {
+        const struct world_port *p = &s->ports[i];
+        e.port = p->target_name.len > 0 ? pod_port_named(spec, p->target_name)
+                 : p->target != 0       ? p->target
+                                        : p->number;
+        e.service_port = p->number;
+        if (e.port != 0) {
+            add(m, &e);
+        }
+    }
+}
+
+/* ---- slices ---- */
+
+/* What the slice does not say: from the Pod that it names, else from what is at the address. False: where Pods are known, its Pod is not
+ * there. */
+static bool fill_slice(struct making *m, struct world_endpoint *e, const struct object *o,
                        const struct endpoint_slice_endpoint *from)
 {
-    const struct object *entry =
-        e->address.family != 0 ? m->source->entry_at(m->source->arg, &e->address) : NULL;
+    const struct world_endpoint_source *source = m->source;
     bool is_pod = span_is(from->target_kind, "Pod");
-    struct span name = is_pod ? workload_of_pod(from->target_name) : from->target_name;
-    e->weight = 1;
-    if (entry != NULL && span_eq(entry->namespace, o->namespace)) {
-        size_t count;
-        const struct label *labels = world_entry_labels(entry, &m->out->arena, &count);
-        hold(m, entry);
-        fill_entry(e, workload_entry_of(entry));
-        fill_labels(e, labels, count, entry->name);
-    } else {
-        e->zone = from->zone;
-        fill_labels(e, NULL, 0, name);
+    struct span home = from->target_namespace.len > 0 ? from->target_namespace : o->namespace;
+    const struct object *pod =
+        is_pod && source->has_pods ? source->pod_of(source->arg, home, from->target_name) : NULL;
+    if (is_pod && source->has_pods && (pod == NULL || pod_of(pod)->ended)) {
+        source->on_unknown(source->arg, home, from->target_name);
+        return false;
     }
-    e->ready = from->ready || m->source->service->publish_not_ready;
+    const struct object *at =
+        pod == NULL && e->address.family != 0 ? source->occupant_at(source->arg, &e->address) : pod;
+    at = at != NULL && span_eq(at->namespace, o->namespace) ? at : NULL;
+    e->weight = 1;
+    if (at != NULL && at->kind == OBJECT_POD) {
+        fill_pod(m, e, at);
+    } else if (at != NULL) {
+        size_t count;
+        const struct label *labels = world_entry_labels(at, &m->out->arena, &count);
+        hold(m, at);
+        fill_entry(e, workload_entry_of(at));
+        fill_labels(e, labels, count, at->name);
+    } else {
+        fill_labels(e, NULL, 0, is_pod ? workload_of_pod(from->target_name) : from->target_name);
+    }
+    if (e->zone.len == 0) {
+        e->zone = from->zone;
+    }
+    e->ready = from->ready || source->service->publish_not_ready;
+    /* Kubernetes KEP-1669: better one that is going than none */
+    e->leaving = !e->ready && from->serving && from->terminating;
+    m->has_leaving |= e->leaving;
+    return true;
+}
+
+static uint8_t family_of(const struct endpoint_slice_spec *spec)
+{
+    return spec->type == ENDPOINT_SLICE_IPV4 ? 4 : spec->type == ENDPOINT_SLICE_IPV6 ? 6 : 0;
+}
+
+/* A dual-stack service has a slice of each family with the same pods: those of its first address count, so that each pod is one endpoint.
+ * Clients of a headless service dial the pods' own addresses, of either family. */
+static uint8_t family_that_counts(const struct world_endpoint_source *source)
+{
+    const struct world_service *s = source->service;
+    if (s->headless || s->address_count == 0 || s->object->kind != OBJECT_SERVICE) {
+        return 0;
+    }
+    for (size_t i = 0; i < source->member_count; i++) {
+        const struct object *o = source->members[i];
+        if (o->kind == OBJECT_ENDPOINT_SLICE && endpoint_slice_of(o)->endpoint_count > 0 &&
+            family_of(endpoint_slice_of(o)) == s->addresses[0].family) {
+            return s->addresses[0].family;
+        }
+    }
+    return 0;
 }
 
 static void add_slice(struct making *m, const struct object *o)
 {
     const struct endpoint_slice_spec *spec = endpoint_slice_of(o);
     const struct world_service *s = m->source->service;
+    if (m->family != 0 && family_of(spec) != 0 && family_of(spec) != m->family) {
+        return;
+    }
     hold(m, o);
     for (size_t i = 0; i < spec->endpoint_count; i++) {
         const struct endpoint_slice_endpoint *from = &spec->endpoints[i];
@@ -315,7 +415,9 @@ static void add_slice(struct making *m, const struct object *o)
             !read_address(from->addresses.items[0], spec->type == ENDPOINT_SLICE_FQDN, &e)) {
             continue;
         }
-        fill_slice(m, &e, o, from);
+        if (!fill_slice(m, &e, o, from)) {
+            continue;
+        }
         for (size_t k = 0; k < s->port_count; k++) {
             const struct world_port *p = &s->ports[k];
             const struct endpoint_slice_port *to = slice_port(spec, s, p);
@@ -389,7 +491,25 @@ static int by_order(const void *a, const void *b)
 }
 
 /* Sorted, and each once: slices overlap while an endpoint moves, and a workload may be selected and sliced. A ready one counts. */
-static void finish(struct world_endpoints *e)
+/* Of service ports where nothing is ready: what is going, but still serves. */
+static void use_leaving(struct world_endpoints *e)
+{
+    for (size_t i = 0; i < e->count;) {
+        size_t end = i;
+        bool is_ready = false;
+        for (; end < e->count && e->items[end].service_port == e->items[i].service_port; end++) {
+            is_ready |= e->items[end].ready;
+        }
+        for (; i < end; i++) {
+            if (!is_ready && e->items[i].leaving) {
+                e->items[i].ready = true;
+                e->items[i].hash = hash_of(&e->items[i]);
+            }
+        }
+    }
+}
+
+static void finish(struct world_endpoints *e, bool has_leaving)
 {
     if (e->count > 1) {
         qsort(e->items, e->count, sizeof(*e->items), by_order);
@@ -404,6 +524,9 @@ static void finish(struct world_endpoints *e)
         }
     }
     e->count = kept;
+    if (has_leaving) {
+        use_leaving(e);
+    }
     for (size_t i = 0; i < e->count; i++) {
         e->hash = mix(e->hash, &e->items[i].hash, sizeof(e->items[i].hash));
     }
@@ -413,10 +536,13 @@ struct world_endpoints *world_endpoints_new(const struct world_endpoint_source *
 {
     struct making m = {.source = s, .out = mem_new(struct world_endpoints)};
     m.out->refs = 1;
+    m.family = family_that_counts(s);
     arena_init(&m.out->arena, ARENA_BLOCK);
     for (size_t i = 0; i < s->member_count; i++) {
         if (s->members[i]->kind == OBJECT_WORKLOAD_ENTRY) {
             add_entry(&m, s->members[i]);
+        } else if (s->members[i]->kind == OBJECT_POD) {
+            add_pod(&m, s->members[i]);
         } else {
             add_slice(&m, s->members[i]);
         }
@@ -426,7 +552,7 @@ struct world_endpoints *world_endpoints_new(const struct world_endpoint_source *
     } else if (s->service->resolution == WORLD_DNS) {
         add_external_name(&m);
     }
-    finish(m.out);
+    finish(m.out, m.has_leaving);
     return m.out;
 }
 

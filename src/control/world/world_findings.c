@@ -3,6 +3,7 @@
  * In: a world. Out: findings. Next: the API's /findings and apply. */
 #include "base/mem.h"
 #include "control/world/world_findings_int.h"
+#include "model/pod.h"
 #include "model/service.h"
 #include "model/service_entry.h"
 #include "model/workload_entry.h"
@@ -136,6 +137,24 @@ static void check_hosts(struct world_check *k)
     }
 }
 
+static bool has_port_named(const struct object *o, struct span target, struct span name)
+{
+    bool found = false;
+    if (o->kind == OBJECT_POD) {
+        const struct pod_spec *pod = pod_of(o);
+        for (size_t n = 0; n < pod->port_count; n++) {
+            found |= span_eq(pod->ports[n].name, target);
+        }
+        return found;
+    }
+    const struct workload_entry_spec *spec = workload_entry_of(o);
+    for (size_t n = 0; n < spec->port_count; n++) {
+        found |= span_eq(spec->ports[n].name, target) ||
+                 (name.len > 0 && span_eq(spec->ports[n].name, name));
+    }
+    return found;
+}
+
 /* A named target port that a selected workload does not have. */
 static bool check_target_names(struct world_check *k, const struct world_service *s)
 {
@@ -143,24 +162,16 @@ static bool check_target_names(struct world_check *k, const struct world_service
         for (size_t i = 0; s->ports[p].target_name.len > 0 && i < k->workload_count; i++) {
             const struct world_workload *w = k->workloads[i];
             if (w->object == NULL || !span_eq(w->namespace, s->namespace) ||
-                !world_labels_match(s->selector, s->selector_count, w->labels, w->label_count)) {
+                !world_labels_match(s->selector, s->selector_count, w->labels, w->label_count) ||
+                has_port_named(w->object, s->ports[p].target_name, s->ports[p].name)) {
                 continue;
             }
-            const struct workload_entry_spec *spec = workload_entry_of(w->object);
-            bool found = false;
-            for (size_t n = 0; n < spec->port_count; n++) {
-                found |=
-                    span_eq(spec->ports[n].name, s->ports[p].target_name) ||
-                    (s->ports[p].name.len > 0 && span_eq(spec->ports[n].name, s->ports[p].name));
-            }
-            if (!found) {
-                char path[PATH_MAX_BYTES];
-                (void)snprintf(path, sizeof(path), "spec.ports.%zu.targetPort", p);
-                (void)world_findings_tell(
-                    k, 2112, s->object, path, "workload \"%.*s\" has no port named \"%.*s\"",
-                    SPAN_ARG(w->object->name), SPAN_ARG(s->ports[p].target_name));
-                return true;
-            }
+            char path[PATH_MAX_BYTES];
+            (void)snprintf(path, sizeof(path), "spec.ports.%zu.targetPort", p);
+            (void)world_findings_tell(k, 2112, s->object, path,
+                                      "workload \"%.*s\" has no port named \"%.*s\"",
+                                      SPAN_ARG(w->object->name), SPAN_ARG(s->ports[p].target_name));
+            return true;
         }
     }
     return false;

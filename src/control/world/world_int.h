@@ -86,13 +86,19 @@ MUST_USE bool world_vips_give(struct world_vips *v, struct span key, struct ip *
 void world_vips_end(struct world_vips *v);
 
 /* ---- endpoints: world_endpoints.c ---- */
-/* From all that contribute: EndpointSlices and WorkloadEntries (`members`), and the ServiceEntry's own. `entry_at` answers the WorkloadEntry
- * of an address, from which an EndpointSlice's endpoint takes what a slice does not say. One reference for the caller. */
+/* From all that contribute: EndpointSlices, WorkloadEntries and Pods (`members`), and the ServiceEntry's own. What a slice does not say of an
+ * endpoint is taken from its Pod, or from what is at its address. One reference for the caller. */
 struct world_endpoint_source {
     const struct world_service *service;
     const struct object *const *members;
     size_t member_count;
-    const struct object *(*entry_at)(void *arg, const struct ip *ip);
+    /* Where Pods are known an endpoint whose Pod is not (yet, or any more) is left out, and `on_unknown` told: else it would be taken for one
+     * without identity. */
+    bool has_pods;
+    const struct object *(*pod_of)(void *arg, struct span namespace, struct span name);
+    const struct object *(*node_of)(void *arg, struct span name);
+    const struct object *(*occupant_at)(void *arg, const struct ip *ip); /* Pod, WorkloadEntry */
+    void (*on_unknown)(void *arg, struct span namespace, struct span pod);
     void *arg;
 };
 NONNULL_RETURN struct world_endpoints *world_endpoints_new(const struct world_endpoint_source *s);
@@ -116,11 +122,14 @@ struct world_names world_names_of(const struct label *labels, size_t count, stru
 struct world_members;
 NONNULL_RETURN struct world_members *world_members_new(const struct world_config *c);
 void world_members_free(struct world_members *m);
-/* An EndpointSlice or WorkloadEntry came or went. Calls for each service that it contributes to, once. */
+/* An EndpointSlice, WorkloadEntry or Pod came or went. Calls for each service that it contributes to, once. */
 void world_members_add(struct world_members *m, const struct object *o,
                        void (*on_service)(void *arg, unsigned service), void *arg);
 void world_members_remove(struct world_members *m, const struct object *o,
                           void (*on_service)(void *arg, unsigned service), void *arg);
+/* The services that it contributes to. */
+void world_members_each(struct world_members *m, const struct object *o,
+                        void (*on_service)(void *arg, unsigned service), void *arg);
 const struct world_ptrs *world_members_of(const struct world_members *m, unsigned service);
 
 /* ---- workloads: world_workloads.c ---- */
@@ -129,17 +138,24 @@ struct world_places;
 NONNULL_RETURN struct world_places *world_places_new(void);
 void world_places_free(struct world_places *p);
 void world_places_clear(struct world_places *p);
-/* A WorkloadEntry came or went. Calls for each service with an endpoint at its address: an EndpointSlice's endpoint there
- * takes labels from the entry. */
-void world_places_add_entry(struct world_places *p, const struct object *entry,
-                            void (*on_service)(void *arg, unsigned service), void *arg);
-void world_places_remove_entry(struct world_places *p, const struct object *entry,
+/* A WorkloadEntry or Pod came or went. Calls for each service with an endpoint at its addresses: an EndpointSlice's endpoint there
+ * takes labels and identity from it. A Pod in its node's network is no workload of its own, and one that has ended is none any more. */
+void world_places_add(struct world_places *p, const struct object *occupant,
+                      void (*on_service)(void *arg, unsigned service), void *arg);
+void world_places_remove(struct world_places *p, const struct object *occupant,
+                         void (*on_service)(void *arg, unsigned service), void *arg);
+/* The services with an endpoint at its addresses. */
+void world_places_each_service(struct world_places *p, const struct object *occupant,
                                void (*on_service)(void *arg, unsigned service), void *arg);
+/* A Pod was replaced by one that says the same of itself (pod_is_same): nothing changes at its addresses. */
+void world_places_swap(struct world_places *p, const struct object *before,
+                       const struct object *after);
 /* Endpoints of a service were replaced; either may be NULL. */
 void world_places_replace(struct world_places *p, unsigned service,
                           const struct world_endpoints *before,
                           const struct world_endpoints *after);
-const struct object *world_places_entry_at(void *places, const struct ip *ip);
+/* What is there: a Pod before a WorkloadEntry; NULL: nothing that is known. */
+const struct object *world_places_occupant_at(const struct world_places *p, const struct ip *ip);
 /* Makes the shards of `w` (all are NULL before) anew where something changed, else takes those of `before`; counts. */
 void world_places_build(struct world_places *p, struct world *w, const struct world *before);
 /* Addresses that changed since the last call, in the places' memory until then. */

@@ -1,4 +1,4 @@
-/* Which services an EndpointSlice (by its label) or a WorkloadEntry (by the services' selectors) contributes to. Selectors are kept under
+/* Which services an EndpointSlice (by its label) or a WorkloadEntry (by the services' selectors; a Pod by those of ServiceEntries) contributes to. Selectors are kept under
  * the namespace and their first label, so that an entry is compared with the few services that it may belong to. */
 #include "base/mem.h"
 #include "control/world/world_int.h"
@@ -104,8 +104,8 @@ static const struct world_service *service_of_slice(struct world_members *m, con
     return s;
 }
 
-static void each(struct world_members *m, const struct object *o,
-                 void (*on_service)(void *arg, unsigned service), void *arg)
+void world_members_each(struct world_members *m, const struct object *o,
+                        void (*on_service)(void *arg, unsigned service), void *arg)
 {
     arena_reset(&m->scratch);
     if (o->kind == OBJECT_ENDPOINT_SLICE) {
@@ -115,13 +115,17 @@ static void each(struct world_members *m, const struct object *o,
         }
         return;
     }
-    size_t count;
-    const struct label *labels = world_entry_labels(o, &m->scratch, &count);
+    bool is_pod = o->kind == OBJECT_POD;
+    size_t count = o->label_count;
+    const struct label *labels = is_pod ? o->labels : world_entry_labels(o, &m->scratch, &count);
     for (size_t i = 0; i < count; i++) { /* a service is in one group only, so it is met once */
         const struct group *group =
             map_get(&m->groups, group_key(&m->scratch, o->namespace, &labels[i]));
         for (size_t k = 0; group != NULL && k < group->count; k++) {
             const struct world_service *s = m->config->services[group->services[k]];
+            if (is_pod && s->object->kind == OBJECT_SERVICE) {
+                continue; /* its slices say which pods are its endpoints */
+            }
             if (world_labels_match(s->selector, s->selector_count, labels, count)) {
                 on_service(arg, s->index);
             }
@@ -154,7 +158,7 @@ void world_members_add(struct world_members *m, const struct object *o,
                        void (*on_service)(void *arg, unsigned service), void *arg)
 {
     struct adding a = {.members = m, .object = o, .on_service = on_service, .arg = arg};
-    each(m, o, change, &a);
+    world_members_each(m, o, change, &a);
 }
 
 void world_members_remove(struct world_members *m, const struct object *o,
@@ -162,7 +166,7 @@ void world_members_remove(struct world_members *m, const struct object *o,
 {
     struct adding a = {
         .members = m, .object = o, .remove = true, .on_service = on_service, .arg = arg};
-    each(m, o, change, &a);
+    world_members_each(m, o, change, &a);
 }
 
 const struct world_ptrs *world_members_of(const struct world_members *m, unsigned service)

@@ -2,14 +2,15 @@
  * the shards of the addresses concerned, so that it costs the same in a large mesh as in a small one.
  *
  *   places (the builder's)            shard (the world's)
- *   address -> WorkloadEntries  ==>   address -> workload, what it serves
+ *   address -> Pods, entries    ==>   address -> workload, what it serves
  *           -> services that have an endpoint there, counted
  *
- * In: WorkloadEntries, endpoints. Out: world.shards. Next: world_build. */
+ * In: Pods, WorkloadEntries, endpoints. Out: world.shards. Next: world_build. */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "control/world/world_int.h"
+#include "model/pod.h"
 #include "model/workload_entry.h"
 
 #define ARENA_BLOCK 2048
@@ -22,7 +23,7 @@ struct place_service {
 struct place {
     struct ip ip;
     bool changed;
-    struct world_ptrs entries; /* WorkloadEntries; borrowed from the builder */
+    struct world_ptrs occupants; /* WorkloadEntries, Pods; borrowed from the builder */
     struct place_service *services;
     size_t service_count, service_room;
 };
@@ -43,7 +44,7 @@ struct world_places *world_places_new(void)
 
 static void place_free(struct place *p)
 {
-    world_ptrs_dispose(&p->entries);
+    world_ptrs_dispose(&p->occupants);
     mem_free(p->services);
     mem_free(p);
 }
@@ -113,45 +114,106 @@ static void each_service(const struct place *place, void (*on_service)(void *arg
     }
 }
 
-void world_places_add_entry(struct world_places *p, const struct object *entry,
+/* The addresses of an occupant, one after the other: `ip` of place `i`. */
+static bool address_of(const struct object *o, size_t i, struct ip *ip)
+{
+    if (o->kind == OBJECT_WORKLOAD_ENTRY) {
+        return i == 0 && ip_parse(workload_entry_of(o)->address, ip) == 0;
+    }
+    const struct pod_spec *spec = pod_of(o);
+    if (i >= spec->ip_count || spec->ended) {
+        return false;
+    }
+    *ip = spec->ips[i];
+    return true;
+}
+
+static bool lives_there(const struct object *o)
+{
+    return o->kind != OBJECT_POD || !pod_of(o)->host_network;
+}
+
+enum occupation { COMES, GOES, STAYS };
+
+static void change_occupant(struct world_places *p, const struct object *o, enum occupation what,
                             void (*on_service)(void *arg, unsigned service), void *arg)
 {
     struct ip ip;
-    if (ip_parse(workload_entry_of(entry)->address, &ip) == 0) {
-        struct place *place = touch(p, &ip);
-        world_ptrs_add(&place->entries, (void *)(uintptr_t)entry);
-        each_service(place, on_service, arg);
-    }
-}
-
-void world_places_remove_entry(struct world_places *p, const struct object *entry,
-                               void (*on_service)(void *arg, unsigned service), void *arg)
-{
-    struct ip ip;
-    if (ip_parse(workload_entry_of(entry)->address, &ip) == 0) {
-        struct place *place = touch(p, &ip);
-        world_ptrs_remove(&place->entries, entry);
-        each_service(place, on_service, arg);
-    }
-}
-
-/* Of several entries of one address the oldest says what runs there. */
-static const struct object *first_entry(const struct place *place)
-{
-    const struct object *first = NULL;
-    for (size_t i = 0; i < place->entries.count; i++) {
-        const struct object *o = place->entries.items[i];
-        if (first == NULL || world_object_order(o, first) < 0) {
-            first = o;
+    bool moves = what != STAYS && lives_there(o); /* else only the endpoints there are looked at */
+    for (size_t i = 0; address_of(o, i, &ip); i++) {
+        struct place *place = moves ? touch(p, &ip) : place_at(p, &ip);
+        if (moves && what == COMES) {
+            world_ptrs_add(&place->occupants, (void *)(uintptr_t)o);
+        } else if (moves) {
+            world_ptrs_remove(&place->occupants, o);
+        }
+        if (place != NULL) {
+            each_service(place, on_service, arg);
         }
     }
-    return first;
 }
 
-const struct object *world_places_entry_at(void *places, const struct ip *ip)
+void world_places_add(struct world_places *p, const struct object *occupant,
+                      void (*on_service)(void *arg, unsigned service), void *arg)
 {
-    const struct place *place = place_at(places, ip);
-    return place != NULL ? first_entry(place) : NULL;
+    change_occupant(p, occupant, COMES, on_service, arg);
+}
+
+void world_places_remove(struct world_places *p, const struct object *occupant,
+                         void (*on_service)(void *arg, unsigned service), void *arg)
+{
+    change_occupant(p, occupant, GOES, on_service, arg);
+}
+
+void world_places_each_service(struct world_places *p, const struct object *occupant,
+                               void (*on_service)(void *arg, unsigned service), void *arg)
+{
+    change_occupant(p, occupant, STAYS, on_service, arg);
+}
+
+void world_places_swap(struct world_places *p, const struct object *before,
+                       const struct object *after)
+{
+    struct ip ip;
+    for (size_t i = 0; lives_there(before) && address_of(before, i, &ip); i++) {
+        struct place *place = place_at(p, &ip);
+        if (place != NULL && world_ptrs_has(&place->occupants, before)) {
+            world_ptrs_remove(&place->occupants, before);
+            world_ptrs_add(&place->occupants, (void *)(uintptr_t)after);
+        }
+    }
+}
+
+/* Of several at one address: a Pod before a WorkloadEntry; of Pods one that stays, then the newest, as addresses are given again; of
+ * WorkloadEntries the oldest. */
+static bool is_better(const struct object *a, const struct object *b)
+{
+    if (a->kind != b->kind) {
+        return a->kind == OBJECT_POD;
+    }
+    if (a->kind == OBJECT_POD && pod_of(a)->leaves != pod_of(b)->leaves) {
+        return !pod_of(a)->leaves;
+    }
+    int order = world_object_order(a, b);
+    return a->kind == OBJECT_POD ? order > 0 : order < 0;
+}
+
+static const struct object *occupant_of(const struct place *place)
+{
+    const struct object *best = NULL;
+    for (size_t i = 0; i < place->occupants.count; i++) {
+        const struct object *o = place->occupants.items[i];
+        if (best == NULL || is_better(o, best)) {
+            best = o;
+        }
+    }
+    return best;
+}
+
+const struct object *world_places_occupant_at(const struct world_places *p, const struct ip *ip)
+{
+    const struct place *place = place_at(p, ip);
+    return place != NULL ? occupant_of(place) : NULL;
 }
 
 static void count_service(struct place *place, unsigned service, int change)
@@ -234,18 +296,26 @@ static void unref_endpoints(void *e)
     world_endpoints_unref(e);
 }
 
-static void fill_from_entry(struct world_shard *shard, struct world_workload *to,
-                            const struct object *entry)
+static void fill_from_occupant(struct world_shard *shard, struct world_workload *to,
+                               const struct object *o)
 {
-    arena_defer(&shard->arena, unref_object, object_ref((struct object *)(uintptr_t)entry));
-    to->labels = world_entry_labels(entry, &shard->arena, &to->label_count);
-    struct world_names names = world_names_of(to->labels, to->label_count, entry->name);
+    arena_defer(&shard->arena, unref_object, object_ref((struct object *)(uintptr_t)o));
+    bool is_pod = o->kind == OBJECT_POD;
+    if (is_pod) {
+        to->labels = o->labels;
+        to->label_count = o->label_count;
+    } else {
+        to->labels = world_entry_labels(o, &shard->arena, &to->label_count);
+    }
+    struct world_names names =
+        world_names_of(to->labels, to->label_count, is_pod ? pod_of(o)->workload : o->name);
     to->name = names.workload;
     to->app = names.app;
     to->version = names.version;
-    to->namespace = entry->namespace;
-    to->service_account = workload_entry_of(entry)->service_account;
-    to->object = entry;
+    to->namespace = o->namespace;
+    to->service_account =
+        is_pod ? pod_of(o)->service_account : workload_entry_of(o)->service_account;
+    to->object = o;
 }
 
 static void fill_from_endpoint(struct world_shard *shard, struct world_workload *to,
@@ -305,7 +375,7 @@ static void sweep(struct world_ptrs *places)
 {
     for (size_t i = places->count; i > 0; i--) {
         struct place *place = places->items[i - 1];
-        if (place->entries.count == 0 && place->service_count == 0) {
+        if (place->occupants.count == 0 && place->service_count == 0) {
             place_free(place);
             places->items[i - 1] = places->items[--places->count];
         }
@@ -324,11 +394,11 @@ static struct world_shard *make_shard(struct world_ptrs *places, const struct wo
     for (size_t i = 0; i < places->count; i++) {
         struct place *place = places->items[i];
         struct world_workload *to = &shard->items[shard->count++];
-        const struct object *entry = first_entry(place);
+        const struct object *occupant = occupant_of(place);
         place->changed = false;
         to->address = place->ip;
-        if (entry != NULL) {
-            fill_from_entry(shard, to, entry);
+        if (occupant != NULL) {
+            fill_from_occupant(shard, to, occupant);
         }
         fill_serves(shard, to, place, w);
     }
