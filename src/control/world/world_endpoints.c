@@ -122,7 +122,7 @@ static void fill_labels(struct world_endpoint *e, const struct label *labels, si
     if (e->network.len == 0) {
         e->network = selector_label(labels, count, SPAN(LABEL_NETWORK));
     }
-    if (e->region.len == 0) {
+    if (e->region.len == 0 && e->zone.len == 0) {
         e->region = selector_label(labels, count, SPAN(LABEL_REGION));
         e->zone = selector_label(labels, count, SPAN(LABEL_ZONE));
         e->sub_zone = selector_label(labels, count, SPAN(LABEL_SUBZONE));

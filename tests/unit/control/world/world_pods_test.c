@@ -205,7 +205,7 @@ static void changes_are_cheap(void **state)
     w = build(b, NODE("node-1", "topology.kubernetes.io/zone: z"), &change);
     assert_false(change.config);
     assert_int_equal(change.service_count, 1);
-    assert_int_equal(change.workload_count, 0);
+    assert_int_equal(change.workload_count, 1);
     assert_span(web(w)->items[0].zone, "z");
     world_unref(w);
     world_test_read(b, NODE("node-1", "topology.kubernetes.io/zone: z, heartbeat: x"));
