@@ -30,10 +30,10 @@ enum {
     RETRY_AFTER_MAX_MS = 5 * 60 * 1000,
     ABSENT_MS = 10 * 1000,
     DENIED_MS = 30 * 1000,
-    LIST_TIMEOUT_MS = 60 * 1000, /* of a page: the server's own limit */
-    WATCH_S = 5 * 60,            /* and up to twice as long: the server ends it then, in order */
-    WATCH_IDLE_MS = 150 * 1000,  /* servers send a bookmark a minute */
-    WATCH_SHORT_MS = 5 * 1000,   /* one that ends sooner and brought nothing is a failure */
+    PAGE_TIMEOUT_MS = 30 * 1000,
+    WATCH_S = 5 * 60,           /* and up to twice as long: the server ends it then, in order */
+    WATCH_IDLE_MS = 150 * 1000, /* servers send a bookmark a minute */
+    WATCH_SHORT_MS = 5 * 1000,  /* one that ends sooner and brought nothing is a failure */
     LIST_AFTER = 3, /* watches refused with 5xx: the version may be of a future that was undone */
     PATH_BYTES_MAX = 64 * 1024,
     WHY_BYTES = 400,
@@ -70,9 +70,10 @@ struct reflector {
     bool watch_heard; /* an event came */
     bool watch_denied;
     int64_t watch_at_ms;
-    unsigned failures; /* in a row, of lists and of opening watches */
-    unsigned shorts;   /* watches in a row that brought nothing */
-    bool telling;      /* a list: to be listed afresh is then to go on */
+    unsigned page_failures; /* in a row */
+    unsigned refusals;      /* of watches, in a row */
+    unsigned shorts;        /* watches in a row that brought nothing */
+    bool telling;           /* a list: to be listed afresh is then to go on */
     bool freed;
 };
 
@@ -93,7 +94,7 @@ static void keep(char **text, struct span value)
 static void set_state(struct reflector *r, enum reflector_state state, const char *why)
 {
     static const char *const names[] = {"listing", "synced", "behind", "absent", "denied"};
-    if (state == r->state && (state != REFLECTOR_LISTING || r->failures != 1)) {
+    if (state == r->state && (state != REFLECTOR_LISTING || r->page_failures != 1)) {
         log_debug("kube", "still %s %s why=\"%s\"", names[state], r->plural, why);
         return;
     }
@@ -124,9 +125,8 @@ static void on_batch_task(struct loop_task *task)
 
 /* --- when to go on --- */
 
-static int64_t backoff_ms(struct reflector *r, const struct kube_answer *a)
+static int64_t backoff_ms(struct reflector *r, unsigned n, const struct kube_answer *a)
 {
-    unsigned n = r->failures > r->shorts ? r->failures : r->shorts;
     int64_t wait_ms = 0;
     if (n > 0) {
         int64_t most_ms =
@@ -140,6 +140,11 @@ static int64_t backoff_ms(struct reflector *r, const struct kube_answer *a)
         wait_ms = i64_max(wait_ms, told_ms + (int64_t)rng_below(&r->rng, BACKOFF_FIRST_MS));
     }
     return wait_ms;
+}
+
+static int64_t watch_backoff_ms(struct reflector *r, const struct kube_answer *a)
+{
+    return backoff_ms(r, r->refusals > r->shorts ? r->refusals : r->shorts, a);
 }
 
 /* About so long: a tenth more or less. */
@@ -177,7 +182,7 @@ static void list_page(struct reflector *r)
     ASSERT(failed == 0 && text != NULL); /* selectors and tokens are bounded */
     const struct kube_call_spec spec = {.method = "GET",
                                         .path = text,
-                                        .timeout_ms = LIST_TIMEOUT_MS,
+                                        .timeout_ms = PAGE_TIMEOUT_MS,
                                         .no_retry = true,
                                         .on_answer = on_page,
                                         .arg = r};
@@ -291,11 +296,10 @@ static void list_failed(struct reflector *r, const struct kube_answer *a, const 
     if (a->status == 410 && r->token != NULL) { /* pages took longer than the server remembers */
         forget(&r->token);
         r->page = ++r->expired > 1 ? 0 : r->page;
-        r->failures = r->expired - 1;
-        wait_then(r, true, backoff_ms(r, NULL));
+        wait_then(r, true, backoff_ms(r, r->expired - 1, NULL));
         return;
     }
-    r->failures++;
+    r->page_failures++;
     if (a->status == 200 && a->code == -ERR_LIMIT && r->page != 1) { /* too large a page */
         r->page = r->page == 0 ? PAGE : r->page / 4 + (r->page < 4);
         forget(&r->token);
@@ -304,11 +308,12 @@ static void list_failed(struct reflector *r, const struct kube_answer *a, const 
     }
     if (r->version != NULL) { /* the watch goes on where it was, and tells whether we are behind */
         forget(&r->token);
-        deadline_arm(&r->relist, r->loop, about(r, RELIST_AGAIN_MS));
-        wait_then(r, false, backoff_ms(r, a));
+        int64_t again_ms = RELIST_AGAIN_MS * (int64_t)r->page_failures;
+        deadline_arm(&r->relist, r->loop, about(r, i64_min(again_ms, RELIST_MS)));
+        wait_then(r, false, watch_backoff_ms(r, NULL));
         return;
     }
-    wait_then(r, true, backoff_ms(r, a));
+    wait_then(r, true, backoff_ms(r, r->page_failures, a));
     behind(r, why);
 }
 
@@ -327,6 +332,7 @@ static void on_page(void *arg, const struct kube_answer *a)
         list_failed(r, a, "the server's answer is no list of Kubernetes");
         return;
     }
+    r->page_failures = 0;
     if (r->token == NULL) {
         keep(&r->list_version, version);
     }
@@ -369,7 +375,7 @@ static void watch_is_up(struct reflector *r)
     }
     r->watch_up = true;
     r->watch_denied = false;
-    r->failures = 0;
+    r->refusals = 0;
     set_state(r, REFLECTOR_SYNCED, "");
 }
 
@@ -383,7 +389,7 @@ static void list_afresh(struct reflector *r, const struct kube_answer *a)
 {
     forget(&r->version);
     forget(&r->token);
-    wait_then(r, true, backoff_ms(r, a));
+    wait_then(r, true, watch_backoff_ms(r, a));
 }
 
 static void take_error(struct reflector *r, const struct reflector_event *e)
@@ -397,7 +403,7 @@ static void take_error(struct reflector *r, const struct reflector_event *e)
     if (e->status == 410 || r->shorts > LIST_AFTER) {
         list_afresh(r, NULL);
     } else {
-        wait_then(r, false, backoff_ms(r, &a));
+        wait_then(r, false, watch_backoff_ms(r, &a));
     }
 }
 
@@ -438,7 +444,7 @@ static void on_line(void *arg, struct span line)
     if (reflector_event_read(&r->scratch, line, &e, &err) != 0) {
         log_warn("kube", "watch %s why=\"%s\"", r->plural, err.text);
         watch_drop(r);
-        r->failures++;
+        r->shorts++; /* whatever it brought before */
         list_afresh(r, NULL);
     } else if (e.type == REFLECTOR_ERROR) {
         take_error(r, &e);
@@ -452,16 +458,16 @@ static void on_line(void *arg, struct span line)
 static void watch_refused(struct reflector *r, const struct kube_answer *a)
 {
     log_debug("kube", "watch %s status=%u why=\"%s\"", r->plural, a->status, a->why);
-    r->failures++;
+    r->refusals++;
     if (a->status == 403) {
         r->watch_denied = true;
         forget(&r->version);
         denied(r, a->why);
     } else if ((a->status / 100 == 4 && a->status != 429) ||
-               (a->status >= 500 && r->failures >= LIST_AFTER)) {
+               (a->status >= 500 && r->refusals >= LIST_AFTER)) {
         list_afresh(r, a);
     } else {
-        wait_then(r, false, backoff_ms(r, a));
+        wait_then(r, false, watch_backoff_ms(r, a));
         behind(r, a->why);
     }
 }
@@ -473,7 +479,7 @@ static void on_end(void *arg, const struct kube_answer *a)
     watch_judge(r);
     if (r->watch_up || a->code == 0) {
         r->shorts += !r->watch_up; /* an answer without a head that began it: do not spin */
-        wait_then(r, false, backoff_ms(r, a));
+        wait_then(r, false, watch_backoff_ms(r, a));
     } else {
         watch_refused(r, a);
     }

@@ -423,7 +423,8 @@ static void test_bad_answers(void **state)
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         fake_line(fake_stream(&api), lines[i]);
         assert_true(list_is_empty(&api.streams));
-        fake_api_pass(&api, 300);
+        assert_true(loop_next_due_ms(api.loop) <= i64_min(BACKOFF_FIRST_MS << i, BACKOFF_MAX_MS));
+        fake_api_pass(&api, loop_next_due_ms(api.loop));
         fake_answer(fake_call(&api), 200, list_of("2", "", "a@1"));
     }
     heard[0] = '\0';
