@@ -62,6 +62,7 @@ class Network:
         for name in ("all", "default"):
             write_sysctl(f"net.ipv4.conf.{name}.rp_filter", 0)
         write_sysctl("net.ipv4.ip_forward", 1)
+        write_sysctl("net.ipv4.icmp_ratelimit", 0)  # a refused connection is told so every time
         for ip in node_ips:
             self.netlink.run(netlink.address(1, ip + "/32"))
         self.stop()

@@ -286,7 +286,7 @@ def arguments():
     parser.add_argument("--netns", help="enter this network namespace (of /run/netns) first")
     parser.add_argument("--pod-cidr", default="10.244.0.0/16")
     parser.add_argument("--service-cidr", default="10.96.0.0/16")
-    parser.add_argument("--lb-cidr", default="172.31.250.0/24")
+    parser.add_argument("--load-balancers", "--lb-cidr", dest="lb_cidr", default="172.31.250.0/24")
     parser.add_argument("--images", default=os.path.join(os.path.dirname(here), "images.yaml"))
     return parser.parse_args()
 
