@@ -23,6 +23,7 @@ struct http_client {
     struct span host;
     struct span authority;
     struct addr addr; /* when the origin names one; else kind ADDR_NONE and port only */
+    struct addr from;
     bool http2;
     const struct http_limits *limits;          /* borrowed, or NULL */
     const struct sockopt_keepalive *keepalive; /* borrowed, or NULL */
@@ -179,7 +180,7 @@ static void dial_next(struct client_conn *cc)
         return;
     }
     struct dial_spec spec = {
-        .to = c->addr, .timeout_ms = c->connect_ms, .keepalive = c->keepalive};
+        .to = c->addr, .from = c->from, .timeout_ms = c->connect_ms, .keepalive = c->keepalive};
     if (c->addr.kind == ADDR_NONE) {
         spec.to.kind = ADDR_IP;
         spec.to.ip = cc->ips[cc->ip_next];
@@ -496,6 +497,7 @@ int http_client_new(struct http_client **out, struct loop *loop,
     c->http2 = spec->http2;
     c->limits = spec->limits;
     c->keepalive = spec->keepalive;
+    c->from = spec->from;
     c->connect_ms = spec->connect_ms > 0 ? spec->connect_ms : CONNECT_MS_DEFAULT;
     c->conns_max = spec->conns > 0 ? spec->conns : 1;
     arena_init(&c->arena, 512);

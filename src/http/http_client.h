@@ -14,11 +14,12 @@ struct http_client_spec {
     struct span authority; /* :authority or Host; empty = from the origin ("localhost" for unix) */
     bool http2;            /* prior knowledge, or ALPN h2 only */
     struct tls_ctx *tls;   /* for https; a reference is kept */
-    struct resolver *resolver; /* borrowed; NULL = only IP addresses and unix sockets */
-    int64_t connect_ms;        /* 0 = 5 s */
-    unsigned conns;            /* 0 = 1 */
+    struct resolver *resolver;        /* borrowed; NULL = only IP addresses and unix sockets */
+    int64_t connect_ms;               /* 0 = 5 s */
+    unsigned conns;                   /* 0 = 1 */
     const struct http_limits *limits; /* borrowed while the client lives; NULL = the default */
     const struct sockopt_keepalive *keepalive; /* borrowed as well; NULL = none */
+    struct addr from;                          /* our end; kind ADDR_NONE = the kernel's choice */
 };
 
 struct http_client;

@@ -33,7 +33,7 @@ enum {
     LOOK_MAX_MS =
         60000, /* the wall clock is looked at so often: it may jump, and the machine may have slept */
     TEXT_BYTES_MAX = 1 << 20,
-    TOKEN_BYTES_MAX = 4096,
+    TOKEN_BYTES_MAX = 16384,
 };
 
 enum identity_state { IDENTITY_NONE, IDENTITY_HELD };
@@ -61,6 +61,7 @@ struct node_identity {
     bool has_answer;
     struct err fresh_err; /* why the answer is not taken */
     unsigned failures;    /* in a row */
+    struct err last;      /* why the last of them failed */
     struct deadline due;  /* the next look: renewal, retry */
     struct rng rng;
     struct metric_series *renewed, *failed, *ends;
@@ -258,6 +259,7 @@ static void end_attempt(struct node_identity *id)
 
 static void fail(struct node_identity *id, const struct err *why)
 {
+    id->last = *why;
     end_attempt(id);
     metric_add(id->failed, 1);
     if (node_identity_is_there(id)) {
@@ -502,6 +504,11 @@ static void on_due(struct deadline *d)
 bool node_identity_is_there(const struct node_identity *id)
 {
     return id->state == IDENTITY_HELD && id->papers.not_after_s > instant_wall_s();
+}
+
+const char *node_identity_why(const struct node_identity *id)
+{
+    return id->last.code != 0 ? id->last.text : NULL;
 }
 
 bool node_identity_owns(enum conf_kind kind, struct span name)

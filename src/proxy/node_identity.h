@@ -32,9 +32,10 @@ struct node_identity_spec { /* all borrowed for the identity's life */
     struct resolver *resolver;
     struct ingest *ingest;
     struct metric_registry *registry;
-    const char *control;    /* "host:port" */
-    const char *token_file; /* NULL: MESH_TOKEN in the environment, if any */
-    const char *ca_root;    /* file of PEM roots; or */
+    const char *control; /* "host:port" */
+    /* A join token, or a ServiceAccount token (a JWT); read at each use, since kubelet renews it. NULL: MESH_TOKEN in the environment, if any. */
+    const char *token_file;
+    const char *ca_root; /* file of PEM roots; or */
     const char *
         ca_pin; /* the root's SHA-256, hex, "sha256:" before it or not; one of the two must be there */
     const char *trust_domain, *ns, *service_account;
@@ -51,6 +52,8 @@ MUST_USE int node_identity_new(struct node_identity **out, const struct node_ide
 void node_identity_start(struct node_identity *id);
 /* There is a certificate, and it has not ended. */
 bool node_identity_is_there(const struct node_identity *id);
+/* Why there is none: what came of the last attempt, or NULL before there was one. */
+const char *node_identity_why(const struct node_identity *id);
 /* A name that comes from here and from nobody else. */
 bool node_identity_owns(enum conf_kind kind, struct span name);
 /* NULL is fine. */

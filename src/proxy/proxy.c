@@ -18,6 +18,7 @@
 #include "proxy/bootstrap.h"
 #include "proxy/dns_capture.h"
 #include "proxy/node_identity.h"
+#include "proxy/pod/pod_ports.h"
 #include "proxy/proxy_admin.h"
 #include "proxy/last_good.h"
 #include "proxy/proxy_discovery.h"
@@ -29,6 +30,7 @@
 #include "tls/tls.h"
 
 #define LINGER_MS 1000 /* after the drain period connections that are still busy get so long */
+#define IDLE_MS 1000   /* --exit-idle: how long connections are taken, at least */
 
 struct proxy {
     struct proxy_options set;
@@ -49,15 +51,18 @@ struct proxy {
     struct dns_names *dns_names;       /* NULL: no DNS */
     struct dns_capture *dns;
     struct proxy_admin *admin;
+    struct pod_ports *pod; /* NULL: none of them is open */
     struct proxy_worker *workers[PROXY_WORKERS_MAX];
     unsigned worker_count, idle_count;
     uint64_t applied[PROXY_WORKERS_MAX]; /* the newest snapshot each worker has taken */
+    struct err listening;                /* a listener that could not be opened, last */
     const struct snapshot *newest;
     struct proxy_numbers numbers;
     struct map listeners; /* name -> struct known_listener: to count what changed */
-    bool failed_health, started, is_ending;
+    bool failed_health, was_ready, is_ending;
     enum proxy_state state;
     struct deadline drain;
+    int64_t linger_ms;
     enum { DRAIN_NONE, DRAIN_ACCEPTING, DRAIN_LINGERING } drain_state;
     int64_t started_us;
     int exit_code;
@@ -75,14 +80,27 @@ static bool is_applied_everywhere(const struct proxy *p)
     return true;
 }
 
+/* What a start waits for, or NULL. */
+static const char *waits_for(const struct proxy *p)
+{
+    if (p->identity != NULL && !node_identity_is_there(p->identity)) {
+        const char *why = node_identity_why(p->identity);
+        return why ? why : "the first certificate is being asked for";
+    }
+    if (!ingest_is_complete(p->ingest) || !proxy_sources_are_complete(p->sources)) {
+        return "the control plane has not told all of the configuration yet";
+    }
+    if (p->discovery != NULL && !proxy_discovery_is_settled(p->discovery) &&
+        !last_good_is_restored(p->last_good)) {
+        return "known destinations are being asked for";
+    }
+    return is_applied_everywhere(p) ? NULL : "the configuration is being put in force";
+}
+
 /* Ready once, ready until drained: a later change of configuration does not take a proxy out of service. */
 static void look_whether_live(struct proxy *p)
 {
-    if (p->state != PROXY_INITIALIZING || !is_applied_everywhere(p) ||
-        (p->identity != NULL && !node_identity_is_there(p->identity)) ||
-        !ingest_is_complete(p->ingest) || !proxy_sources_are_complete(p->sources) ||
-        (p->discovery != NULL && !proxy_discovery_is_settled(p->discovery) &&
-         !last_good_is_restored(p->last_good))) {
+    if (p->state != PROXY_INITIALIZING || waits_for(p) != NULL) {
         return;
     }
     p->state = PROXY_LIVE;
@@ -95,6 +113,23 @@ static enum proxy_state get_state(void *arg)
 {
     const struct proxy *p = arg;
     return p->failed_health && p->state == PROXY_LIVE ? PROXY_DRAINING : p->state;
+}
+
+/* A sidecar that can not listen would be a hole in its pod, so that matters too until it was ready once. */
+static const char *why_not_ready(void *arg)
+{
+    struct proxy *p = arg;
+    if (get_state(p) == PROXY_DRAINING) {
+        return "draining";
+    }
+    if (p->state == PROXY_INITIALIZING) {
+        return waits_for(p);
+    }
+    if (!p->was_ready && p->listening.code != 0 && p->set.type == PROXY_SIDECAR) {
+        return p->listening.text;
+    }
+    p->was_ready = true;
+    return NULL;
 }
 
 static const struct snapshot *get_snapshot(void *arg)
@@ -121,6 +156,7 @@ static void on_applied(void *arg, unsigned index, uint64_t number, const struct 
     p->applied[index] = number;
     if (err->code != 0) {
         log_error("proxy", "%s", err->text);
+        p->listening = *err;
         p->numbers.listener_create_failures++;
         if (p->state == PROXY_INITIALIZING &&
             number == 1) { /* what the file asks for can not be had */
@@ -348,27 +384,50 @@ static void on_drain_due(struct deadline *d)
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_drain(p->workers[i], true);
     }
-    deadline_arm(&p->drain, p->loop, LINGER_MS);
+    deadline_arm(&p->drain, p->loop, p->linger_ms);
 }
 
-static void start_draining(struct proxy *p)
+/* `accept_ms`: how long connections are taken on; all of it lasts the drain time, and a little longer where connections are left. */
+static void start_draining(struct proxy *p, int64_t accept_ms)
 {
     if (p->drain_state != DRAIN_NONE) {
         loop_stop(p->loop); /* told twice: at once */
         return;
     }
-    log_info("proxy", "draining for_s=%lld", (long long)p->set.drain_s);
+    log_info("proxy", "draining for_s=%lld accepting_ms=%lld", (long long)p->set.drain_s,
+             (long long)accept_ms);
+    p->linger_ms = p->set.drain_s * 1000 - accept_ms + LINGER_MS;
     p->drain_state = DRAIN_ACCEPTING;
     p->state = PROXY_DRAINING;
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_drain(p->workers[i], false);
     }
-    deadline_arm(&p->drain, p->loop, p->set.drain_s * 1000);
+    deadline_arm(&p->drain, p->loop, accept_ms);
 }
 
+/* Endpoints are taken out of service behind our back, so for the whole drain time somebody may come who has not heard of it; and the application
+ * may have last calls to make. */
 static void quit(void *arg)
 {
-    start_draining(arg);
+    struct proxy *p = arg;
+    start_draining(p, p->set.drain_s * 1000);
+}
+
+/* The application is done: what is under way is finished, and nothing else is waited for. */
+static void quit_soon(void *arg)
+{
+    struct proxy *p = arg;
+    start_draining(p, i64_min(p->set.drain_s * 1000, IDLE_MS));
+}
+
+/* Not ready any more; everything is served on, and connections are asked to come again elsewhere. */
+static void drain_softly(void *arg)
+{
+    struct proxy *p = arg;
+    p->state = PROXY_DRAINING;
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        proxy_worker_drain(p->workers[i], false);
+    }
 }
 
 static void drain_listeners(void *arg)
@@ -389,7 +448,11 @@ static void on_signal(void *arg, int signo)
         }
         return;
     }
-    start_draining(p);
+    if (p->set.exit_idle) {
+        quit_soon(p);
+    } else {
+        quit(p);
+    }
 }
 
 /* ---- start ---- */
@@ -430,6 +493,42 @@ static int open_admin(struct proxy *p, struct err *err)
                        err_name(-errno));
     }
     return 0;
+}
+
+/* As the pod knows them: --address, and the others that INSTANCE_IPS has. */
+static size_t read_own_ips(const struct proxy *p, struct ip *to, size_t room)
+{
+    struct span rest = span_of(p->set.instance_ips);
+    size_t count = p->set.address != NULL && ip_parse(span_of(p->set.address), to) == 0;
+    while (rest.at != NULL && count < room) {
+        struct ip ip;
+        if (ip_parse(span_trim(span_cut(&rest, ',')), &ip) == 0 &&
+            (count == 0 || !ip_eq(&ip, &to[0]))) {
+            to[count++] = ip;
+        }
+    }
+    return count;
+}
+
+static int open_pod(struct proxy *p, struct err *err)
+{
+    struct ip own[APP_REACH_OWN_MAX];
+    const struct pod_ports_spec spec = {
+        .loop = p->loop,
+        .registry = p->registry,
+        .status_addr = p->set.status_addr,
+        .ready_addr = p->set.ready_addr,
+        .stats_addr = p->set.stats_addr,
+        .app_probes = p->set.app_probes,
+        .app_metrics = p->set.app_metrics,
+        .own = own,
+        .own_count = read_own_ips(p, own, ARRAY_LEN(own)),
+        .why_not_ready = why_not_ready,
+        .quit = quit_soon,
+        .drain = drain_softly,
+        .arg = p,
+    };
+    return pod_ports_new(&p->pod, &spec, err);
 }
 
 static int load_bootstrap(struct proxy *p, struct err *err)
@@ -533,6 +632,7 @@ static int serve(struct proxy *p, struct err *err)
 {
     int code = start_workers(p, err);
     code = code ? code : open_admin(p, err);
+    code = code ? code : open_pod(p, err);
     code = code ? code : open_dns(p, err);
     code = code ? code : proxy_sources_start(p->sources, err);
     if (code != 0) {
@@ -573,6 +673,7 @@ static void take_down(struct proxy *p)
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_stop(p->workers[i]);
     }
+    pod_ports_free(p->pod);
     proxy_admin_free(p->admin);
     mailbox_free(p->mailbox); /* the last snapshots come home */
     proxy_report_free(p->report);

@@ -4,8 +4,10 @@
 #include "codec/doc.h"
 #include "codec/ip.h"
 #include "codec/url.h"
+#include "io/file.h"
 #include "mesh/names.h"
 #include "proxy/node_identity.h"
+#include "proxy/pod/pod_labels.h"
 
 enum { TEXT_BYTES_MAX = 1 << 20 };
 
@@ -48,9 +50,34 @@ static void put_address(struct map_out m, struct span host, uint16_t port)
 
 static const char *const modes[] = {"NONE", "REDIRECT", "TPROXY"};
 
-static int put_labels(struct map_out metadata, const struct opt_list *labels, struct err *err)
+static int put_file_labels(struct map_out to, const char *path, struct err *err)
+{
+    struct buf text;
+    buf_init(&text, POD_LABELS_BYTES_MAX);
+    struct span rest = SPAN_EMPTY, key, value;
+    int code = file_read(path, &text, err);
+    if (code == 0) {
+        rest = arena_dup(to.arena, buf_span(&text));
+        code = 1;
+    }
+    buf_dispose(&text);
+    while (code == 1) {
+        code = pod_labels_next(&rest, to.arena, &key, &value, err);
+        if (code == 1) {
+            doc_set_span(to.arena, to.map, key, doc_text(to.arena, value));
+        }
+    }
+    return code ? err_prefix(err, "--labels-file '%s'", path) : 0;
+}
+
+static int put_labels(struct map_out metadata, const struct proxy_options *set, struct err *err)
 {
     struct map_out to = in(metadata, "LABELS");
+    const struct opt_list *labels = &set->labels;
+    int code = set->labels_file != NULL ? put_file_labels(to, set->labels_file, err) : 0;
+    if (code != 0) {
+        return code;
+    }
     for (size_t i = 0; i < labels->count; i++) {
         struct span rest = span_of(labels->items[i]);
         while (rest.at != NULL) {
@@ -84,7 +111,8 @@ static int put_node(struct map_out boot, const struct proxy_options *set, struct
     put(meta, "PRINCIPAL",
         arena_printf(boot.arena, "spiffe://%s/ns/%s/sa/%s", set->trust_domain, set->ns,
                      set->service_account));
-    put(meta, "INSTANCE_IPS", set->address);
+    bool has_several = set->instance_ips != NULL && set->instance_ips[0] != '\0';
+    put(meta, "INSTANCE_IPS", has_several ? set->instance_ips : set->address);
     put(meta, "INTERCEPTION_MODE", modes[set->interception]);
     put(meta, "ISTIO_VERSION", ISTIO_VERSION);
     put(meta, "DNS_CAPTURE", set->dns_capture ? "true" : NULL);
@@ -96,7 +124,7 @@ static int put_node(struct map_out boot, const struct proxy_options *set, struct
     put(meta, "MESH_ADMIN", set->admin);
     put(meta, "MESH_REPORT", "otlp");
     put(meta, "MESH_DISCOVERY", set->learning == PROXY_LEARN_FULL ? "full" : "on-demand");
-    return put_labels(meta, &set->labels, err);
+    return put_labels(meta, set, err);
 }
 
 /* ---- the way to the control plane ---- */

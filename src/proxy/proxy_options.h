@@ -22,6 +22,10 @@ struct proxy_options {
     int type, interception, learning; /* the enums above */
     int64_t http_proxy_port;          /* 0 = none */
     bool dns_capture;
+    /* In a pod (pod/pod_ports.h); NULL = off. */
+    const char *labels_file, *status_addr, *ready_addr, *stats_addr, *app_probes, *app_metrics,
+        *instance_ips;
+    bool exit_idle;
 };
 
 extern const struct opt_spec proxy_options;

@@ -1,6 +1,9 @@
 /* proxy/proxy_native: options become the bootstrap that a file would have said. (Over a real start: tests/e2e/test_ca_proxy.py.) */
 #include "proxy/proxy_native.c"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "unit/cm.h"
 
 #include "proto/bootstrap.pb.h"
@@ -31,6 +34,49 @@ static struct span text_of(const struct bootstrap *b, const char *key)
         }
     }
     return SPAN_EMPTY;
+}
+
+static struct span label_of(const struct bootstrap *b, const char *key)
+{
+    const struct pb_protobuf_Struct *s = b->message->node->metadata;
+    for (uint32_t i = 0; i < s->fields.count; i++) {
+        const struct pb_protobuf_Struct *labels = s->fields.at[i]->value->struct_value;
+        for (uint32_t j = 0; span_is(s->fields.at[i]->key, "LABELS") && j < labels->fields.count;
+             j++) {
+            if (span_is(labels->fields.at[j]->key, key)) {
+                return labels->fields.at[j]->value->string_value;
+            }
+        }
+    }
+    return SPAN_EMPTY;
+}
+
+static void test_in_a_pod(void **state)
+{
+    (void)state;
+    static const char *labels[] = {"version=v2"};
+    char path[] = "/tmp/mesh-labels-XXXXXX";
+    struct proxy_options set = usual();
+    struct bootstrap b;
+    int fd = mkstemp(path);
+    static const char text[] = "app=\"web\"\nversion=\"v1\"\n";
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    set.labels_file = path;
+    set.labels = (struct opt_list){.items = labels, .count = 1};
+    set.instance_ips = "10.0.0.7,fd00::7";
+    assert_int_equal(proxy_native_bootstrap(&b, &set, &err), 0);
+    assert_span(label_of(&b, "app"), "web");
+    assert_span(label_of(&b, "version"), "v2");
+    assert_span(b.self.app, "web");
+    assert_span(text_of(&b, "INSTANCE_IPS"), "10.0.0.7,fd00::7");
+    bootstrap_dispose(&b);
+    assert_int_equal(write(fd, "oops\n", 5), 5);
+    assert_int_equal(proxy_native_bootstrap(&b, &set, &err), -ERR_CONFIG);
+    assert_non_null(strstr(err.text, "--labels-file"));
+    assert_non_null(strstr(err.text, "'oops'"));
+    close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_true(proxy_native_bootstrap(&b, &set, &err) < 0);
 }
 
 static void test_sidecar(void **state)
@@ -151,9 +197,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sidecar),
-        cmocka_unit_test(test_gateway),
-        cmocka_unit_test(test_odd_texts),
+        cmocka_unit_test(test_in_a_pod), cmocka_unit_test(test_sidecar),
+        cmocka_unit_test(test_gateway),  cmocka_unit_test(test_odd_texts),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
