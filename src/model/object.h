@@ -29,6 +29,11 @@ extern const struct object_kind_row object_kinds[OBJECT_KIND_COUNT];
 /* By kind, plural, singular or short name, any case, with an optional ".group". -1: none. */
 int object_kind_find(struct span word);
 
+#define OBJECT_KEY_BYTES 512
+/* The key that an object of this kind and name has, in `to`; empty: there is no such object, as it would be longer than any. */
+struct span object_key(enum object_kind kind, struct span namespace, struct span name,
+                       char to[static OBJECT_KEY_BYTES]);
+
 struct object {
     enum object_kind kind;
     struct span namespace; /* empty for kinds without one; "default" when the text names none */

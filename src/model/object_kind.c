@@ -244,13 +244,20 @@ int object_kind_of(struct reader *r, const struct doc_node *doc)
 
 /* --- small things --- */
 
+struct span object_key(enum object_kind kind, struct span namespace, struct span name,
+                       char to[static OBJECT_KEY_BYTES])
+{
+    const struct object_kind_row *row = &object_kinds[kind];
+    int len =
+        snprintf(to, OBJECT_KEY_BYTES, "%s%s%s/%.*s/%.*s", row->plural, row->group[0] ? "." : "",
+                 row->group, SPAN_ARG(row->namespaced ? namespace : SPAN("-")), SPAN_ARG(name));
+    return len > 0 && len < OBJECT_KEY_BYTES ? span_from(to, (size_t)len) : SPAN_EMPTY;
+}
+
 void object_make_key(struct object *o)
 {
-    const struct object_kind_row *row = &object_kinds[o->kind];
-    char *key = arena_printf(&o->arena, "%s%s%s/%.*s/%.*s", row->plural, row->group[0] ? "." : "",
-                             row->group, SPAN_ARG(o->namespace.len ? o->namespace : SPAN("-")),
-                             SPAN_ARG(o->name));
-    o->key = span_of(key);
+    char key[OBJECT_KEY_BYTES];
+    o->key = arena_dup(&o->arena, object_key(o->kind, o->namespace, o->name, key));
 }
 
 void object_say_stranger(struct reader *r, const struct doc_entry *entry, const char *const *known,

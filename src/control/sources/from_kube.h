@@ -32,7 +32,8 @@ bool from_kube_is_synced(const struct from_kube *f);
 /* How one kind stands: for `mesh status` and metrics. Secrets are followed by type, so that their kind comes more than once. */
 struct from_kube_state {
     enum object_kind kind;
-    const char *version; /* asked for, or served: "v1beta1" */
+    const char *version;  /* asked for, or served: "v1beta1" */
+    const char *selector; /* of fields; NULL = all of the kind */
     enum reflector_state state;
     const char *why; /* "" when SYNCED */
     size_t count;    /* objects that the server has */

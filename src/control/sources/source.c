@@ -140,21 +140,29 @@ static bool is_same_text(const struct doc_node *a, const struct doc_node *b)
 
 static void note_clash(struct sources *s, const struct item *loser, const struct item *winner)
 {
+    static const struct {
+        unsigned code;
+        const char *what;
+        struct span fix;
+    } rows[] = {
+        [SOURCE_FILE] = {5003, "%s %.*s is in two files", SPAN_INIT("delete one of the two")},
+        [SOURCE_KUBE] = {5120, "%s %.*s of Kubernetes has no effect",
+                         SPAN_INIT("delete it from the file, or with kubectl")},
+        [SOURCE_STORE] = {5004, "%s %.*s of the API has no effect",
+                          SPAN_INIT("delete it from there, or from the API")},
+    };
     const struct object *o = loser->object;
     const char *kind = object_kinds[o->kind].kind;
-    bool stored = loser->origin->rank == SOURCE_STORE;
+    enum source_rank rank = loser->origin->rank;
     struct finding *f =
-        stored ? finding_add(&s->clashes, 5004, NULL, "%s %.*s of the API has no effect", kind,
-                             SPAN_ARG(o->name))
-               : finding_add(&s->clashes, 5003, o->doc, "%s %.*s is in two files", kind,
-                             SPAN_ARG(o->name));
+        finding_add(&s->clashes, rows[rank].code, rank == SOURCE_FILE ? o->doc : NULL,
+                    rows[rank].what, kind, SPAN_ARG(o->name));
     f->kind = span_of(kind);
     f->namespace = arena_dup(s->clashes.arena, o->namespace);
     f->name = arena_dup(s->clashes.arena, o->name);
     f->why = span_of(arena_printf(s->clashes.arena, "'%.*s' has it too and wins",
                                   SPAN_ARG(winner->origin->name)));
-    f->fix =
-        stored ? SPAN("delete it from the file, or from the API") : SPAN("delete one of the two");
+    f->fix = rows[rank].fix;
 }
 
 /* By key, so that the list reads the same each time. */
@@ -341,6 +349,14 @@ const struct object *source_get(const struct source_origin *g, struct span key)
     const struct claim *c = map_get(&g->sources->claims, key);
     const struct item *i = c != NULL ? item_of(c, g) : NULL;
     return i != NULL ? i->object : NULL;
+}
+
+void source_each(const struct source_origin *g,
+                 void (*on_object)(void *arg, const struct object *o), void *arg)
+{
+    LIST_EACH(node, next, &g->items) {
+        on_object(arg, list_item(node, const struct item, of_origin)->object);
+    }
 }
 
 struct findings *source_findings(struct source_origin *g)

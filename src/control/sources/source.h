@@ -58,6 +58,9 @@ void source_replace_take(struct source_origin *g, struct object **objects, size_
 void source_put_take(struct source_origin *g, struct object *o);
 void source_remove(struct source_origin *g, struct span key);
 const struct object *source_get(const struct source_origin *g, struct span key);
+/* Everything that it brings, in no order. */
+void source_each(const struct source_origin *g,
+                 void (*on_object)(void *arg, const struct object *o), void *arg);
 /* Its findings, to be added to. */
 NONNULL_RETURN struct findings *source_findings(struct source_origin *g);
 /* Forgets them and answers the empty list, to be filled anew. */

@@ -1,7 +1,6 @@
 /* The builder: takes objects, and makes a world of them. Everything but EndpointSlices, WorkloadEntries, Pods and Nodes makes a new config; those
  * only touch the services and addresses that they concern.
  * In: sources. Out: world, world_change. Next: push. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -10,7 +9,6 @@
 
 #define CONFIG_ARENA_BLOCK (64UL << 10)
 #define WAITS_MAX 1000
-#define KEY_BYTES 512 /* of a Pod or Node: plural, namespace (63), name (253) */
 
 struct pending {                   /* an EndpointSlice, WorkloadEntry, Pod or Node that changed */
     struct object *before, *after; /* references; either may be NULL */
@@ -305,15 +303,11 @@ static struct world *make_world(struct world_builder *b, struct world_config *co
     return w;
 }
 
-/* The object of a kind, by the key that object_make_key gives it. */
 static const struct object *object_of(const struct world_builder *b, enum object_kind kind,
                                       struct span namespace, struct span name)
 {
-    char key[KEY_BYTES];
-    int len = snprintf(key, sizeof(key), "%s/%.*s/%.*s", object_kinds[kind].plural,
-                       SPAN_ARG(namespace), SPAN_ARG(name));
-    return len > 0 && (size_t)len < sizeof(key) ? map_get(&b->objects, span_from(key, (size_t)len))
-                                                : NULL;
+    char key[OBJECT_KEY_BYTES];
+    return map_get(&b->objects, object_key(kind, namespace, name, key));
 }
 
 struct asking { /* the endpoints of one service ask */
@@ -330,7 +324,7 @@ static const struct object *pod_called(void *arg, struct span namespace, struct 
 static const struct object *node_called(void *arg, struct span name)
 {
     const struct asking *a = arg;
-    return object_of(a->builder, OBJECT_NODE, SPAN("-"), name);
+    return object_of(a->builder, OBJECT_NODE, SPAN_EMPTY, name);
 }
 
 static const struct object *occupant_at(void *arg, const struct ip *ip)
@@ -344,17 +338,13 @@ static void wait_for_pod(void *arg, struct span namespace, struct span pod)
 {
     const struct asking *a = arg;
     struct map *waits = &a->builder->waits;
-    char key[KEY_BYTES];
-    int len = snprintf(key, sizeof(key), "%s/%.*s/%.*s", object_kinds[OBJECT_POD].plural,
-                       SPAN_ARG(namespace), SPAN_ARG(pod));
-    if (len < 0 || (size_t)len >= sizeof(key)) {
-        return; /* no Pod has such a name */
-    }
-    struct wait *wait = map_get(waits, span_from(key, (size_t)len));
+    char text[OBJECT_KEY_BYTES];
+    struct span key = object_key(OBJECT_POD, namespace, pod, text);
+    struct wait *wait = map_get(waits, key);
     if (wait == NULL) {
-        wait = mem_zalloc(sizeof(*wait) + (size_t)len);
-        memcpy(wait + 1, key, (size_t)len);
-        wait->key = span_from(wait + 1, (size_t)len);
+        wait = mem_zalloc(sizeof(*wait) + key.len);
+        memcpy(wait + 1, text, key.len);
+        wait->key = span_from(wait + 1, key.len);
         (void)map_put(waits, wait->key, wait); /* there was none */
     }
     for (size_t i = 0; i < wait->count; i++) {
