@@ -73,7 +73,7 @@ struct h2_conn {
     int64_t resets_ms;         /* when resets was last lowered */
     int64_t linger_bytes;
     int64_t heard_ms; /* when the peer's last bytes came */
-    int32_t last_id; /* server: of the latest stream that the peer opened */
+    int32_t last_id;  /* server: of the latest stream that the peer opened */
     unsigned stream_count;
     unsigned spare_count;
     unsigned resets; /* by the peer, or provoked by it; falls by 20 a second */

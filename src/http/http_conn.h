@@ -68,7 +68,8 @@ struct http_limits {
     uint32_t queue_bytes;   /* most bytes queued per stream before the sender must wait; 64 KiB */
     int64_t head_ms;        /* a request head must be complete within; default 60 s */
     int64_t idle_ms;        /* no stream for so long closes the connection; default 1 h */
-    int64_t ping_ms; /* h2: with streams open and nothing heard for so long a PING is sent, and after as long
+    int64_t
+        ping_ms; /* h2: with streams open and nothing heard for so long a PING is sent, and after as long
                               again without an answer the connection is gone (HTTP_RESET_TIMEOUT); default 0 = never */
     int64_t
         half_close_ms; /* h1 server: a client that ended its side gets its answer for so long before

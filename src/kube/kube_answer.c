@@ -40,7 +40,7 @@ static int64_t retry_after(const struct head *head, const struct doc_node *statu
     return is_good ? told->integer : -1;
 }
 
-/* Where a field is wrong, when the message does not say it already. */
+/* The server's own words, unless they say too little. */
 static const char *sentence(struct arena *arena, const struct kube_client *c, unsigned status,
                             struct span message, struct span body)
 {
@@ -87,6 +87,22 @@ void kube_answer_read(struct kube_answer *a, struct arena *arena, const struct k
     a->code = code_of(head->status, a->reason);
     a->retry_after_s = retry_after(head, status);
     a->why = sentence(arena, c, head->status, text_of(status, "message"), body);
+}
+
+unsigned kube_answer_code(const struct kube_answer *a)
+{
+    switch (a->status) {
+    case 0:
+        return a->code == -EACCES                              ? 1405
+               : a->code == -ERR_TLS || a->code == -ERR_DENIED ? 1403
+                                                               : 1402;
+    case 401:
+        return 1404;
+    case 403:
+        return 1406;
+    default:
+        return 1407;
+    }
 }
 
 void kube_answer_fail(struct kube_answer *a, struct arena *arena, const struct err *err)

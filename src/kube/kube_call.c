@@ -16,7 +16,7 @@ struct kube_call {
     struct kube_exchange x;
     struct kube_call_spec spec; /* texts in `arena` */
     struct arena arena;
-    struct arena told; /* of the answer; dies with the call */
+    struct arena told;  /* of the answer; dies with the call */
     struct arena *into; /* where the answer lives: `told`, or borrowed from kube_ask */
     struct buf body;
     struct loop_task begin;
@@ -159,7 +159,8 @@ static void on_end(void *arg, const struct err *err)
         body = into == &k->told ? body : arena_dup(into, body);
         kube_answer_read(&a, into, c, k->x.head, body);
     }
-    if (a.status == 401 && !k->renewed && kube_credentials_renew(&c->credentials, k->x.generation)) {
+    if (a.status == 401 && !k->renewed &&
+        kube_credentials_renew(&c->credentials, k->x.generation)) {
         k->renewed = true;
         begin_try(k);
         return;

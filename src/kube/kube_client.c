@@ -11,7 +11,7 @@
 #define STREAMS 250    /* as Go's server allows by default */
 #define STREAM_WINDOW (1u << 20)
 #define CONN_WINDOW (8u << 20)
-#define PING_MS 5000   /* a server that is gone is noticed within twice this */
+#define PING_MS 5000 /* a server that is gone is noticed within twice this */
 #define IDLE_MS 300000
 
 /* For HTTP/1, which has no PING. */
@@ -149,8 +149,9 @@ static int read_server(struct kube_client *c, struct err *err)
         c->prefix.len--;
     }
     c->tls_host = c->conf->tls_name.len > 0 ? c->conf->tls_name : url.host;
-    return ip_parse(url.host, &ip) == 0 ? 0 : resolver_new(&c->resolver, c->loop,
-                                                           &(struct resolver_spec){0}, err);
+    return ip_parse(url.host, &ip) == 0
+               ? 0
+               : resolver_new(&c->resolver, c->loop, &(struct resolver_spec){0}, err);
 }
 
 static void set_limits(struct kube_client *c)

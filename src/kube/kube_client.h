@@ -37,6 +37,8 @@ struct kube_answer {
     int64_t retry_after_s;   /* -1 = not told */
     const struct head *head; /* NULL = no answer */
 };
+/* The row of mesh/codes.def for a failed one (1402 to 1407), for who shows it to a person. */
+unsigned kube_answer_code(const struct kube_answer *a);
 typedef void (*kube_on_answer)(void *arg, const struct kube_answer *a);
 
 #define KUBE_JSON "application/json"

@@ -26,14 +26,14 @@ struct kube_client {
     struct loop *loop;            /* borrowed */
     const struct kube_conf *conf; /* borrowed */
     struct arena arena;
-    struct span origin;    /* scheme and authority of the server */
-    struct span prefix;    /* its path, before that of each request; may be empty */
+    struct span origin; /* scheme and authority of the server */
+    struct span prefix; /* its path, before that of each request; may be empty */
     struct span user_agent;
-    struct span tls_host; /* whom the server's certificate must name */
+    struct span tls_host;      /* whom the server's certificate must name */
     struct resolver *resolver; /* owned; NULL = the server is an address */
     struct kube_credentials credentials;
-    struct kube_way *way; /* NULL once the client is freed */
-    struct list ways;     /* this one, and old ones that are still used */
+    struct kube_way *way;   /* NULL once the client is freed */
+    struct list ways;       /* this one, and old ones that are still used */
     struct loop_task sweep; /* of ways without users */
     struct list calls;
     struct list streams;

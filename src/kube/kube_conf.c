@@ -28,9 +28,9 @@ static const char *names_of(struct arena *arena, const struct files *files, cons
             const struct doc_node *name = doc_get(doc_at(all, i), "name");
             if (doc_is(name, DOC_TEXT)) {
                 const char *comma = shown > 0 ? ", " : "";
-                text = shown == NAMES_SHOWN ? arena_printf(arena, "%s, ...", text)
-                                            : arena_printf(arena, "%s%s%.*s", text, comma,
-                                                           SPAN_ARG(name->text));
+                text = shown == NAMES_SHOWN
+                           ? arena_printf(arena, "%s, ...", text)
+                           : arena_printf(arena, "%s%s%.*s", text, comma, SPAN_ARG(name->text));
                 shown++;
             }
         }
@@ -93,8 +93,8 @@ static int not_there(struct kube_conf *out, const struct files *files, const cha
         return err_set(err, -ERR_CONFIG, "%s:%u: there is no %s '%.*s'; there are: %s", said->file,
                        said->line, what, SPAN_ARG(name), names);
     }
-    return err_set(err, -ERR_CONFIG, "%s: there is no %s '%.*s'; there are: %s",
-                   files->all[0].name, what, SPAN_ARG(name), names);
+    return err_set(err, -ERR_CONFIG, "%s: there is no %s '%.*s'; there are: %s", files->all[0].name,
+                   what, SPAN_ARG(name), names);
 }
 
 static int choose_context(struct kube_conf *out, const struct files *files, const char *asked,
@@ -183,8 +183,10 @@ static int parse_file(struct kube_conf *out, struct files *files, struct span te
     }
     struct span kind = SPAN_EMPTY;
     if (!doc_is(doc, DOC_MAP)) {
-        return err_set(err, -ERR_CONFIG, "%s:%u: this is no kubeconfig: want a map with clusters, "
-                       "contexts and users", name, doc->line);
+        return err_set(err, -ERR_CONFIG,
+                       "%s:%u: this is no kubeconfig: want a map with clusters, "
+                       "contexts and users",
+                       name, doc->line);
     }
     code = doc_read_text(doc, "kind", &kind, err);
     if (code == 0 && kind.len > 0 && !span_is(kind, "Config")) {
@@ -200,7 +202,7 @@ static int parse_file(struct kube_conf *out, struct files *files, struct span te
 static const char *folder_of(struct arena *arena, const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash == NULL  ? "."
+    return slash == NULL   ? "."
            : slash == path ? "/"
                            : arena_cstr(arena, span_from(path, (size_t)(slash - path)));
 }
@@ -323,10 +325,11 @@ int kube_conf_parse(struct kube_conf *out, struct span text, const char *file, c
 static int nothing_here(const char *list, const char *home_file, struct err *err)
 {
     const char *looked = list != NULL ? list : home_file != NULL ? home_file : "~/.kube/config";
-    return err_set(err, -ENOENT,
-                   "no Kubernetes is configured here: there is no kubeconfig at '%s'%s, and this is "
-                   "no pod; name one with --kubeconfig or KUBECONFIG",
-                   looked, list != NULL ? " (KUBECONFIG)" : "");
+    return err_set(
+        err, -ENOENT,
+        "no Kubernetes is configured here: there is no kubeconfig at '%s'%s, and this is "
+        "no pod; name one with --kubeconfig or KUBECONFIG",
+        looked, list != NULL ? " (KUBECONFIG)" : "");
 }
 
 /* From files, as kubectl looks for them; then from the pod. */

@@ -25,23 +25,24 @@ struct kube_exec {
 };
 
 struct kube_conf {
-    struct arena arena;   /* owns everything below */
-    struct span server;   /* "https://10.96.0.1:443", without a slash at the end; may have a path */
-    struct span ca_pem;   /* empty: none, only http or insecure; of the system when the file names none */
-    bool insecure;        /* insecure-skip-tls-verify */
-    struct span tls_name; /* tls-server-name; empty = the host of `server` */
+    struct arena arena; /* owns everything below */
+    struct span server; /* "https://10.96.0.1:443", without a slash at the end; may have a path */
+    struct span
+        ca_pem;    /* empty: none, only http or insecure; of the system when the file names none */
+    bool insecure; /* insecure-skip-tls-verify */
+    struct span tls_name;          /* tls-server-name; empty = the host of `server` */
     struct span cert_pem, key_pem; /* client certificate; may be empty */
     struct span token;             /* may be empty */
     const char
         *token_file; /* NULL = none; else it counts before `token`, and is read again each minute */
     struct span username, password;
-    struct span impersonate; /* as: a user's name */
+    struct span impersonate;               /* as: a user's name */
     const struct header *impersonate_more; /* as-uid, as-groups, as-user-extra, as request fields */
     size_t impersonate_more_count;
-    const struct kube_exec *exec; /* NULL = none */
+    const struct kube_exec *exec;       /* NULL = none */
     const struct doc_node *exec_config; /* what the cluster has for such programs; NULL = none */
-    struct span context;          /* its name; "in-cluster" in a pod */
-    struct span namespace;        /* "default" when not told */
+    struct span context;                /* its name; "in-cluster" in a pod */
+    struct span namespace;              /* "default" when not told */
     bool in_cluster;
 };
 
@@ -53,7 +54,8 @@ struct kube_conf_spec {
         in_cluster_first; /* roles in a pod: the pod's account before any file; the CLI: files first */
 };
 
-/* -ENOENT: neither file nor pod ("no Kubernetes is configured here: ..."). -ERR_CONFIG: file, line and what to do. */
+/* -ENOENT: neither file nor pod ("no Kubernetes is configured here: ..."), code 1400 of mesh/codes.def. -ERR_CONFIG: file, line and what to
+ * do, code 1401. */
 MUST_USE int kube_conf_load(struct kube_conf *out, const struct kube_conf_spec *spec,
                             struct err *err);
 /* From one kubeconfig text; relative paths in it are taken from `folder`. Names the files that it read. */

@@ -13,12 +13,11 @@
 
 /* ---- bytes in the file, or in another that it names ---- */
 
-static const char *path_of(struct arena *arena, const struct kube_conf_file *file,
-                           struct span path)
+static const char *path_of(struct arena *arena, const struct kube_conf_file *file, struct span path)
 {
-    return path.at[0] == '/'
-               ? arena_cstr(arena, path)
-               : arena_printf(arena, "%s/%.*s", file->folder, SPAN_ARG(path));
+    path = span_starts(path, SPAN("./")) ? span_from_offset(path, 2) : path;
+    return path.at[0] == '/' ? arena_cstr(arena, path)
+                             : arena_printf(arena, "%s/%.*s", file->folder, SPAN_ARG(path));
 }
 
 /* Base64, in which line ends and blanks do not count. */
@@ -264,7 +263,8 @@ static int read_input(const struct doc_node *exec, struct kube_exec *x, struct e
     if (code != 0) {
         return code;
     }
-    x->input = KUBE_EXEC_IF_AVAILABLE; /* as v1beta1; v1 demands the field, but nothing hangs on it */
+    x->input =
+        KUBE_EXEC_IF_AVAILABLE; /* as v1beta1; v1 demands the field, but nothing hangs on it */
     if (mode.len == 0) {
         return 0;
     }
@@ -300,8 +300,8 @@ static int read_exec(struct kube_conf *out, const struct kube_conf_file *file,
                           "update the plugin and its entry)");
     }
     bool is_path = span_find_byte(command, '/') >= 0;
-    const char *program = is_path ? path_of(&out->arena, file, command)
-                                  : arena_cstr(&out->arena, command);
+    const char *program =
+        is_path ? path_of(&out->arena, file, command) : arena_cstr(&out->arena, command);
     code = read_words(out, exec, program, x, err);
     code = code != 0 ? code : read_env(out, exec, x, err);
     out->exec = x;
@@ -381,8 +381,8 @@ static int read_impersonate(struct kube_conf *out, const struct doc_node *user, 
     int code = doc_read_text(user, "as", &out->impersonate, err);
     code = code != 0 ? code : doc_read_list(user, "as-groups", &groups, err);
     for (size_t i = 0; code == 0 && i < doc_count(groups); i++) {
-        code = add_more(&more, user, "as-groups", doc_at(groups, i), SPAN("impersonate-group"),
-                        err);
+        code =
+            add_more(&more, user, "as-groups", doc_at(groups, i), SPAN("impersonate-group"), err);
     }
     if (code == 0 && uid != NULL && !doc_is(uid, DOC_NULL)) {
         code = add_more(&more, user, "as-uid", uid, SPAN("impersonate-uid"), err);

@@ -12,9 +12,9 @@
 
 #define REREAD_MS 60000
 #define TOKEN_BYTES_MAX (256u << 10)
-#define SPARE_US 5000000   /* what ends so soon is not used any more */
-#define FAILURE_MS 1000    /* a plugin that failed is not run again at once */
-#define RENEWAL_MS 5000    /* nor one whose answers are refused */
+#define SPARE_US 5000000 /* what ends so soon is not used any more */
+#define FAILURE_MS 1000  /* a plugin that failed is not run again at once */
+#define RENEWAL_MS 5000  /* nor one whose answers are refused */
 
 /* ---- the field ---- */
 

@@ -19,8 +19,8 @@ struct kube_credentials {
     void *arg;
     uint64_t generation; /* another one whenever they changed */
     /* private */
-    char *authorization; /* owned; NULL = none */
-    int64_t read_ms;     /* when the token file was read last */
+    char *authorization;       /* owned; NULL = none */
+    int64_t read_ms;           /* when the token file was read last */
     struct kube_exec_run *run; /* the plugin that runs now */
     struct list waiting;       /* tickets */
     int64_t good_until_us;     /* what the plugin gave; wall time; 0 = nothing yet */

@@ -134,8 +134,7 @@ static void send_request(struct kube_exchange *x)
     head.method_id = head_method_of(head.method);
     head.scheme = http_client_scheme(x->way->http);
     head.authority = http_client_authority(x->way->http);
-    head.path = span_of(
-        arena_printf(arena, "%.*s%s", SPAN_ARG(x->client->prefix), x->path));
+    head.path = span_of(arena_printf(arena, "%.*s%s", SPAN_ARG(x->client->prefix), x->path));
     if (x->body.len > 0) {
         head.content_length = (int64_t)x->body.len;
     } else if (head.method_id == METHOD_POST || head.method_id == METHOD_PUT) {

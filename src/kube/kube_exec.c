@@ -96,8 +96,7 @@ static const char *make_info(struct arena *arena, const struct kube_conf *conf, 
     buf_init(&text, INFO_MAX);
     int code = doc_write_json(info, false, &text);
     ASSERT(code == 0); /* a kubeconfig is smaller */
-    const char *line =
-        arena_printf(arena, "KUBERNETES_EXEC_INFO=%.*s", SPAN_ARG(buf_span(&text)));
+    const char *line = arena_printf(arena, "KUBERNETES_EXEC_INFO=%.*s", SPAN_ARG(buf_span(&text)));
     buf_dispose(&text);
     return line;
 }
@@ -165,8 +164,7 @@ int kube_exec_read(struct arena *arena, struct span text, struct span api_versio
     if (doc_read_text(doc, "kind", &kind, NULL) != 0 || !span_is(kind, "ExecCredential")) {
         return wrong(err, "what it printed is no ExecCredential");
     }
-    if (doc_read_text(doc, "apiVersion", &version, NULL) != 0 ||
-        !span_eq(version, api_version)) {
+    if (doc_read_text(doc, "apiVersion", &version, NULL) != 0 || !span_eq(version, api_version)) {
         return err_set(err, -EACCES, "it speaks '%.*s', the kubeconfig says '%.*s'",
                        (int)size_min(version.len, 80), version.at, SPAN_ARG(api_version));
     }
@@ -203,8 +201,8 @@ static void finish(struct kube_exec_run *run, struct err *err)
     struct kube_exec_answer answer;
     const struct kube_exec *x = run->conf->exec;
     arena_init(&arena, 4096);
-    if (err->code == 0 && kube_exec_read(&arena, buf_span(&run->out), x->api_version, &answer,
-                                         err) != 0) {
+    if (err->code == 0 &&
+        kube_exec_read(&arena, buf_span(&run->out), x->api_version, &answer, err) != 0) {
         err_prefix(err, "the credential plugin '%s' is no good", x->argv[0]);
     }
     kube_exec_free(run);

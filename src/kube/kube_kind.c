@@ -78,7 +78,8 @@ static const char *plural_of(struct arena *arena, struct span kind)
     if (last == 'y' && !is_vowel(before)) {
         return arena_printf(arena, "%.*sies", (int)kind.len - 1, word);
     }
-    bool hisses = strchr("sxz", last) != NULL || span_ends(w, SPAN("ch")) || span_ends(w, SPAN("sh"));
+    bool hisses =
+        strchr("sxz", last) != NULL || span_ends(w, SPAN("ch")) || span_ends(w, SPAN("sh"));
     return arena_printf(arena, "%s%s", word, hisses ? "es" : "s");
 }
 
@@ -116,11 +117,13 @@ bool kube_kind_of(struct arena *arena, const struct doc_node *object, struct kub
     }
     ssize_t slash = span_find_byte(version->text, '/');
     struct span group = slash < 0 ? SPAN_EMPTY : span_first(version->text, (size_t)slash);
-    struct span rest = slash < 0 ? version->text : span_from_offset(version->text, (size_t)slash + 1);
+    struct span rest =
+        slash < 0 ? version->text : span_from_offset(version->text, (size_t)slash + 1);
     if (!is_word(rest, "") || (slash >= 0 && !is_word(group, "-."))) {
         return false;
     }
-    *out = (struct kube_kind){.group = arena_cstr(arena, group), .version = arena_cstr(arena, rest)};
+    *out =
+        (struct kube_kind){.group = arena_cstr(arena, group), .version = arena_cstr(arena, rest)};
     for (size_t i = 0; i < ARRAY_LEN(exceptions); i++) {
         if (span_is(group, exceptions[i].group) && span_is(kind->text, exceptions[i].kind)) {
             out->plural = exceptions[i].plural;

@@ -86,8 +86,7 @@ static int take_lines(struct kube_stream *s, struct span data)
         ssize_t at = span_find_byte(data, '\n');
         struct span part = at < 0 ? data : span_first(data, (size_t)at);
         bool is_whole = at >= 0 && buf_len(&s->line) == 0;
-        if (part.len > s->spec.line_max ||
-            (!is_whole && buf_append_span(&s->line, part) != 0)) {
+        if (part.len > s->spec.line_max || (!is_whole && buf_append_span(&s->line, part) != 0)) {
             return -ERR_LIMIT;
         }
         if (at >= 0) {
@@ -166,8 +165,7 @@ static void on_idle(struct deadline *d)
 {
     struct kube_stream *s = container_of(d, struct kube_stream, idle);
     struct err err;
-    (void)err_set(&err, -ETIMEDOUT, "'%.*s' was silent for too long",
-                  SPAN_ARG(s->client->origin));
+    (void)err_set(&err, -ETIMEDOUT, "'%.*s' was silent for too long", SPAN_ARG(s->client->origin));
     fail(s, &err);
 }
 
