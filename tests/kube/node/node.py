@@ -105,9 +105,11 @@ class Host:
 
     # Small services for the others
 
-    @staticmethod
-    def say(message):
-        print("node: " + message, flush=True)
+    def say(self, message):
+        """A line for the program's log, the same one not more than every 10 s."""
+        if time.monotonic() >= self.next_event[None, message]:
+            self.next_event[None, message] = time.monotonic() + 10
+            print("node: " + message, flush=True)
 
     def keep(self, task):
         """A task that nobody waits for."""

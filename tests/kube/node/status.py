@@ -64,7 +64,8 @@ def status_of(pod):
     if pod.inits:
         result["initContainerStatuses"] = [c.status() for c in pod.inits]
     if pod.ip:
-        result.update(podIP=pod.ip, podIPs=[{"ip": pod.ip}])
+        # Else a strategic patch adds to the address of an earlier run.
+        result.update(podIP=pod.ip, podIPs=[{"ip": pod.ip}, {"$patch": "replace"}])
     if pod.final_reason:
         result.update(reason=pod.final_reason[0], message=pod.final_reason[1])
     return result
