@@ -34,9 +34,10 @@ class ApiError(Exception):
 class Access:
     """Where the API server is and how one is let in."""
 
-    def __init__(self, server, tls, headers):
+    def __init__(self, server, tls, headers, authority=None):
         url = urllib.parse.urlsplit(server)
         self.host, self.port, self.tls = url.hostname, url.port or (443 if tls else 80), tls
+        self.authority = authority  # in PEM
         self.headers = {"Host": url.netloc, "User-Agent": "mesh-lab-node", "Accept": "application/json", **headers}
 
 
@@ -73,7 +74,7 @@ def load_kubeconfig(path):
             both.write(certificate + b"\n" + key)
             both.flush()
             tls.load_cert_chain(both.name)
-    return Access(cluster["server"], tls, headers)
+    return Access(cluster["server"], tls, headers, authority and authority.decode())
 
 
 class Answer:

@@ -54,7 +54,7 @@ class Container:
         self.exit_code = None
         self.probe_tasks = []
         self.log_path = f"{self.host.log_dir}/{pod.namespace}_{pod.name}/{self.name}.log"
-        self.log_start = 0
+        self.log_start, self.previous_log = 0, None  # where this run's lines begin; (start, end) of the run before
 
     # Making the process
 
@@ -121,7 +121,10 @@ class Container:
         os.makedirs(os.path.dirname(self.log_path), exist_ok=True)
         self.launch.log = os.open(self.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         os.fchmod(self.launch.log, 0o666)
-        self.log_start = os.fstat(self.launch.log).st_size
+        size = os.fstat(self.launch.log).st_size
+        if self.process:
+            self.previous_log = self.log_start, size
+        self.log_start = size
         self.id = "mesh-lab://" + hashlib.sha256(f"{self.pod.uid}/{self.name}/{self.restarts}".encode()).hexdigest()
         self.begun, self.begun_at = time.monotonic(), now()
         try:

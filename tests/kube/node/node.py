@@ -23,6 +23,7 @@ import spawn
 from api import ApiError, Client, Store, load_kubeconfig
 from dns import Dns
 from images import Images
+from kubelet import PORT, Kubelet
 from net import Addresses, Network
 from pod import Pod
 from proxy import Proxy
@@ -95,7 +96,7 @@ class Host:
         self.pods = {}  # uid: Pod
         self.next_event = collections.defaultdict(float)
         self.kept = set()
-        self.kubelet_port = 10250
+        self.kubelet = Kubelet(self, state)
         self.configs = Configs()
         self.services = Store(self.api, "/api/v1/services", self.on_service)
         self.slices = Store(self.api, "/apis/discovery.k8s.io/v1/endpointslices", self.on_service)
@@ -206,7 +207,7 @@ class Host:
 
     async def register(self, node):
         await self.ensure("/api/v1/nodes", node.name, node.object())
-        await self.api.patch(f"/api/v1/nodes/{node.name}/status", node.status(self.kubelet_port))
+        await self.api.patch(f"/api/v1/nodes/{node.name}/status", node.status(PORT))
         await self.beat(node)
 
     async def beat(self, node):
@@ -247,6 +248,7 @@ class Host:
         self.prepare_state()
         self.network.start([n.ip for n in self.nodes])
         await self.dns.start(self.nodes[0].ip)
+        await self.kubelet.start([n.ip for n in self.nodes], self.api.access.authority)
         await self.publish_dns()
         for store in (self.services, self.slices, *self.configs.stores.values()):
             await store.start()
@@ -271,7 +273,7 @@ class Host:
             pod.kill()
             pod.volumes.stop()
         for pod in pods:
-            for container in pod.inits + pod.apps:
+            for container in pod.containers:
                 if container.process:
                     await container.process.wait()
             pod.close_sandbox()

@@ -53,6 +53,10 @@ class Pod:
         return value if value is not None else self.obj["spec"].get("terminationGracePeriodSeconds", 30)
 
     @property
+    def containers(self):
+        return self.inits + self.apps
+
+    @property
     def path(self):
         return f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
 
@@ -194,16 +198,16 @@ class Pod:
             self.kill()
 
     def kill(self):
-        for container in self.inits + self.apps:
+        for container in self.containers:
             container.kill()
 
     # The end
 
     async def end_containers(self, grace_s):
         """Main containers at once, then sidecars, the last first; preStop hooks of all at once (as kubelet)."""
-        for container in self.inits + self.apps:
+        for container in self.containers:
             container.stopping.set()
-        alive = [c for c in self.inits + self.apps if c.process and c.process.code is None]
+        alive = [c for c in self.containers if c.process and c.process.code is None]
         tasks, sidecars_after = [], [c for c in self.apps if c in alive]
         for container in [c for c in alive if c.kind != "sidecar"]:
             tasks.append(container.stop(grace_s))
