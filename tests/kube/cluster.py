@@ -159,33 +159,33 @@ class Cluster:
         self.start_etcd()
         self.start_apiserver()
         self.wait_ready()
-        self._spawn("kube-controller-manager", [
+        self.spawn("kube-controller-manager", [
             TOOLS / "kube-controller-manager", f"--kubeconfig={self.folder}/controller-manager.config",
             f"--service-account-private-key-file={self.folder}/pki/sa.key", f"--root-ca-file={self.folder}/pki/ca.crt",
             f"--cluster-signing-cert-file={self.folder}/pki/ca.crt", f"--cluster-signing-key-file={self.folder}/pki/ca.key",
             "--use-service-account-credentials", "--leader-elect=false", "--bind-address=127.0.0.1",
             "--controllers=*,-node-ipam-controller",  # the node program gives each node its addresses
             "--kube-api-qps=100", "--kube-api-burst=200", "--profiling=false"])
-        self._spawn("kube-scheduler", [
+        self.spawn("kube-scheduler", [
             TOOLS / "kube-scheduler", f"--kubeconfig={self.folder}/scheduler.config", "--leader-elect=false",
             "--bind-address=127.0.0.1", "--profiling=false"])
         if nodes and NODE_PROGRAM.exists():
-            self._spawn("node", [
+            self.spawn("node", [
                 sys.executable, NODE_PROGRAM, "--kubeconfig", self.folder / "node.config", "--state", self.folder / "node",
                 "--nodes", nodes, "--load-balancers", self.load_balancers])
-        self._wait("the default ServiceAccount", self._account, "kube-controller-manager")
+        self.wait("the default ServiceAccount", self._account, program="kube-controller-manager")
         if nodes and NODE_PROGRAM.exists():
-            self._wait(f"{nodes} ready nodes", lambda: self._nodes_ready() >= nodes, "node")
+            self.wait(f"{nodes} ready nodes", lambda: self._nodes_ready() >= nodes, program="node")
 
     def start_etcd(self):
-        self._spawn("etcd", [
+        self.spawn("etcd", [
             TOOLS / "etcd", f"--data-dir={self.folder}/etcd", "--listen-client-urls=http://127.0.0.1:2379",
             "--advertise-client-urls=http://127.0.0.1:2379", "--listen-peer-urls=http://127.0.0.1:2380",
             "--unsafe-no-fsync", "--log-level=warn"])
 
     def start_apiserver(self):
         p = self.folder / "pki"
-        self._spawn("kube-apiserver", [
+        self.spawn("kube-apiserver", [
             TOOLS / "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", f"--advertise-address={self.address}",
             "--secure-port=6443", f"--tls-cert-file={p}/apiserver.crt", f"--tls-private-key-file={p}/apiserver.key",
             f"--client-ca-file={p}/ca.crt", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
@@ -246,24 +246,22 @@ class Cluster:
                 wait_until(lambda: self.pid(name) is None, f"the end of {name}", 10)
         (self.folder / "pid" / name).unlink(missing_ok=True)
 
-    def wait(self, what, condition, deadline_s=START_S):
-        """Waits for a condition of objects: each look costs the API server something, so not as often as it can."""
-        return wait_until(condition, what, deadline_s, pause_s=0.1)
+    def wait(self, what, condition, deadline_s=START_S, program="kube-apiserver"):
+        """Waits for a condition of objects: each look costs the API server something, so not as often as it can. Tells at once
+        when the program that has to do something for it has ended, and what that said."""
+
+        def check():
+            if self.pid(program) is None:
+                raise RuntimeError(f"{program} ended before: {what}\n{self.log(program)}")
+            return condition()
+
+        try:
+            return wait_until(check, what, deadline_s, pause_s=0.1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n--- {self.folder}/log/{program}.log ends:\n{self.log(program)}") from None
 
     def spawn(self, name, argv, env=None):
-        """Another program in the cluster's network, ended by end(name) or with the cluster."""
-        self._spawn(name, argv, env)
-
-    def wait_ready(self, deadline_s=START_S):
-        self._wait("/readyz", lambda: self.request("GET", "/readyz", timeout=2)[0] == 200, "kube-apiserver", deadline_s)
-
-    def log(self, name, lines=30):
-        path = self.folder / "log" / f"{name}.log"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
-
-    # ---- how
-
-    def _spawn(self, name, argv, env=None):
+        """A program in the cluster's network, ended by end(name) or with the cluster."""
         death = ["setpriv", "--pdeathsig", "TERM" if name == "node" else "KILL", "--"] if self.die_with_us else []
         with open(self.folder / "log" / f"{name}.log", "ab") as out:
             child = subprocess.Popen(
@@ -272,18 +270,14 @@ class Cluster:
         (self.folder / "pid" / name).write_text(f"{child.pid} {_start_time(child.pid)}\n")
         child.returncode = 0  # told by its record from now on, which also serves another process
 
-    def _wait(self, what, condition, program, deadline_s=START_S):
-        """Waits; tells at once when the program has ended, and what it said."""
+    def wait_ready(self, deadline_s=START_S):
+        self.wait("/readyz", lambda: self.request("GET", "/readyz", timeout=2)[0] == 200, deadline_s)
 
-        def check():
-            if self.pid(program) is None:
-                raise RuntimeError(f"{program} ended before: {what}\n{self.log(program)}")
-            return condition()
+    def log(self, name, lines=30):
+        path = self.folder / "log" / f"{name}.log"
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
-        try:
-            wait_until(check, what, deadline_s, pause_s=0.05)
-        except AssertionError as error:
-            raise RuntimeError(f"{error}\n--- {self.folder}/log/{program}.log ends:\n{self.log(program)}") from None
+    # ---- how
 
     def _account(self):
         return self.request("GET", "/api/v1/namespaces/default/serviceaccounts/default", timeout=2)[0] == 200

@@ -30,7 +30,7 @@ def up(cluster):
         try:
             cluster.wait_ready(5)
             dead = cluster.ended()
-        except (RuntimeError, OSError):
+        except (RuntimeError, AssertionError):
             dead = ["kube-apiserver"]
         if not dead:
             print("it is up already")
@@ -65,7 +65,7 @@ def main():
             was = cluster.running()
             cluster.stop()
             print(f"ended: {', '.join(was)}" if was else "nothing was running")
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         sys.exit(f"kube-{args.what}: {error}")
 
 
