@@ -300,7 +300,7 @@ static void list_failed(struct reflector *r, const struct kube_answer *a, const 
         return;
     }
     r->page_failures++;
-    if (a->status == 200 && a->code == -ERR_LIMIT && r->page != 1) { /* too large a page */
+    if (a->status == 0 && a->code == -ERR_LIMIT && r->page != 1) { /* too large a page */
         r->page = r->page == 0 ? PAGE : r->page / 4 + (r->page < 4);
         forget(&r->token);
     } else if (a->status / 100 == 4 && a->status != 429) {
@@ -438,7 +438,7 @@ static void on_line(void *arg, struct span line)
     struct reflector_event e;
     struct err err;
     watch_is_up(r);
-    if (r->stream == NULL) { /* the owner ended it */
+    if (r->stream == NULL || span_trim(line).len == 0) { /* the owner ended it */
         return;
     }
     if (reflector_event_read(&r->scratch, line, &e, &err) != 0) {

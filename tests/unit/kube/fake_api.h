@@ -18,6 +18,7 @@ struct kube_client {
     unsigned call_count; /* ever */
     unsigned stream_count;
     void (*on_call)(struct kube_call *call); /* may be NULL */
+    void (*on_cancel)(const struct kube_call *call);
     void (*on_stream)(struct kube_stream *s);
 };
 
@@ -126,6 +127,9 @@ struct kube_call *kube_call(struct kube_client *c, const struct kube_call_spec *
 
 void kube_call_cancel(struct kube_call *call)
 {
+    if (call->client->on_cancel != NULL) {
+        call->client->on_cancel(call);
+    }
     list_remove(&call->node);
     deadline_disarm(&call->later);
     loop_bury(call->client->loop, fake_call_free, call);

@@ -411,7 +411,7 @@ static void test_bad_answers(void **state)
         "\"resourceVersion\":\"1\"}}]}");
     assert_heard("y/v2/Y a@1 SYNCED . ");
     static const char *const lines[] = {
-        "",
+        "7",
         "{",
         "{}",
         "[]",
