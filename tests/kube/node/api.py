@@ -12,6 +12,7 @@ import json
 import os
 import ssl
 import tempfile
+import traceback
 import urllib.parse
 
 import yaml
@@ -217,13 +218,13 @@ class Store:
         self.objects.clear()
         self.objects.update(fresh)
         for obj in gone:
-            self.on_change("DELETED", obj)
+            self.tell("DELETED", obj)
         for key, obj in fresh.items():
             old = before.get(key)
             if old is None or old["metadata"]["uid"] != obj["metadata"]["uid"]:
-                self.on_change("ADDED", obj)
+                self.tell("ADDED", obj)
             elif old["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
-                self.on_change("MODIFIED", obj)
+                self.tell("MODIFIED", obj)
         return answer["metadata"]["resourceVersion"]
 
     def apply(self, event):
@@ -235,8 +236,15 @@ class Store:
                 self.objects.pop(key_of(obj), None)
             else:
                 self.objects[key_of(obj)] = obj
-            self.on_change(change, obj)
+            self.tell(change, obj)
         return obj["metadata"]["resourceVersion"]
+
+    def tell(self, change, obj):
+        """What goes wrong with one object must not end the watch."""
+        try:
+            self.on_change(change, obj)
+        except Exception:  # pylint: disable=broad-except
+            traceback.print_exc()
 
     async def follow(self, version):
         while True:

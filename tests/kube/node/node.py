@@ -189,9 +189,10 @@ class Host:
         shutil.rmtree(self.run_dir, ignore_errors=True)
         os.makedirs(self.run_dir)
         os.makedirs(self.log_dir, exist_ok=True)
-        kernel.mount("tmpfs", self.run_dir, "tmpfs", 0, "mode=755")
-        for name in ("pods", "root"):
+        kernel.mount("tmpfs", self.run_dir, "tmpfs", kernel.MS_NODEV, "mode=755")
+        for name in ("pods", "root", "dev"):
             os.mkdir(f"{self.run_dir}/{name}")
+        kernel.mount("tmpfs", self.dev_dir, "tmpfs", kernel.MS_NOSUID, "mode=755")
         spawn.make_dev(self.dev_dir)
         with open(f"{os.path.dirname(self.run_dir)}/node.pid", "w", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")

@@ -134,6 +134,8 @@ class Pod:
                 self.node.addresses.give(ip)
                 raise
             self.ip = ip
+            if any(p.get("hostPort") for c in self.containers for p in c.spec.get("ports") or []):
+                self.host.proxy.changed()
         for name, text in (("hosts", self.hosts_file()), ("hostname", self.hostname + "\n"), ("resolv.conf", self.resolv_conf())):
             with open(f"{self.folder}/{name}", "w", encoding="utf-8") as file:
                 file.write(text)

@@ -14,6 +14,7 @@ import kernel
 
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
+READ_ONLY_PROC = ("/proc/sys", "/proc/sysrq-trigger")
 OUTPUT_MAX = 10 * 1024
 
 
@@ -56,8 +57,7 @@ class StartError(Exception):
 
 
 def make_dev(path):
-    """The /dev of all containers; needs a file system on which devices work."""
-    os.makedirs(path)
+    """Fills the /dev of all containers; needs a file system on which devices work."""
     for name, number in DEVICES.items():
         os.mknod(f"{path}/{name}", 0o666 | 0o020000, os.makedev(*number))
         os.chmod(f"{path}/{name}", 0o666)
@@ -100,7 +100,7 @@ def _build_root(launch):
         root = top + "/root"
         for name in ("root", "up", "work"):
             os.mkdir(f"{top}/{name}", 0o755)
-        kernel.mount("overlay", root, "overlay", 0, f"lowerdir=/,upperdir={top}/up,workdir={top}/work")
+        kernel.mount("overlay", root, "overlay", kernel.MS_NODEV, f"lowerdir=/,upperdir={top}/up,workdir={top}/work")
     os.makedirs(root + "/.old", exist_ok=True)
     kernel.pivot_root(root, root + "/.old")
     os.chdir("/")
@@ -111,7 +111,8 @@ def _build_root(launch):
         os.chmod("/tmp", 0o1777)
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     if not launch.credentials.privileged:
-        kernel.bind("/proc/sys", "/proc/sys", read_only=True)
+        for path in filter(os.path.exists, READ_ONLY_PROC):
+            kernel.bind(path, path, read_only=True)
     kernel.mount("sysfs", "/sys", "sysfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC | kernel.MS_RDONLY)
     kernel.bind("/.old" + launch.dev, "/dev", read_only=True)
     kernel.mount("shm", "/dev/shm", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=1777,size=64m")

@@ -27,12 +27,11 @@ def _condition(kind, true, reason="", message=""):
 
 
 def conditions_of(pod, phase):
-    """All but PodScheduled, which is the scheduler's."""
     if phase == "Succeeded":
         uninitialized, unready, reason = [], [], "PodCompleted"
     else:
         uninitialized = [c.name for c in pod.inits if not (c.up.is_set() if c.kind == "sidecar" else c.exit_code == 0)]
-        unready = [c.name for c in pod.inits + pod.apps if c.kind != "init" and not c.ready]
+        unready = [c.name for c in pod.containers if c.kind != "init" and not c.ready]
         reason = "PodFailed" if phase == "Failed" else "ContainersNotReady"
     finished = phase in ("Succeeded", "Failed")
     message = f"containers with unready status: [{' '.join(unready)}]" if unready else ""
@@ -47,6 +46,7 @@ def conditions_of(pod, phase):
     else:
         ready = _condition("Ready", containers_ready, reason, message)
     return [
+        _condition("PodScheduled", True),  # here it is, though its author may have named the node
         _condition("PodReadyToStartContainers", pod.sandbox is not None),
         _condition("Initialized", not uninitialized, "ContainersNotInitialized",
                    f"containers with incomplete status: [{' '.join(uninitialized)}]"),

@@ -12,7 +12,6 @@ from api import ApiError
 from env import ConfigError
 
 READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI")
-TOKEN_AUDIENCE_DEFAULT = None
 RETRY_S = 1
 
 
@@ -258,4 +257,5 @@ class Volumes:
                 raise ConfigError(f"subPath '{inner}' leads out of the volume")
             if not os.path.exists(path):
                 os.makedirs(path)
+                os.chmod(path, os.stat(whole).st_mode & 0o7777)
         return path, mount.get("readOnly", False) or any(k in spec for k in READ_ONLY_KINDS)
