@@ -287,7 +287,12 @@ struct doc_node *doc_list_add(struct arena *arena, struct doc_node *list, struct
 
 bool doc_remove(struct doc_node *map, const char *key)
 {
-    struct doc_entry *entry = find(map, span_of(key));
+    return doc_remove_span(map, span_of(key));
+}
+
+bool doc_remove_span(struct doc_node *map, struct span key)
+{
+    struct doc_entry *entry = find(map, key);
     if (entry == NULL) {
         return false;
     }

@@ -115,6 +115,7 @@ struct doc_node *doc_set_text(struct arena *arena, struct doc_node *map, const c
 struct doc_node *doc_list_add(struct arena *arena, struct doc_node *list, struct doc_node *value);
 /* False if there was none. The order of the others stays. */
 bool doc_remove(struct doc_node *map, const char *key);
+bool doc_remove_span(struct doc_node *map, struct span key);
 /* The list or map at `key`, made if absent. */
 struct doc_node *doc_map_in(struct arena *arena, struct doc_node *map, const char *key);
 struct doc_node *doc_list_in(struct arena *arena, struct doc_node *map, const char *key);

@@ -38,7 +38,7 @@ enum inject_outcome {
 
 /* Something that people should know though it went well; MESH12nn in the catalogue. */
 struct inject_note {
-    const struct inject_note *next;
+    struct inject_note *next;
     unsigned code;
     const char *text;
 };
@@ -49,7 +49,7 @@ struct inject_answer {
     const char *why;  /* one sentence: "pod label sidecar.istio.io/inject is 'false'" */
     const char *fix;  /* what changes it; NULL = nothing needs to */
     const char *rule; /* what decided: "pod label sidecar.istio.io/inject=false", or "" */
-    const struct inject_note *notes;
+    struct inject_note *notes;
     struct doc_node *pod; /* INJECT_YES: the pod with its proxy; the subject's is not touched */
 };
 
@@ -79,5 +79,5 @@ MUST_USE int inject_gateway_pod(const struct inject_gateway *gateway,
 
 /* The pod template in an object (Pod, Deployment, DaemonSet, StatefulSet, ReplicaSet, ReplicationController, Job, CronJob, PodTemplate, Rollout); NULL:
  * it makes no pods. */
-struct doc_node *inject_template_of(const struct doc_node *object);
+struct doc_node *inject_template_of(struct doc_node *object);
 #endif
