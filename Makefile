@@ -275,8 +275,9 @@ TSAN_UNIT := $(filter tests/unit/io/% tests/unit/store/store_test.c tests/unit/p
 tsan: $(B)/tsan/mesh $(VENV)/.ok $(call programs,tsan,$(TSAN_UNIT) $(SIM))
 	@MESH_BIN=$(CURDIR)/$(B)/tsan/mesh $(VENV)/bin/python tests/run --build $(B)/tsan unit/io tests/unit/store/store_test.c unit/proxy/config tests/unit/control/world/world_build_test.c tests/unit/control/push/push_test.c tests/unit/tls/io_tls_crowd_test.c sim
 
-golden: $(B)/asan/tests/unit/control/translate/translate_test
-	@MESH_GOLDEN=1 $<
+GOLDEN := $(B)/asan/tests/unit/control/translate/translate_test $(B)/asan/tests/unit/inject/inject_test
+golden: $(GOLDEN)
+	@for t in $^; do MESH_GOLDEN=1 $$t || exit 1; done
 
 # Tools of tests/peer that are Go modules; tests build them when they need them, and do without where there is no Go.
 TOOLS := $(B)/tools/h2spec

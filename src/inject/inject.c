@@ -76,10 +76,10 @@ static void set_env(struct doc_node *pod, const char *name, const struct doc_nod
 
 static void point_at_proxy(struct doc_node *pod, const struct pod_wish *w, struct arena *arena)
 {
-    if (w->gateway || w->status_port == 0) {
+    if (w->status_port == 0) {
         return;
     }
-    if (w->rewrite_probes) {
+    if (w->rewrite_probes && !w->gateway) {
         set_env(pod, ENV_PROBES, pod_probes_rewrite(pod, w->status_port, arena), arena);
     }
     if (w->merge_metrics) {

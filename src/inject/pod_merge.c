@@ -144,9 +144,8 @@ void pod_merge(struct doc_node *into, const struct doc_node *from, enum pod_merg
     struct doc_node *list = NULL, *other;
     size_t at = 0;
     struct doc_node *copy = doc_dup(arena, from);
-    other = mine ? pod_merge_proxy(copy, &list, &at) : NULL;
-    if (other) {
-        /* It stays where the pod has it. */
+    /* It stays where the pod has it. */
+    while (mine && (other = pod_merge_proxy(copy, &list, &at))) {
         merge_maps(mine, other, rule, arena);
         pod_merge_move(list, at, list->count - 1);
         list->count--;

@@ -203,6 +203,10 @@ static void set_names(struct setter *s, const struct pod_wish *w,
     const struct doc_node *labels = doc_path(subject->pod, "metadata.labels");
     struct pod_values_workload workload = pod_values_workload(subject, s->arena);
     set_text(s, "workload", workload.name);
+    set_text(s, "workloadFlag",
+             workload.name.len == 0
+                 ? SPAN_EMPTY
+                 : span_of(arena_printf(s->arena, "--workload=%.*s", SPAN_ARG(workload.name))));
     set_text(s, "canonicalName", first_label(labels, names, workload.name));
     set_text(s, "canonicalRevision", first_label(labels, versions, SPAN("latest")));
     set_text(s, "firstContainer", w->gateway ? SPAN_EMPTY : first_container(subject->pod));
@@ -232,6 +236,8 @@ struct doc_node *pod_values(const struct pod_wish *w, const struct inject_subjec
     set_text(&s, "logLevel", w->log_level);
     set_text(&s, "dnsCaptureFlag",
              intercepts && w->dns_capture ? SPAN("--dns-capture") : SPAN_EMPTY);
+    /* A native sidecar is told to go when the application has ended. */
+    set_text(&s, "exitIdleFlag", w->native && !w->gateway ? SPAN("--exit-idle") : SPAN_EMPTY);
     set_int(&s, "statusPort", w->status_port ? w->status_port : PORT_MERGED_STATS);
     set_int(&s, "concurrency", w->concurrency);
     set_int(&s, "drain", w->drain_s);
