@@ -5,9 +5,10 @@
 #include "xds/xds.h"
 
 const char *const proxies_type_urls[PROXIES_TYPE_COUNT] = {
-    XDS_CLUSTER, XDS_ENDPOINTS, XDS_LISTENER, XDS_ROUTES, XDS_VIRTUAL_HOST, NAME_TABLE_TYPE};
-const char *const proxies_type_names[PROXIES_TYPE_COUNT] = {"CDS", "EDS",  "LDS",
-                                                            "RDS", "VHDS", "NDS"};
+    XDS_CLUSTER,      XDS_ENDPOINTS,   XDS_LISTENER, XDS_ROUTES,
+    XDS_VIRTUAL_HOST, NAME_TABLE_TYPE, XDS_SECRET};
+const char *const proxies_type_names[PROXIES_TYPE_COUNT] = {"CDS",  "EDS", "LDS", "RDS",
+                                                            "VHDS", "NDS", "SDS"};
 
 bool proxies_is_synced(const struct proxy_entry *e)
 {

@@ -15,6 +15,7 @@ enum proxies_type {
     PROXIES_ROUTES,
     PROXIES_VIRTUAL_HOST,
     PROXIES_NAMES,
+    PROXIES_SECRETS,
     PROXIES_TYPE_COUNT
 };
 extern const char *const proxies_type_urls[PROXIES_TYPE_COUNT];

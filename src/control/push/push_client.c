@@ -236,6 +236,7 @@ void push_client_due_workload(struct push_client *c, const struct ip *address)
         if (ip_eq(&c->who.addresses[i], address)) {
             mark_due(c, PROXIES_LISTENER, PUSH_ALL);
             mark_due(c, PROXIES_CLUSTER, PUSH_ALL);
+            mark_due(c, PROXIES_SECRETS, PUSH_ALL);
             enqueue(c);
         }
     }

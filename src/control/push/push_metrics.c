@@ -1,7 +1,8 @@
 /* What is counted of pushes. In: push, from the news of workers. Out: base/metric; read by control's monitoring. */
 #include "control/push/push_metrics.h"
 
-static const char *const types[PROXIES_TYPE_COUNT] = {"cds", "eds", "lds", "rds", "vhds", "nds"};
+static const char *const types[PROXIES_TYPE_COUNT] = {"cds",  "eds", "lds", "rds",
+                                                      "vhds", "nds", "sds"};
 static const char *const by_type[] = {"type", NULL};
 static const char *const no_labels[] = {NULL};
 

@@ -8,15 +8,23 @@
 
 /* ---- which servers ---- */
 
+const struct world_workload *lds_pod(const struct translation *t)
+{
+    const struct world_workload *own = lds_workload(t);
+    return own && own->object && own->object->kind == OBJECT_POD ? own : NULL;
+}
+
 void lds_gateway_each(const struct translation *t,
                       void (*on_server)(void *arg, const struct world_gateway *g,
                                         const struct world_server *s),
                       void *arg)
 {
+    const struct world_workload *pod = lds_pod(t);
+    const struct label *labels = pod ? pod->labels : t->n->labels;
+    size_t count = pod ? pod->label_count : t->n->label_count;
     for (size_t i = 0; i < t->w->config->gateway_count; i++) {
         const struct world_gateway *g = &t->w->config->gateways[i];
-        bool is_ours =
-            world_gateway_is_served_by(g, t->n->namespace, t->n->labels, t->n->label_count);
+        bool is_ours = world_gateway_is_served_by(g, t->n->namespace, labels, count);
         for (size_t k = 0; is_ours && k < g->server_count; k++) {
             on_server(arg, g, &g->servers[k]);
         }

@@ -244,7 +244,7 @@ static struct pb_core_TransportSocket *plain_tls(struct translation *t, const st
     u->common_tls_context = c;
     bool has_name = d->service->host.len > 0 && d->service->host.at[0] != '*';
     u->sni = p->tls_sni.len > 0 ? p->tls_sni : has_name ? d->service->host : SPAN_EMPTY;
-    struct span name = MESSAGE_JOIN(arena, SPAN("kubernetes://"), p->tls_credential);
+    struct span name = MESSAGE_JOIN(arena, SPAN(WORLD_CREDENTIAL), p->tls_credential);
     if (p->tls == WORLD_TLS_MUTUAL && p->tls_credential.len > 0) {
         PB_ADD(arena, &c->tls_certificate_sds_secret_configs, secret(arena, name, false));
     } else if (p->tls == WORLD_TLS_MUTUAL && p->tls_cert_file.len > 0) {
@@ -347,7 +347,7 @@ static bool gateway_secrets(struct arena *arena, struct pb_tls_CommonTlsContext 
                             const struct world_server *s)
 {
     bool asks = s->tls == WORLD_SERVER_MUTUAL || s->tls == WORLD_SERVER_OPTIONAL_MUTUAL;
-    struct span name = MESSAGE_JOIN(arena, SPAN("kubernetes://"), s->credential);
+    struct span name = s->credential;
     struct pb_tls_CertificateValidationContext *v =
         arena_new(arena, struct pb_tls_CertificateValidationContext);
     for (size_t i = 0; i < s->san_count; i++) {

@@ -7,6 +7,7 @@
 #include "proto/listener.pb.h"
 #include "proto/nds.pb.h"
 #include "proto/route.pb.h"
+#include "proto/tls.pb.h"
 
 /* ---- names ---- */
 
@@ -142,6 +143,11 @@ static struct made make_name_table(struct translation *t, struct span name)
     return (struct made){&pb_nds_NameTable_desc, name_table(t, name)};
 }
 
+static struct made make_secret(struct translation *t, struct span name)
+{
+    return (struct made){&pb_tls_Secret_desc, sds_secret(t, name)};
+}
+
 static void list_listeners(struct translation *t, struct name_list *list)
 {
     if (t->n->kind == NODE_GATEWAY) {
@@ -163,6 +169,7 @@ static const struct type_row {
     {SPAN_INIT(PB_ROUTE_ROUTE_CONFIGURATION_URL), make_routes, NULL},
     {SPAN_INIT(PB_ROUTE_VIRTUAL_HOST_URL), make_virtual_host, NULL},
     {SPAN_INIT(NAME_TABLE_TYPE), make_name_table, name_table_names},
+    {SPAN_INIT(PB_TLS_SECRET_URL), make_secret, NULL},
 };
 
 static const struct type_row *type_of(struct span url)

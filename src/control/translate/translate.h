@@ -14,6 +14,7 @@
  *   VirtualHost    "<route name>/<host header as the client wrote it, lower case>": on demand only.
  *   Cluster        "outbound|<port>|<subset>|<host>", "inbound|<port>||", PassthroughCluster, InboundPassthroughCluster, BlackHoleCluster
  *   Endpoints      the cluster's name
+ *   Secret         "kubernetes://NAME", "kubernetes-gateway://NS/NAME", and either with "-cacert": for gateways that name it
  *   NameTable      "<host>" one name a resource (NAME_TABLE_TYPE), on demand: answers of the proxy's DNS
  *
  * Sources: Istio's pilot (names, defaults: PERMISSIVE with auto mutual TLS, ALLOW_ANY, retries), Envoy's API. */

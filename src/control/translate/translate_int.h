@@ -81,6 +81,10 @@ NONNULL_RETURN struct pb_core_TransportSocket *mtls_downstream(struct translatio
 /* NULL: the server is not to be terminated here, or says no certificate. */
 struct pb_core_TransportSocket *mtls_gateway(struct translation *t, const struct world_server *s);
 
+/* sds.c: NULL: there is none, or it is not for this node. */
+struct pb_tls_Secret;
+struct pb_tls_Secret *sds_secret(struct translation *t, struct span name);
+
 /* ---- listeners: lds.c, lds_inbound.c, lds_outbound.c, lds_gateway.c ---- */
 
 struct pb_listener_Listener;
@@ -98,6 +102,9 @@ struct pb_listener_Listener *lds_outbound(struct translation *t, struct span nam
 struct pb_listener_Listener *lds_gateway(struct translation *t, struct span name);
 /* The port of a chain or a listener that traffic to this node is served on. */
 const struct world_workload *lds_workload(const struct translation *t);
+
+/* The same when it is a Pod: what is said of it is Kubernetes' own word. */
+const struct world_workload *lds_pod(const struct translation *t);
 
 /* By which policies select it: the workload's labels in the world, else what the node says of itself. */
 void lds_labels(const struct translation *t, const struct label **labels, size_t *count);

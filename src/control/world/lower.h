@@ -9,6 +9,10 @@ void lower_virtual_service(struct world_config *c, const struct object *o,
                            struct world_virtual_host *out);
 void lower_http_route(struct world_config *c, const struct object *o,
                       struct world_virtual_host *out);
+/* Into its own namespace, to what is its parent anyway, or as a ReferenceGrant permits. */
+struct http_route_ref;
+bool world_backend_is_granted(const struct world_config *c, const struct object *route,
+                              const struct http_route_ref *ref);
 /* By Gateway API's precedence; equals stay in their order. */
 void lower_http_route_sort(struct world_route *routes, size_t count);
 

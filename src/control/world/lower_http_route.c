@@ -10,12 +10,14 @@
 
 /* ---- backends ---- */
 
-static struct world_backend lower_ref(struct world_config *c, const struct http_route_ref *ref)
+/* One that may not be taken (HTTPRoute: RefNotPermitted) is as good as one that is not there. */
+static struct world_backend lower_ref(struct world_config *c, const struct object *o,
+                                      const struct http_route_ref *ref)
 {
     struct world_backend b = {.port = ref->port, .weight = 1};
     b.host = span_of(arena_printf(&c->arena, "%.*s.%.*s.svc.%.*s", SPAN_ARG(ref->name),
                                   SPAN_ARG(ref->namespace), SPAN_ARG(c->mesh.domain)));
-    if (ref->is_service) {
+    if (ref->is_service && world_backend_is_granted(c, o, ref)) {
         const struct world_service *s = map_get(&c->by_host, b.host);
         while (s != NULL && !span_eq(s->namespace, ref->namespace)) {
             s = s->same_host;
@@ -28,8 +30,8 @@ static struct world_backend lower_ref(struct world_config *c, const struct http_
 
 static const struct spec_header_ops no_ops;
 
-static void lower_backends(struct world_config *c, const struct http_route_rule *rule,
-                           struct world_route *to)
+static void lower_backends(struct world_config *c, const struct object *o,
+                           const struct http_route_rule *rule, struct world_route *to)
 {
     struct world_backend *backends = arena_array(&c->arena, rule->backend_count, sizeof(*backends));
     for (size_t i = 0; i < rule->backend_count; i++) {
@@ -44,7 +46,7 @@ static void lower_backends(struct world_config *c, const struct http_route_rule 
             request = f->kind == HTTP_ROUTE_REQUEST_HEADERS ? &f->headers : request;
             response = f->kind == HTTP_ROUTE_RESPONSE_HEADERS ? &f->headers : response;
         }
-        *b = lower_ref(c, &from->ref);
+        *b = lower_ref(c, o, &from->ref);
         b->weight = from->weight;
         b->headers = lower_header_ops(c, request, response);
     }
@@ -82,8 +84,8 @@ static void lower_rewrite(const struct http_route_filter *f, struct world_route 
     to->rewrite_path = f->path;
 }
 
-static void lower_filters(struct world_config *c, const struct http_route_filters *filters,
-                          struct world_route *to)
+static void lower_filters(struct world_config *c, const struct object *o,
+                          const struct http_route_filters *filters, struct world_route *to)
 {
     const struct spec_header_ops *request = &no_ops, *response = &no_ops;
     struct world_mirror *mirrors = arena_array(&c->arena, filters->count, sizeof(*mirrors));
@@ -103,7 +105,7 @@ static void lower_filters(struct world_config *c, const struct http_route_filter
             lower_rewrite(f, to);
             break;
         case HTTP_ROUTE_MIRROR:
-            mirrors[to->mirror_count].to = lower_ref(c, &f->mirror);
+            mirrors[to->mirror_count].to = lower_ref(c, o, &f->mirror);
             mirrors[to->mirror_count++].percent = f->mirror_percent;
             break;
         }
@@ -242,8 +244,8 @@ void lower_http_route(struct world_config *c, const struct object *o,
                                     .backend_timeout_ms = rule->backend_timeout_ms,
                                     .fault.abort_grpc = -1,
                                     .match_count = 1};
-        lower_filters(c, &rule->filters, &route);
-        lower_backends(c, rule, &route);
+        lower_filters(c, o, &rule->filters, &route);
+        lower_backends(c, o, rule, &route);
         lower_retry(rule, &route.retry);
         for (size_t k = 0; k < rule->match_count; k++) {
             struct world_match *match = &matches[out->route_count];

@@ -19,6 +19,7 @@ static void config_unref(struct world_config *c)
     }
     map_dispose(&c->by_host);
     map_dispose(&c->by_address);
+    map_dispose(&c->by_key);
     map_dispose(&c->namespaces);
     map_dispose(&c->mesh_hosts);
     arena_dispose(&c->arena);

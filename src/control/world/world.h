@@ -384,6 +384,10 @@ struct world_virtual_host {
 };
 
 /* ---- gateways ---- */
+/* Names of Secrets as resources of SDS (Istio's). */
+#define WORLD_CREDENTIAL "kubernetes://"
+#define WORLD_CREDENTIAL_API "kubernetes-gateway://"
+
 enum world_server_tls {
     WORLD_SERVER_PLAIN,
     WORLD_SERVER_SIMPLE,
@@ -409,8 +413,10 @@ struct world_server {
     size_t host_count;
     enum world_server_tls tls;
     bool https_redirect;
-    struct span cert_file, key_file, ca_file,
-        credential;          /* files, or the name of a secret: "name", "ns/name" */
+    struct span cert_file, key_file, ca_file;
+    struct span
+        credential; /* instead of files: WORLD_CREDENTIAL "name" (of the proxy's namespace), WORLD_CREDENTIAL_API
+                             "ns/name"; empty: none, or one that may not be taken */
     const struct span *sans; /* of clients; none = any */
     size_t san_count;
     struct span min_version, max_version; /* "TLSV1_2"; empty = default */
@@ -422,6 +428,7 @@ struct world_server {
 struct world_gateway {
     struct span key; /* as in world_virtual_host.gateways, without section */
     struct span namespace, name;
+    struct span home;             /* namespace of the proxies that serve it; empty = any */
     const struct label *selector; /* labels of the proxies that serve it */
     size_t selector_count;
     const struct world_server *servers;
@@ -507,6 +514,7 @@ struct world_config {
         objects; /* with a reference: all but EndpointSlices, WorkloadEntries, Pods and Nodes, by kind, oldest first */
     size_t object_count;
     size_t kind_first[OBJECT_KIND_COUNT + 1]; /* where each kind begins in `objects` */
+    struct map by_key;                        /* all of `objects`; use world_find_object */
     struct map namespaces;                    /* name -> its object */
     struct map mesh_hosts; /* host -> struct world_candidates of gateway "mesh" */
     const struct world_rule *default_rule;
@@ -521,6 +529,7 @@ struct world {
     struct world_endpoints **endpoints; /* by world_service.index; never NULL */
     struct world_shard **shards;        /* private: WORLD_SHARDS; never NULL */
     size_t workload_count;
+    bool knows_pods; /* there are Pods: a proxy in the cluster is one of them */
 };
 
 struct world *world_ref(struct world *w);
@@ -555,10 +564,27 @@ const struct world_virtual_host *world_mesh_routes(const struct world *w, struct
 void world_gateway_routes(
     const struct world *w, const struct world_gateway *g, const struct world_server *s,
     void (*on_vhost)(void *arg, struct span host, const struct world_virtual_host *v), void *arg);
-/* Whether a gateway proxy of this namespace with these labels serves it. Istio Gateways look for proxies in every namespace,
- * those of Gateway API in their own. */
+/* Whether a gateway proxy of this namespace with these labels serves it. Istio Gateways look for proxies in every namespace; those of Gateway API
+ * in their own, or where the Service is that spec.addresses names. */
 bool world_gateway_is_served_by(const struct world_gateway *g, struct span namespace,
                                 const struct label *labels, size_t label_count);
+/* An object of the config (not an EndpointSlice, WorkloadEntry, Pod or Node); NULL: there is none. */
+const struct object *world_find_object(const struct world_config *c, enum object_kind kind,
+                                       struct span namespace, struct span name);
+/* From a Gateway API object to a core object: of its own namespace, or permitted by a ReferenceGrant there. */
+struct world_reference {
+    const char *from_kind; /* "HTTPRoute" */
+    struct span from_namespace;
+    const char *to_kind; /* "Service" */
+    struct span to_namespace, to_name;
+};
+bool world_is_granted(const struct world_config *c, const struct world_reference *r);
+/* The Secret that a credential (as in world_server) means to a proxy of this namespace, with a certificate and its key; else NULL, and `fault` says why not. */
+const struct object *world_credential(const struct world_config *c, struct span credential,
+                                      struct span namespace, const char **fault);
+/* The same with roots that clients are checked with: of "NAME-cacert", else of the Secret itself. */
+const struct object *world_credential_roots(const struct world_config *c, struct span credential,
+                                            struct span namespace, const char **fault);
 /* ControllerName of our GatewayClasses, and of our entries in a route's status.parents. */
 #define WORLD_CONTROLLER "mesh.io/gateway-controller"
 /* By its class: a GatewayClass of our controller; where there are no GatewayClasses at all, "mesh" and "istio". */

@@ -256,6 +256,7 @@ static void collect_objects(struct world_builder *b, struct world_config *c)
     for (struct map_slot *slot = NULL; (slot = map_next(&b->objects, slot)) != NULL;) {
         if (!is_endpoint_kind(slot->value)) {
             c->objects[c->object_count++] = object_ref(slot->value);
+            (void)map_put(&c->by_key, slot->key, slot->value); /* each is there once */
         }
     }
     if (c->object_count > 1) {
@@ -277,6 +278,7 @@ static struct world_config *make_config(struct world_builder *b)
     arena_init(&c->arena, CONFIG_ARENA_BLOCK);
     map_init(&c->by_host);
     map_init(&c->by_address);
+    map_init(&c->by_key);
     map_init(&c->namespaces);
     map_init(&c->mesh_hosts);
     collect_objects(b, c);
@@ -297,6 +299,7 @@ static struct world *make_world(struct world_builder *b, struct world_config *co
     size_t count = config->service_count;
     w->refs = 1;
     w->version = ++b->version;
+    w->knows_pods = b->pod_count > 0;
     w->config = config;
     w->endpoints = mem_array(count > 0 ? count : 1, sizeof(struct world_endpoints *));
     w->shards = mem_array(WORLD_SHARDS, sizeof(struct world_shard *));

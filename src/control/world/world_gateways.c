@@ -4,6 +4,7 @@
 #include "mesh/names.h"
 #include "model/gateway_api.h"
 #include "model/istio_gateway.h"
+#include "model/service.h"
 
 /* Files for a listener's certificate where there are no Secrets (tls.options of Gateway API is for such extensions). */
 #define OPTION_CERT_FILE "mesh.io/certificate-file"
@@ -58,7 +59,10 @@ static void lower_istio_server(struct world_config *c, const struct istio_gatewa
     to->cert_file = from->certificate_file;
     to->key_file = from->key_file;
     to->ca_file = from->ca_file;
-    to->credential = from->credential;
+    if (from->credential.len > 0) {
+        to->credential =
+            span_of(arena_printf(&c->arena, WORLD_CREDENTIAL "%.*s", SPAN_ARG(from->credential)));
+    }
     to->sans = from->subject_alt_names.items;
     to->san_count = from->subject_alt_names.count;
     to->min_version = from->min_version;
@@ -120,14 +124,39 @@ static void lower_listener(struct world_config *c, const struct gateway_listener
     to->cert_file = selector_label(options, option_count, SPAN(OPTION_CERT_FILE));
     to->key_file = selector_label(options, option_count, SPAN(OPTION_KEY_FILE));
     to->ca_file = selector_label(options, option_count, SPAN(OPTION_CA_FILE));
-    if (l->certificate_count > 0) {
-        const struct gateway_secret *secret = &l->certificates[0];
-        bool own = secret->namespace.len == 0 || span_eq(secret->namespace, namespace);
-        to->credential =
-            own ? secret->name
-                : span_of(arena_printf(&c->arena, "%.*s/%.*s", SPAN_ARG(secret->namespace),
-                                       SPAN_ARG(secret->name)));
+    const struct gateway_secret *secret = l->certificate_count > 0 ? &l->certificates[0] : NULL;
+    if (secret != NULL &&
+        world_is_granted(c, &(struct world_reference){"Gateway", namespace, "Secret",
+                                                      secret->namespace, secret->name})) {
+        to->credential = span_of(arena_printf(&c->arena, WORLD_CREDENTIAL_API "%.*s/%.*s",
+                                              SPAN_ARG(secret->namespace), SPAN_ARG(secret->name)));
     }
+}
+
+/* Those that were made for it; or, when it names a Service as its address (type Hostname), those behind that Service. */
+static void find_proxies(struct world_config *c, const struct object *o, struct world_gateway *to)
+{
+    struct span namespace, name;
+    const struct gateway_spec *spec = gateway_of(o);
+    bool by_host = false;
+    for (size_t i = 0; i < spec->address_count; i++) {
+        by_host |= spec->addresses[i].hostname;
+    }
+    const struct object *service =
+        by_host && world_gateway_front(c, o, &c->arena, &namespace, &name)
+            ? world_find_object(c, OBJECT_SERVICE, namespace, name)
+            : NULL;
+    if (service != NULL && service_of(service)->selector.count > 0) {
+        to->home = service->namespace;
+        to->selector = service_of(service)->selector.items;
+        to->selector_count = service_of(service)->selector.count;
+        return;
+    }
+    struct label *selector = arena_new(&c->arena, struct label);
+    *selector = (struct label){SPAN(LABEL_GATEWAY_NAME), o->name};
+    to->home = o->namespace;
+    to->selector = selector;
+    to->selector_count = 1;
 }
 
 /* A server for each listener and address. */
@@ -137,7 +166,6 @@ static void lower_api(struct world_config *c, const struct object *o, struct wor
     size_t addresses = size_max(spec->address_count, 1);
     struct world_server *servers =
         arena_array(&c->arena, spec->listener_count * addresses, sizeof(*servers));
-    struct label *selector = arena_new(&c->arena, struct label);
     for (size_t i = 0; i < spec->listener_count; i++) {
         struct world_server server = {.port = 0};
         lower_listener(c, &spec->listeners[i], o->namespace, &server);
@@ -153,11 +181,9 @@ static void lower_api(struct world_config *c, const struct object *o, struct wor
             servers[to->server_count++] = server;
         }
     }
-    *selector = (struct label){SPAN(LABEL_GATEWAY_NAME), o->name};
+    find_proxies(c, o, to);
     to->key = span_of(arena_printf(&c->arena, "gateway-api/%.*s/%.*s", SPAN_ARG(o->namespace),
                                    SPAN_ARG(o->name)));
-    to->selector = selector;
-    to->selector_count = 1;
     to->servers = servers;
 }
 
@@ -168,6 +194,9 @@ static void lower_kind(struct world_config *c, enum object_kind kind,
                                      struct world_gateway *to))
 {
     for (size_t i = c->kind_first[kind]; i < c->kind_first[kind + 1]; i++) {
+        if (kind == OBJECT_GATEWAY && !world_gateway_is_ours(c, c->objects[i])) {
+            continue;
+        }
         struct world_gateway *to = &c->gateways[c->gateway_count++];
         to->object = c->objects[i];
         to->namespace = to->object->namespace;
@@ -188,7 +217,7 @@ void world_gateways_lower(struct world_config *c)
 bool world_gateway_is_served_by(const struct world_gateway *g, struct span namespace,
                                 const struct label *labels, size_t label_count)
 {
-    if (g->object->kind == OBJECT_GATEWAY && !span_eq(g->namespace, namespace)) {
+    if (g->home.len > 0 && !span_eq(g->home, namespace)) {
         return false;
     }
     return world_labels_match(g->selector, g->selector_count, labels, label_count);

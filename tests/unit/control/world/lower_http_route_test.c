@@ -6,7 +6,8 @@
 #define SERVICES                                             \
     SERVICE("web", "one", "ports: [{port: 80, name: http}]") \
     SERVICE("a", "one", "ports: [{port: 80, name: http}]")   \
-    SERVICE("b", "two", "ports: [{port: 80, name: http}]")
+    SERVICE("b", "two", "ports: [{port: 80, name: http}]")   \
+    GRANT("two", "one")
 #define PARENT "  parentRefs: [{kind: Service, group: \"\", name: web, port: 80}]\n"
 #define ROUTE(rules) SERVICES HTTP_ROUTE("r", "one", "10", PARENT "  rules:\n" rules)
 #define TO "backendRefs: [{name: a, port: 80}]"

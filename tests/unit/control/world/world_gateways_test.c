@@ -41,7 +41,7 @@ static void istio(void **state)
     assert_span(s[1].min_version, "TLSV1_3");
     assert_int_equal(s[2].tls, WORLD_SERVER_PASSTHROUGH);
     assert_int_equal(s[3].tls, WORLD_SERVER_SIMPLE);
-    assert_span(s[3].credential, "cred");
+    assert_span(s[3].credential, "kubernetes://cred");
     const struct label labels[] = {{SPAN("app"), SPAN("gw")}, {SPAN("x"), SPAN("y")}};
     assert_true(world_gateway_is_served_by(g, SPAN("other"), labels, 2));
     assert_false(world_gateway_is_served_by(g, SPAN("one"), labels + 1, 1));
@@ -51,7 +51,7 @@ static void istio(void **state)
 static void gateway_api(void **state)
 {
     UNUSED(state);
-    struct world *w = world_test_of(GATEWAY(
+    struct world *w = world_test_of(GRANT("two", "one") GATEWAY(
         "gw", "one",
         "  gatewayClassName: mesh\n  addresses: [{value: 127.0.0.1}, {type: IPAddress, value: \"::1\"}]\n  listeners:\n"
         "  - {name: web, port: 8080, protocol: HTTP}\n"
@@ -70,8 +70,8 @@ static void gateway_api(void **state)
     assert_int_equal(s[0].tls, WORLD_SERVER_PLAIN);
     assert_span(s[2].hosts[0], "x.y");
     assert_int_equal(s[2].tls, WORLD_SERVER_SIMPLE);
-    assert_span(s[2].credential, "two/cert");
-    assert_span(s[4].credential, "cert");
+    assert_span(s[2].credential, "kubernetes-gateway://two/cert");
+    assert_span(s[4].credential, "kubernetes-gateway://one/cert");
     assert_span(s[4].key_file, "/k");
     assert_int_equal(s[4].tls, WORLD_SERVER_MUTUAL);
     const struct label labels[] = {{SPAN("gateway.networking.k8s.io/gateway-name"), SPAN("gw")}};

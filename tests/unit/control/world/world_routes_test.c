@@ -5,7 +5,8 @@
 
 #define SERVICES                                                                     \
     SERVICE("a", "one", "ports: [{port: 80, name: http}, {port: 81, name: http-b}]") \
-    SERVICE("b", "one", "ports: [{port: 80, name: http}]")
+    SERVICE("b", "one", "ports: [{port: 80, name: http}]")                           \
+    GRANT("one", "two")
 /* a VirtualService that sends everything to b on a port that tells which one it is */
 #define VS(name, ns, age, head, port)                                                          \
     VIRTUAL_SERVICE(                                                                           \

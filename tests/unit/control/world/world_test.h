@@ -69,6 +69,15 @@ static inline struct world *world_test_of(const char *yaml)
     "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n" META(name, ns) "spec:\n" spec
 #define ISTIO_GATEWAY(name, ns, spec) \
     "---\napiVersion: networking.istio.io/v1\nkind: Gateway\n" META(name, ns) "spec:\n" spec
+/* Whatever is in `ns` may be taken by routes and Gateways of `from`. */
+#define GRANT(ns, from)                                                                         \
+    "---\napiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\n" META(          \
+        "grant", ns) "spec:\n  from:\n"                                                         \
+                     "  - {group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: " from \
+                     "}\n"                                                                      \
+                     "  - {group: gateway.networking.k8s.io, kind: Gateway, namespace: " from   \
+                     "}\n"                                                                      \
+                     "  to: [{group: \"\", kind: Service}, {group: \"\", kind: Secret}]\n"
 #define PEER_AUTH(name, ns, age, spec)                                        \
     "---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\n" AGED( \
         name, ns, age) "spec: {" spec "}\n"
