@@ -81,9 +81,9 @@ def _reap(pid):
         os.waitpid(pid, os.WNOHANG)
 
 
-def reserve():
+def reserve(first=BY_HAND, last=LAST):
     """A number for a test's cluster that nobody has; held until the returned file is closed, or we end."""
-    for number in range(BY_HAND, LAST + 1):
+    for number in range(first, last + 1):
         lock = open(f"/run/mesh-kube-{number}.lock", "w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -147,6 +147,7 @@ class Cluster:
 
     def start(self, nodes=2):
         """Up to the first answer of /readyz and the default ServiceAccount, without which there are no pods."""
+        self._claim()
         if self.folder.exists():
             shutil.rmtree(self.folder)
         for sub in ("log", "pid", "node"):
@@ -197,16 +198,16 @@ class Cluster:
             "--profiling=false"])
 
     def stop(self):
-        """Ends what start() made, also after a half start, also that of an earlier process. Safe to repeat."""
+        """Ends what start() made, also after a half start, also that of an earlier process; nothing of another cluster of
+        this number. Safe to repeat."""
         self.end("node", grace_s=30)
         for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
             self.end(name, grace_s=0)
         for record in sorted((self.folder / "pid").glob("*")):
             self.end(record.name)
         self._unmount()
-        run("ip", "link", "del", self.link, check=False)
-        if Path(f"/run/netns/{self.name}").exists():
-            run("ip", "netns", "del", self.name)
+        if self._owner() == str(self.folder):
+            self._remove_network()
 
     def running(self):
         """Names of the programs that run."""
@@ -301,9 +302,31 @@ class Cluster:
             path.touch(mode=0o600)
             path.write_text(pki.kubeconfig(self.folder / "pki", client, self.server, self.name))
 
-    def _network(self):
+    def _owner(self):
+        """The folder of the cluster that has this number on this machine, None if nobody says so."""
+        with contextlib.suppress(OSError):
+            return Path(f"/run/{self.name}.owner").read_text().strip()
+        return None
+
+    def _claim(self):
+        """Takes the number, or raises: it may be that of a cluster of another checkout. What a dead one left is removed."""
         if Path(f"/run/netns/{self.name}").exists():
-            raise RuntimeError(f"there is a network namespace {self.name} already")
+            owner = self._owner()
+            alive = Cluster(owner).running() if owner else run("ip", "netns", "pids", self.name).stdout.split()
+            if alive:
+                whose = f"that of {owner}" if owner else "somebody's"
+                raise RuntimeError(f"the network namespace {self.name} is {whose}, which runs; have another beside it: "
+                                   "make kube-up NUMBER=1")
+            self._remove_network()
+        Path(f"/run/{self.name}.owner").write_text(f"{self.folder}\n")
+
+    def _remove_network(self):
+        run("ip", "link", "del", self.link, check=False)
+        if Path(f"/run/netns/{self.name}").exists():
+            run("ip", "netns", "del", self.name)
+        Path(f"/run/{self.name}.owner").unlink(missing_ok=True)
+
+    def _network(self):
         run("ip", "netns", "add", self.name)
         run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "host", "netns", self.name)
         run("ip", "addr", "add", f"{self.host_address}/30", "dev", self.link)

@@ -10,7 +10,7 @@ import pytest
 
 from harness.proc import REPO
 
-from .cluster import BY_HAND
+from .cluster import BY_HAND, Cluster, reserve
 
 
 def test_is_up(cluster):
@@ -69,13 +69,19 @@ def lab(word, number):
 
 @pytest.fixture
 def number():
-    number = BY_HAND - 1
-    yield number
-    lab("down", number)
+    number, lock = reserve(BY_HAND // 2, BY_HAND - 1)
+    with lock:
+        lab("down", number)
+        yield number
+        lab("down", number)
 
 
-def test_up_twice_and_down_twice(number):
+def test_up_twice_and_down_twice(number, tmp_path):
     assert "up in" in lab("up", number)
+    other = Cluster(tmp_path / "other", number)  # of another checkout, say
+    with pytest.raises(RuntimeError, match=f"is that of {REPO}/build/kube-{number}, which runs"):
+        other.start()
+    other.stop()
     config = REPO / "build" / f"kube-{number}" / "config"
     words = [REPO / "build" / "tools" / "kubectl", f"--kubeconfig={config}", "get", "namespace", "default"]
     assert subprocess.run(words, capture_output=True, check=False, timeout=20).returncode == 0
