@@ -32,6 +32,10 @@ class ApiError(Exception):
         self.status, self.reason, self.message = status, reason, message
 
 
+# What a request may end with when the server, or the way to it, is in trouble; worth another try later.
+TROUBLE = (ApiError, OSError, TimeoutError, asyncio.IncompleteReadError)
+
+
 class Access:
     """Where the API server is and how one is let in."""
 
@@ -123,7 +127,7 @@ class Client:
             head += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
         writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + (body or b""))
 
-    async def request(self, method, path, content=None, content_type="application/json", text=False):
+    async def request(self, method, path, content=None, content_type="application/json"):
         body = None if content is None else json.dumps(content).encode()
         async with self.gate:
             while True:
@@ -140,12 +144,17 @@ class Client:
                     # A kept connection may have been closed by the server meanwhile.
                     if kept and isinstance(error, (ConnectionError, asyncio.IncompleteReadError)):
                         continue
+                    if isinstance(error, (ValueError, IndexError)):
+                        raise ConnectionError(f"no HTTP: {error}") from error
                     raise
                 self.idle.append((reader, writer))
                 break
         if answer.status >= 300:
             raise self.refusal(answer.status, data)
-        return data.decode() if text else json.loads(data)
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise ConnectionError(f"no JSON: {error}") from error
 
     @staticmethod
     def refusal(status, data):
@@ -257,12 +266,12 @@ class Store:
                 if error.status not in (410, 504, 500):
                     print(f"node: watch of {self.path}: {error}", flush=True)
                 version = await self.again()
-            except (OSError, asyncio.IncompleteReadError, ValueError, TimeoutError):
+            except (*TROUBLE, ValueError, IndexError):
                 await asyncio.sleep(0.5)
 
     async def again(self):
         """Lists until it works: the watch's place in history is gone."""
         while True:
             await asyncio.sleep(0.5)
-            with contextlib.suppress(OSError, ApiError, asyncio.IncompleteReadError, TimeoutError):
+            with contextlib.suppress(*TROUBLE):
                 return await self.relist()

@@ -4,7 +4,6 @@ import hashlib
 import os
 import time
 
-from api import ApiError
 from env import ConfigError, expand
 from images import ImageError
 from probes import HandlerError, Probe, handle
@@ -75,8 +74,9 @@ class Container:
         if whole.get("fsGroup") is not None:
             groups.append(whole["fsGroup"])
         capabilities = capabilities_of(own)
+        everything = own.get("privileged", False) or capabilities is None
         return Credentials(uid, gid, tuple(groups), capabilities or frozenset(),
-                           own.get("allowPrivilegeEscalation") is False, own.get("privileged", False) or capabilities is None)
+                           own.get("allowPrivilegeEscalation") is False, everything)
 
     def mounts(self, image, env):
         pod = self.pod
@@ -116,7 +116,7 @@ class Container:
             self.launch = self.make_launch()
         except ImageError as error:
             return self.wait_for("ErrImagePull", str(error))
-        except (ConfigError, OSError, ValueError, KeyError, ApiError) as error:
+        except (ConfigError, OSError, ValueError, KeyError) as error:
             return self.wait_for("CreateContainerConfigError", str(error) or repr(error))
         os.makedirs(os.path.dirname(self.log_path), exist_ok=True)
         self.launch.log = os.open(self.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -169,8 +169,8 @@ class Container:
                     break
                 if time.monotonic() - self.begun > BACKOFF_RESET_S:
                     backoff = BACKOFF_FIRST_S
-                self.last, self.state = self.state, {"waiting": {
-                    "reason": "CrashLoopBackOff", "message": f"back-off {backoff}s restarting failed container={self.name}"}}
+                why = f"back-off {backoff}s restarting failed container={self.name}"
+                self.last, self.state = self.state, {"waiting": {"reason": "CrashLoopBackOff", "message": why}}
                 self.pod.changed()
                 await self.pause(backoff)
                 backoff = min(2 * backoff, BACKOFF_MAX_S)
@@ -232,7 +232,8 @@ class Container:
 
     def record_end(self, code, reason, message):
         self.exit_code, self.ready, self.started = code, False, False
-        ended = {"exitCode": code, "reason": reason, "startedAt": self.begun_at, "finishedAt": now(), "containerID": self.id}
+        ended = {"exitCode": code, "reason": reason, "containerID": self.id,
+                 "startedAt": self.begun_at, "finishedAt": now()}
         if message:
             ended["message"] = message
         if self.process and self.process.signal:
@@ -320,6 +321,7 @@ class Container:
 
     def status(self):
         done = self.state.get("terminated") or {}
-        return {"name": self.name, "image": self.spec["image"], "imageID": "mesh-lab/" + self.spec["image"] if self.id else "",
+        image = self.spec["image"]
+        return {"name": self.name, "image": image, "imageID": "mesh-lab/" + image if self.id else "",
                 "containerID": self.id, "restartCount": self.restarts, "state": self.state, "lastState": self.last,
                 "ready": done.get("exitCode") == 0 if self.kind == "init" else self.ready, "started": self.started}

@@ -6,7 +6,8 @@ import re
 
 _REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
-_SUFFIX = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SUFFIX = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
+           "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -99,7 +100,8 @@ def service_variables(services, namespace, enabled):
             start = f"{word}_PORT_{number}_{protocol}"
             url = f"{protocol.lower()}://{ip}:{number}"
             result.setdefault(word + "_PORT", url)
-            result.update({start: url, start + "_PROTO": protocol.lower(), start + "_PORT": str(number), start + "_ADDR": ip})
+            result.update({start: url, start + "_PROTO": protocol.lower(),
+                           start + "_PORT": str(number), start + "_ADDR": ip})
     return result
 
 
@@ -110,14 +112,15 @@ class Environment:
         self.configs, self.services, self.downward = configs, services, downward
 
     def keyed(self, kind, reference):
-        values = self.configs.read(kind, self.downward.pod.namespace, reference["name"])
-        if values is None or reference["key"] not in values:
-            if reference.get("optional"):
-                return None
-            if values is None:
-                raise ConfigError(f'{kind} "{reference["name"]}" not found')
-            raise ConfigError(f'couldn\'t find key {reference["key"]} in {kind} {self.downward.pod.namespace}/{reference["name"]}')
-        return values[reference["key"]].decode(errors="replace")
+        namespace, name, key = self.downward.pod.namespace, reference["name"], reference["key"]
+        values = self.configs.read(kind, namespace, name)
+        if values is not None and key in values:
+            return values[key].decode(errors="replace")
+        if reference.get("optional"):
+            return None
+        if values is None:
+            raise ConfigError(f'{kind} "{name}" not found')
+        raise ConfigError(f"couldn't find key {key} in {kind} {namespace}/{name}")
 
     def from_source(self, source, container):
         if "fieldRef" in source:

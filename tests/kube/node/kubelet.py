@@ -50,9 +50,8 @@ class Kubelet:
         """authority: the CA's certificates in PEM; None admits everybody (an API server without TLS)."""
         files = [f"{self.folder}/kubelet.crt", f"{self.folder}/kubelet.key"]
         # The API server does not verify it.
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-days", "365", "-subj", "/CN=node", "-out", files[0], "-keyout", files[1]],
-                       check=True, capture_output=True)
+        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj /CN=node"
+        subprocess.run([*command.split(), "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(*files)
         if authority:
@@ -264,27 +263,28 @@ class Execution:
         return self.host.spawner.enter(self.container.process, self.container.launch, argv, *fds, terminal=terminal)
 
     async def with_pipes(self, argv):
-        theirs, tasks = [None, None, None], []
-        stdin = self.streams.get("stdin")
+        theirs, tasks, feeder = [None, None, None], [], None
         for place, name in ((1, "stdout"), (2, "stderr")):
             if name in self.streams:
                 ours, theirs[place] = os.pipe2(os.O_CLOEXEC)
                 tasks.append(asyncio.create_task(self.send(ours, self.streams[name])))
-        if stdin:
+        if "stdin" in self.streams:
             theirs[0], ours = os.pipe2(os.O_CLOEXEC)
-            feeder = asyncio.create_task(self.feed(ours, stdin))
+            feeder = asyncio.create_task(self.feed(ours, self.streams["stdin"]))
         try:
             process = await self.enter(argv, *theirs)
         finally:
             for fd in theirs:
                 if fd is not None:
                     os.close(fd)
-        return await self.finish(process, tasks, feeder if stdin else None)
+        return await self.finish(process, tasks, feeder)
 
     async def with_terminal(self, argv):
         ours, theirs = os.openpty()
         tasks = [asyncio.create_task(self.send(os.dup(ours), self.streams["stdout"]))]
-        feeder = asyncio.create_task(self.feed(os.dup(ours), self.streams["stdin"])) if "stdin" in self.streams else None
+        feeder = None
+        if "stdin" in self.streams:
+            feeder = asyncio.create_task(self.feed(os.dup(ours), self.streams["stdin"]))
         resizer = asyncio.create_task(self.resize(ours, self.streams["resize"]))
         try:
             process = await self.enter(argv, theirs, theirs, theirs,
@@ -308,7 +308,8 @@ class Execution:
         finally:
             if feeder:
                 feeder.cancel()
-        await asyncio.wait(tasks, timeout=1) if tasks else None
+        if tasks:
+            await asyncio.wait(tasks, timeout=1)
         return code
 
     @staticmethod

@@ -11,7 +11,9 @@ import netlink
 
 NEXT_HOP, NEXT_HOP_MAC, POD_MAC = "169.254.1.1", "ee:ee:ee:ee:ee:ee", "02:00:00:00:00:01"
 SERVICE_LINK = 900  # where packets to Services leave for, unless they are translated or refused before
+SERVICE_MACS = "02:00:00:00:01:01", "02:00:00:00:01:02"
 FIRST_POD_LINK = 1000
+KINDS = {kernel.CLONE_NEWNET: "net", kernel.CLONE_NEWUTS: "uts", kernel.CLONE_NEWIPC: "ipc"}
 SANDBOX = kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
 
 
@@ -68,7 +70,7 @@ class Network:
         self.stop()
         # A local process can only be translated after its packet found a route; this one leads nowhere.
         self.netlink.run(netlink.link_up(1),
-                         netlink.veth(SERVICE_LINK, "svc0", "02:00:00:00:01:01", SERVICE_LINK + 1, "svc1", "02:00:00:00:01:02"),
+                         netlink.veth(SERVICE_LINK, "svc0", SERVICE_MACS[0], SERVICE_LINK + 1, "svc1", SERVICE_MACS[1]),
                          netlink.link_up(SERVICE_LINK), netlink.link_up(SERVICE_LINK + 1),
                          *(netlink.route(SERVICE_LINK, cidr, source=node_ips[0]) for cidr in self.routed))
 
@@ -85,7 +87,7 @@ class Network:
         try:
             kernel.unshare(SANDBOX)
             try:
-                for flag, name in ((kernel.CLONE_NEWNET, "net"), (kernel.CLONE_NEWUTS, "uts"), (kernel.CLONE_NEWIPC, "ipc")):
+                for flag, name in KINDS.items():
                     fds[flag] = os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
                 socket.sethostname(hostname)
                 for name, value in sysctls.items():
@@ -94,10 +96,12 @@ class Network:
             finally:
                 self.home.back(SANDBOX)
             try:
-                self.netlink.run(netlink.veth(index, f"pod{index}", NEXT_HOP_MAC, 2, "eth0", POD_MAC, fds[kernel.CLONE_NEWNET]),
-                                 netlink.link_up(index), netlink.route(index, ip, source=node_ip), netlink.neighbour(index, ip, POD_MAC))
-                inside.run(netlink.link_up(1), netlink.link_up(2), netlink.address(2, ip + "/32"), netlink.route(2, NEXT_HOP),
-                           netlink.route(2, "0.0.0.0/0", via=NEXT_HOP), netlink.neighbour(2, NEXT_HOP, NEXT_HOP_MAC))
+                pair = netlink.veth(index, f"pod{index}", NEXT_HOP_MAC, 2, "eth0", POD_MAC, fds[kernel.CLONE_NEWNET])
+                self.netlink.run(pair, netlink.link_up(index), netlink.route(index, ip, source=node_ip),
+                                 netlink.neighbour(index, ip, POD_MAC))
+                inside.run(netlink.link_up(1), netlink.link_up(2), netlink.address(2, ip + "/32"),
+                           netlink.route(2, NEXT_HOP), netlink.route(2, "0.0.0.0/0", via=NEXT_HOP),
+                           netlink.neighbour(2, NEXT_HOP, NEXT_HOP_MAC))
             finally:
                 inside.close()
         except OSError:

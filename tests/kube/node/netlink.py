@@ -66,7 +66,8 @@ def route(index, to, via=None, source=None):
     """A route through the link; `via` need not be on a known net (onlink)."""
     value, length = prefix(to)
     scope, flags = (SCOPE_UNIVERSE, RTNH_F_ONLINK) if via else (SCOPE_LINK, 0)
-    body = struct.pack("=BBBBBBBBI", socket.AF_INET, length, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST, flags)
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET, length, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST,
+                       flags)
     body += attribute(RTA_OIF, index) + (attribute(RTA_DST, value) if length else b"")
     if via:
         body += attribute(RTA_GATEWAY, socket.inet_aton(via))
@@ -90,12 +91,14 @@ class Netlink:
         self.socket.close()
 
     def run(self, *commands):
-        """All commands in one message; the kernel answers each before send returns. OSError names the first that failed."""
+        """All commands in one message; the kernel has answered each when send returns. OSError names the first that
+        failed."""
         first = self.number + 1
         packet = b""
         for kind, flags, body in commands:
             self.number += 1
-            packet += struct.pack("=IHHII", len(body) + 16, kind, flags | NLM_F_REQUEST | NLM_F_ACK, self.number, 0) + body
+            flags |= NLM_F_REQUEST | NLM_F_ACK
+            packet += struct.pack("=IHHII", len(body) + 16, kind, flags, self.number, 0) + body
         self.socket.send(packet)
         left, failed = len(commands), None
         while left:

@@ -20,7 +20,7 @@ import time
 
 import kernel
 import spawn
-from api import ApiError, Client, Store, load_kubeconfig
+from api import TROUBLE, ApiError, Client, Store, load_kubeconfig
 from dns import Dns
 from images import Images
 from kubelet import PORT, Kubelet
@@ -131,7 +131,7 @@ class Host:
                 "lastTimestamp": stamp, "count": 1, "source": {"component": "kubelet", "host": pod.node.name}}
 
         async def send():
-            with contextlib.suppress(ApiError, OSError, TimeoutError, asyncio.IncompleteReadError):
+            with contextlib.suppress(*TROUBLE):
                 await self.api.post(f"/api/v1/namespaces/{pod.namespace}/events", body)
 
         self.keep(asyncio.create_task(send()))
@@ -172,7 +172,7 @@ class Host:
         """A pod that ends and that we never ran, or ran before we were started."""
         meta = obj["metadata"]
         options = {"gracePeriodSeconds": 0, "preconditions": {"uid": meta["uid"]}}
-        with contextlib.suppress(ApiError):
+        with contextlib.suppress(*TROUBLE):
             await self.api.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", options)
 
     def pod_gone(self, pod):
@@ -223,7 +223,7 @@ class Host:
         shown = time.monotonic()
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            with contextlib.suppress(ApiError, OSError, TimeoutError, asyncio.IncompleteReadError):
+            with contextlib.suppress(*TROUBLE):
                 for node in self.nodes:
                     await self.beat(node)
                 if time.monotonic() - shown > STATUS_S:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 
-from api import ApiError, STRATEGIC
+from api import STRATEGIC, TROUBLE, ApiError
 from container import Container, now
 from env import Downward, Environment
 from net import Sandbox
@@ -69,7 +69,8 @@ class Pod:
                 async with asyncio.timeout(limit):
                     await self.run_containers()
             except TimeoutError:
-                self.final_reason = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+                why = "Pod was active on the node longer than the specified deadline"
+                self.final_reason = ("DeadlineExceeded", why)
             await self.finish()
         except OSError as error:
             self.host.event(self, "Warning", "FailedCreatePodSandBox", str(error))
@@ -136,7 +137,8 @@ class Pod:
             self.ip = ip
             if any(p.get("hostPort") for c in self.containers for p in c.spec.get("ports") or []):
                 self.host.proxy.changed()
-        for name, text in (("hosts", self.hosts_file()), ("hostname", self.hostname + "\n"), ("resolv.conf", self.resolv_conf())):
+        files = {"hosts": self.hosts_file(), "hostname": self.hostname + "\n", "resolv.conf": self.resolv_conf()}
+        for name, text in files.items():
             with open(f"{self.folder}/{name}", "w", encoding="utf-8") as file:
                 file.write(text)
 
@@ -149,7 +151,7 @@ class Pod:
             if spec.get("subdomain"):
                 names.insert(0, f"{self.hostname}.{spec['subdomain']}.{self.namespace}.svc.{CLUSTER_DOMAIN}")
             lines.append(self.ip + "\t" + "\t".join(names))
-        lines += [entry["ip"] + "\t" + "\t".join(entry.get("hostnames") or []) for entry in spec.get("hostAliases") or []]
+        lines += ["\t".join([entry["ip"], *(entry.get("hostnames") or [])]) for entry in spec.get("hostAliases") or []]
         return "\n".join(lines) + "\n"
 
     def resolv_conf(self):
@@ -239,7 +241,7 @@ class Pod:
         self.close_sandbox()
         self.status_task.cancel()
         if grace_s is None:
-            with contextlib.suppress(ApiError, OSError, asyncio.IncompleteReadError, TimeoutError):
+            with contextlib.suppress(*TROUBLE):
                 await self.send_status()
         self.discard()
         await self.remove_object()
@@ -260,7 +262,7 @@ class Pod:
                 if error.status in (404, 409):
                     return
                 self.host.say(f"pod {self.namespace}/{self.name}: {error}")
-            except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            except TROUBLE:
                 pass
             await asyncio.sleep(STATUS_RETRY_S)
 
@@ -281,7 +283,7 @@ class Pod:
                     continue
                 self.host.say(f"status of {self.namespace}/{self.name}: {error}")
                 await self.again()
-            except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            except TROUBLE:
                 await self.again()
 
     async def again(self):
@@ -299,5 +301,6 @@ class Pod:
                 condition.update(reason=None, message=None)  # a strategic patch would keep the old ones
             self.conditions[condition["type"]] = condition
         if status != self.sent:
-            await self.host.api.patch(self.path + "/status", {"metadata": {"uid": self.uid}, "status": status}, STRATEGIC)
+            body = {"metadata": {"uid": self.uid}, "status": status}
+            await self.host.api.patch(self.path + "/status", body, STRATEGIC)
             self.sent = status

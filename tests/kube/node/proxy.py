@@ -4,17 +4,18 @@ import asyncio
 import collections
 import ipaddress
 
-from api import ApiError, MERGE
+from api import MERGE, TROUBLE
 
 TABLE = "mesh-lab-services"
-DEBOUNCE_S = 0.05
+DEBOUNCE_S, RETRY_S = 0.05, 1
 
 
 def endpoints_of(slices, port_name):
     """"ip . port" of ready endpoints; of those that end but still serve, if none is ready (as kube-proxy)."""
     ready, serving = set(), set()
     for piece in slices:
-        port = next((p["port"] for p in piece.get("ports") or [] if (p.get("name") or "") == port_name and p.get("port")), None)
+        ports = [p.get("port") for p in piece.get("ports") or [] if (p.get("name") or "") == port_name]
+        port = ports[0] if ports else None
         if port is None or piece.get("addressType") != "IPv4":
             continue
         for endpoint in piece.get("endpoints") or []:
@@ -44,8 +45,9 @@ class Rules:
 
     def add(self, service, slices):
         spec = service["spec"]
-        ips = [i for i in [spec.get("clusterIP"), *(spec.get("externalIPs") or [])] if i and i != "None" and ":" not in i]
-        ips += [i["ip"] for i in (service.get("status", {}).get("loadBalancer") or {}).get("ingress") or [] if i.get("ip")]
+        ingress = (service.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
+        ips = [spec.get("clusterIP"), *(spec.get("externalIPs") or []), *(i.get("ip") for i in ingress)]
+        ips = [ip for ip in ips if ip and ip != "None" and ":" not in ip]
         for port in spec.get("ports") or []:
             protocol = port.get("protocol", "TCP").lower()
             if protocol not in ("tcp", "udp") or not ips:
@@ -129,9 +131,15 @@ class Proxy:
             await asyncio.sleep(DEBOUNCE_S)
             self.dirty.clear()
             text = self.text()
-            if text != self.written and await self.write(text):
-                self.written = text
+            if text != self.written:
+                good = await self.write(text)
+                self.written = text if good else None
+                if not good:
+                    self.later()
             await self.give_addresses()
+
+    def later(self):
+        asyncio.get_running_loop().call_later(RETRY_S, self.changed)
 
     async def write(self, text):
         nft = await asyncio.create_subprocess_exec("nft", "-f", "-", stdin=-1, stdout=-1, stderr=-1)
@@ -168,5 +176,6 @@ class Proxy:
                 status = {"status": {"loadBalancer": {"ingress": [{"ip": self.taken[key], "ipMode": "VIP"}]}}}
                 try:
                     await self.host.api.patch(f"/api/v1/namespaces/{namespace}/services/{name}/status", status, MERGE)
-                except (ApiError, OSError, TimeoutError) as error:
+                except TROUBLE as error:
                     self.host.say(f"address of {namespace}/{name}: {error}")
+                    self.later()

@@ -15,6 +15,7 @@ import kernel
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
 READ_ONLY_PROC = ("/proc/sys", "/proc/sysrq-trigger")
+IN_CONTAINER = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
 OUTPUT_MAX = 10 * 1024
 
 
@@ -162,8 +163,9 @@ def _exec(argv, env, workdir):
     try:
         os.execvpe(argv[0], argv, env)
     except OSError as error:
-        where = "executable file not found in $PATH" if error.errno == errno.ENOENT and "/" not in argv[0] else error.strerror
-        raise StartError(f"exec: \"{argv[0]}\": {where}") from error
+        nowhere = error.errno == errno.ENOENT and "/" not in argv[0]
+        why = "executable file not found in $PATH" if nowhere else error.strerror
+        raise StartError(f'exec: "{argv[0]}": {why}') from error
 
 
 def _run_child(body, report):
@@ -274,7 +276,7 @@ class Spawner:
         pids = os.open(f"/proc/{process.pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
         def body():
-            kernel.setns(process.fd, kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC)
+            kernel.setns(process.fd, IN_CONTAINER)
             _forget_parent(*(self.null if fd is None else fd for fd in (stdin, stdout, stderr)))
             if terminal is not None:
                 terminal()

@@ -1,4 +1,6 @@
-"""What a pod's status says, from its containers: phase and conditions as kubelet has them (pkg/kubelet/kubelet_pods.go)."""
+"""What a pod's status says, from its containers: phase and conditions as kubelet has them.
+
+Source: pkg/kubelet/kubelet_pods.go, pkg/kubelet/status/generate.go."""
 
 
 def _has_ended(container):
@@ -40,9 +42,8 @@ def conditions_of(pod, phase):
     given = {c["type"]: c["status"] for c in (pod.obj.get("status") or {}).get("conditions") or []}
     closed = [g for g in gates if given.get(g) != "True"]
     if containers_ready and closed:
-        ready = _condition("Ready", False, "ReadinessGatesNotReady",
-                           "; ".join(f'corresponding condition of pod readiness gate "{g}" does not exist or is not "True".'
-                                     for g in closed))
+        why = "; ".join(f'corresponding condition of pod readiness gate "{gate}" is not "True"' for gate in closed)
+        ready = _condition("Ready", False, "ReadinessGatesNotReady", why)
     else:
         ready = _condition("Ready", containers_ready, reason, message)
     return [

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 
-from api import ApiError
+from api import TROUBLE
 from env import ConfigError
 
 READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI")
@@ -124,7 +124,7 @@ class Volumes:
                             await token.fetch(self.host.api, self.pod)
                     self.write(name, spec)
                 break
-            except (ConfigError, ApiError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            except (*TROUBLE, ConfigError) as error:
                 failed(f"MountVolume.SetUp failed: {error}")
                 await asyncio.sleep(RETRY_S)
         if any(self.tokens.values()):
@@ -152,7 +152,7 @@ class Volumes:
             try:
                 await token.fetch(self.host.api, self.pod)
                 self.write(name, self.specs[name])
-            except (ApiError, OSError, TimeoutError, ConfigError, asyncio.IncompleteReadError) as error:
+            except (*TROUBLE, ConfigError) as error:
                 print(f"node: token of {self.pod.namespace}/{self.pod.name}: {error}", flush=True)
                 token.renew_at = time.monotonic() + 5
 
@@ -231,7 +231,8 @@ class Volumes:
                 raise ConfigError(f"references non-existent config key: {item['key']}")
 
     def host_path(self, source):
-        """A pod's host is below the state: what it writes there is seen by the node's other pods, not by the machine."""
+        """A pod's host is below the state: what it writes there is seen by the node's other pods, not by the
+        machine."""
         path = f"{self.host.run_dir}/hosts/{self.pod.node.name}/{source['path'].strip('/')}"
         kind = source.get("type", "")
         if not os.path.lexists(path):

@@ -55,8 +55,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def everything(self, url, data):
         text = data.decode(errors="replace")
         told = {"args": self.grouped(urllib.parse.parse_qsl(url.query)), "method": self.command, "data": text,
-                "headers": self.grouped((n.title(), v) for n, v in self.headers.items()), "origin": self.client_address[0],
-                "url": f"http://{self.headers.get('host', '')}{self.path}"}
+                "headers": self.grouped((n.title(), v) for n, v in self.headers.items()),
+                "origin": self.client_address[0], "url": f"http://{self.headers.get('host', '')}{self.path}"}
         try:
             told["json"] = json.loads(text)
         except ValueError:
@@ -89,7 +89,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pairs = [c.strip().partition("=")[::2] for c in self.headers.get("cookie", "").split(";") if c.strip()]
             self.reply(200, {"cookies": dict(pairs)})
         elif first in ("", "html"):
-            self.reply(200, b"<!DOCTYPE html>\n<html><body><h1>httpbin</h1></body></html>\n", "text/html; charset=utf-8")
+            page = b"<!DOCTYPE html>\n<html><body><h1>httpbin</h1></body></html>\n"
+            self.reply(200, page, "text/html; charset=utf-8")
         elif first in ("get", "post", "put", "patch", "delete", "anything"):
             wrong = first != "anything" and self.command not in (first.upper(), "HEAD")
             self.reply(405 if wrong else 200, told)
