@@ -1,12 +1,10 @@
 /* mesh apply -f FILE: objects through the API.
  * What is applied is taken whole or not at all; findings are printed as the API tells them. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/verb.h"
-
-#define INPUT_MAX (8u << 20)
 
 struct settings {
     struct verb_flags common;
@@ -40,22 +38,6 @@ static const struct opt_spec apply_spec = {
     .rows = rows,
 };
 
-/* Reads a whole file, or stdin; -errno. */
-static int read_input(const char *path, struct buf *to)
-{
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    char part[16384];
-    size_t len;
-    int code = f ? 0 : -errno;
-    while (code == 0 && (len = fread(part, 1, sizeof part, f)) > 0) {
-        code = buf_append(to, part, len);
-    }
-    if (f && f != stdin) {
-        fclose(f);
-    }
-    return code;
-}
-
 static void print_results(struct verb *v, const struct doc_node *answer)
 {
     const struct doc_node *items = doc_get(answer, "items");
@@ -75,7 +57,7 @@ static int apply_file(struct verb *v, const char *path, bool dry_run)
     struct buf text;
     struct doc_node *answer = NULL;
     buf_init(&text, INPUT_MAX);
-    int code = read_input(path, &text);
+    int code = input_read(path, &text);
     if (code != 0) {
         buf_dispose(&text);
         return verb_fail(v, EXIT_INVALID, 1007, NULL, "'%s' can not be read: %s", path,
