@@ -13,6 +13,7 @@
 #define REREAD_MS 60000
 #define TOKEN_BYTES_MAX (256u << 10)
 #define SPARE_US 5000000 /* what ends so soon is not used any more */
+#define FRESH_US 5000000 /* what was just given is used for so long */
 #define FAILURE_MS 1000  /* a plugin that failed is not run again at once */
 #define RENEWAL_MS 5000  /* nor one whose answers are refused */
 
@@ -159,8 +160,8 @@ static void on_plugin(void *arg, const struct kube_exec_answer *a, const struct 
         if (token.len == 0 || !is_same_token(c, token)) {
             set_authorization(c, "Bearer ", token);
         }
-        int64_t soonest = instant_wall_us() + SPARE_US;
-        c->good_until_us = i64_max(a->expires_us, soonest); /* it was just given: used once */
+        int64_t soonest = instant_wall_us() + SPARE_US + FRESH_US;
+        c->good_until_us = i64_max(a->expires_us, soonest); /* whatever its clock says */
     }
     c->failure = why;
     if (why.code != 0) {
@@ -172,7 +173,7 @@ static void on_plugin(void *arg, const struct kube_exec_answer *a, const struct 
 static int get_from_plugin(struct kube_credentials *c, struct kube_ticket *t, struct err *err)
 {
     if (c->run == NULL) {
-        if (c->good_until_us > instant_wall_us() + SPARE_US - 1) {
+        if (c->good_until_us > instant_wall_us() + SPARE_US) {
             return 0;
         }
         if (c->failure.code != 0 && loop_now_ms(c->loop) - c->failed_ms < FAILURE_MS) {

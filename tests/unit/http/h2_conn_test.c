@@ -294,6 +294,42 @@ static void test_drain_two_steps(void **state)
     record_dispose(&r);
 }
 
+/* A peer that went without a word: asked once, and then its streams end. One that answers may be silent for ever. */
+static void test_ping(void **state)
+{
+    UNUSED(state);
+    struct record r;
+    struct buf bytes;
+    struct http_limits limits = http_limits_default;
+    limits.ping_ms = 5000;
+    record_init(&r, &(struct record_spec){HTTP_PROTO_2, false, 0, &limits, 0});
+    buf_init(&bytes, 1000);
+    frames_write(&bytes, "S");
+    wire_send(&r.w, buf_span(&bytes));
+    record_ask(&r, "GET", true);
+    buf_reset(&bytes);
+    frames_write(&bytes, "Pa");
+    for (unsigned i = 0; i < 10; i++) {
+        size_t before = buf_len(&r.w.got);
+        wire_advance(&r.w, 4990);
+        assert_int_equal(buf_len(&r.w.got), before);
+        wire_advance(&r.w, 20);
+        assert_int_equal(buf_len(&r.w.got), before + 17); /* the PING */
+        wire_send(&r.w, buf_span(&bytes));
+        assert_non_null(r.w.conn);
+    }
+    wire_advance(&r.w, 5010);
+    wire_advance(&r.w, 4980);
+    assert_non_null(r.w.conn);
+    wire_advance(&r.w, 40);
+    assert_null(r.w.conn);
+    assert_int_equal(r.w.gone, HTTP_RESET_TIMEOUT);
+    assert_int_equal(r.closes, 1);
+    assert_int_equal(r.close_why, HTTP_RESET_TIMEOUT);
+    buf_dispose(&bytes);
+    record_dispose(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_floods),     cmocka_unit_test(test_unread_answers),
         cmocka_unit_test(test_hpack_bomb), cmocka_unit_test(test_cookie_crumbs),
         cmocka_unit_test(test_slow),       cmocka_unit_test(test_drain_two_steps),
+        cmocka_unit_test(test_ping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
