@@ -88,13 +88,29 @@ static void conn_drop(struct client_conn *cc)
     loop_bury(c->loop, conn_free, cc);
 }
 
-/* No connection can be made: those who wait are told, unless another connection serves them. */
+/* Another connection will have room, or is being made. An HTTP/2 one without room is full or, more likely, leaving. */
+static bool another_serves(const struct http_client *c)
+{
+    LIST_EACH(node, next, &c->conns) {
+        const struct client_conn *cc = list_item(node, struct client_conn, node);
+        if (!cc->conn || http_conn_room(cc->conn) > 0 ||
+            http_conn_proto(cc->conn) == HTTP_PROTO_1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No connection can be made: those who wait are told, unless another one serves them. It is not tried again at once: whoever asks next, or
+ * room elsewhere, makes us try. */
 static void conn_failed(struct client_conn *cc)
 {
     struct http_client *c = cc->client;
     conn_drop(cc);
-    c->failed = c->conn_count == 0;
-    kick(c);
+    if (!another_serves(c)) {
+        c->failed = true;
+        kick(c);
+    }
 }
 
 static void on_room(void *arg)

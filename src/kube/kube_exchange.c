@@ -154,13 +154,22 @@ static void send_request(struct kube_exchange *x)
     }
 }
 
+/* A name that is not there, a firewall that says no: not to be taken for what the API says of an object. */
+static bool is_of_answers(int code)
+{
+    return code == -ENOENT || code == -EEXIST || code == -ESTALE || code == -EACCES ||
+           code == -EPERM || code == -ERR_LIMIT || code == -ERR_CONFIG || code == -EREMOTEIO;
+}
+
 static void on_stream(void *arg, struct http_stream *s, const struct err *err)
 {
     struct kube_exchange *x = arg;
     x->wait = NULL;
     x->stream = s;
     if (s == NULL) {
-        end(x, err);
+        struct err why = *err;
+        why.code = is_of_answers(why.code) ? -EHOSTUNREACH : why.code;
+        end(x, &why);
         return;
     }
     send_request(x);

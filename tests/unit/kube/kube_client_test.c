@@ -42,6 +42,33 @@ static void test_nobody(void **state)
     assert_int_equal(b.answer.code, 0);
     kube_client_free(other);
     bench_dispose(&b);
+    /* A name that nobody has is no 404. */
+    bench_init(&b, true);
+    b.conf.server = SPAN("https://nobody.onion");
+    bench_connect(&b);
+    assert_int_equal(bench_get(&b), -EHOSTUNREACH);
+    assert_non_null(strstr(b.why, "can not resolve 'nobody.onion'"));
+    bench_dispose(&b);
+}
+
+/* A server that leaves in order serves its streams to their end and takes nobody new: that is told, not waited for. */
+static void test_leaving(void **state)
+{
+    UNUSED(state);
+    static const struct bench_reply keep[] = {{2, NULL, ""}, {200, NULL, "{}"}, {0}};
+    struct bench b;
+    bench_open(&b);
+    b.replies = keep;
+    struct kube_stream *s = kube_stream_open(b.client, &(struct kube_stream_spec){.path = "/w"});
+    bench_until(&b, &b.asked, 1);
+    http_server_drain(b.server);
+    struct kube_call_spec spec = {.method = "GET", .path = "/", .no_retry = true};
+    while (bench_ask(&b, &spec) != -ECONNREFUSED) { /* its GOAWAY is on the way */
+        assert_true(b.answer.code == 0 || b.answer.code == -ECONNRESET);
+    }
+    assert_non_null(b.kept);
+    kube_stream_close(s);
+    bench_dispose(&b);
 }
 
 static void test_server_name(void **state)
@@ -142,6 +169,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_leaving),
         cmocka_unit_test(test_server_name),
         cmocka_unit_test(test_ask),
     };
