@@ -93,7 +93,7 @@ static void fake_api_settle(struct kube_client *c)
     }
 }
 
-static void fake_api_pass(struct kube_client *c, int64_t ms)
+static inline void fake_api_pass(struct kube_client *c, int64_t ms)
 {
     fake_api_settle(c);
     while (ms > 0) {
