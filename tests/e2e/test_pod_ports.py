@@ -185,6 +185,25 @@ def test_bad_options(lab, mesh, options, word):
     assert done.returncode == 2 and word in done.stderr, done.stderr
 
 
+def test_ready_waits(lab, mesh_bin, mesh):
+    """The postStart hook of the classic form."""
+    port, late = lab.ports.take(), lab.ports.take()
+    begin = time.monotonic()
+    assert mesh("ready", f"127.0.0.1:{late}", "--wait", "--timeout", "500ms").returncode == 3
+    assert 0.4 < time.monotonic() - begin < 5
+    waiting = subprocess.Popen([mesh_bin, "ready", f"127.0.0.1:{port}", "--wait"], stdout=subprocess.PIPE, text=True)
+    lab.at_end(waiting.kill)
+    time.sleep(0.3)  # while nobody listens there
+    assert waiting.poll() is None
+    lab.http_front(lab.dead_port(), args=("--ready-address", f"127.0.0.1:{port}"))
+    assert waiting.communicate(timeout=20)[0] == "ready\n" and waiting.returncode == 0
+    draining, _ = lab.http_front(lab.dead_port(), args=("--ready-address", f"127.0.0.1:{late}", "--drain-time-s", "60"))
+    draining.signal(signal.SIGTERM)
+    wait_until(lambda: call(late, "/healthz/ready").status == 503, "the drain to begin")
+    assert mesh("ready", f"127.0.0.1:{late}", "--wait", "--timeout", "300ms").returncode == 1
+    draining.signal(signal.SIGTERM)
+
+
 # ---- probes
 
 @pytest.mark.parametrize("status,want", [(200, 200), (204, 204), (304, 200), (399, 200), (400, 400), (404, 404), (500, 500),
