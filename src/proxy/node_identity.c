@@ -34,6 +34,7 @@ enum {
         60000, /* the wall clock is looked at so often: it may jump, and the machine may have slept */
     TEXT_BYTES_MAX = 1 << 20,
     TOKEN_BYTES_MAX = 16384,
+    ROOTS_SPREAD_US = 60 * 1000000,
 };
 
 enum identity_state { IDENTITY_NONE, IDENTITY_HELD };
@@ -43,6 +44,7 @@ struct node_identity {
     struct arena arena; /* what lives as long as this */
     struct span spiffe_id;
     struct span told_roots; /* of --ca-root */
+    char *told_text;        /* owned: their bytes */
     bool has_pin;
     uint8_t pin[32];
     const char *path; /* of the state file; NULL = none */
@@ -50,7 +52,8 @@ struct node_identity {
     struct node_identity_papers papers; /* in HELD */
     int64_t renew_at_us;                /* wall time */
     bool ended_told;                    /* it was said that the certificate has ended */
-    bool is_refused;                    /* the certificate was, so the token is next */
+    bool
+        is_token_next; /* the certificate was refused, or did not help while there is a ServiceAccount token */
     /* an attempt */
     bool by_certificate;
     struct http_client *http; /* owned */
@@ -193,7 +196,7 @@ static void hold(struct node_identity *id, struct node_identity_papers *taken, i
     id->papers = *taken;
     id->state = IDENTITY_HELD;
     id->ended_told = false;
-    id->is_refused = false;
+    id->is_token_next = false;
     metric_gauge_set(id->ends, id->papers.not_after_s);
     plan_renewal(id, since_s);
     arm(id, instant_until_wall_ms(id->renew_at_us));
@@ -257,9 +260,51 @@ static void end_attempt(struct node_identity *id)
     }
 }
 
+/* Fills `to` with the token's text in `arena`; it is read each time, for whoever runs us may have brought a new one. */
+static int read_token(const struct node_identity *id, struct arena *arena, struct span *to,
+                      struct err *err)
+{
+    const char *text = getenv("MESH_TOKEN");
+    if (id->spec.token_file == NULL) {
+        *to = text ? span_trim(arena_dup(arena, span_of(text))) : SPAN_EMPTY;
+    } else {
+        struct buf file;
+        buf_init(&file, TOKEN_BYTES_MAX);
+        int code = file_read(id->spec.token_file, &file, err);
+        *to = arena_dup(arena, buf_span(&file));
+        buf_dispose(&file);
+        if (code != 0) {
+            return err_prefix(err, "--token-file");
+        }
+        while (to->len > 0 && strchr(" \t\r\n", to->at[to->len - 1]) != NULL) {
+            to->len--;
+        }
+    }
+    return to->len > 0
+               ? 0
+               : err_set(err, -ERR_CONFIG,
+                         "there is no token; give one in --token-file or MESH_TOKEN (mesh ca "
+                         "token create)");
+}
+
+/* A ServiceAccount's token may be used as often as need be, unlike a join token: it is tried by turns with the certificate. Where the authority has
+ * another root by now, the certificate can not do it. */
+static bool has_account_token(const struct node_identity *id)
+{
+    struct arena arena;
+    struct span token;
+    struct err err;
+    arena_init(&arena, TOKEN_BYTES_MAX);
+    bool is_there = id->spec.token_file != NULL && read_token(id, &arena, &token, &err) == 0 &&
+                    !span_starts(token, SPAN("mesh1."));
+    arena_dispose(&arena);
+    return is_there;
+}
+
 static void fail(struct node_identity *id, const struct err *why)
 {
     id->last = *why;
+    id->is_token_next = id->is_token_next || (id->by_certificate && has_account_token(id));
     end_attempt(id);
     metric_add(id->failed, 1);
     if (node_identity_is_there(id)) {
@@ -320,8 +365,8 @@ static void on_end(void *arg, enum grpc_status status, struct span message)
     struct err err = id->fresh_err;
     int code = err.code;
     if (status != GRPC_OK) {
-        id->is_refused = id->by_certificate &&
-                         (status == GRPC_UNAUTHENTICATED || status == GRPC_PERMISSION_DENIED);
+        bool is_refused = status == GRPC_UNAUTHENTICATED || status == GRPC_PERMISSION_DENIED;
+        id->is_token_next = id->by_certificate && is_refused;
         code = err_set(&err, -ERR_DENIED, "%s: %.*s", grpc_status_name(status),
                        SPAN_ARG(span_first(message, 300)));
     } else if (!id->has_answer) {
@@ -348,35 +393,9 @@ static const struct grpc_events call_events = {.on_message = on_message, .on_end
 
 /* ---- an attempt ---- */
 
-/* Fills `to` with the token's text in `arena`; it is read each time, for whoever runs us may have brought a new one. */
-static int read_token(const struct node_identity *id, struct arena *arena, struct span *to,
-                      struct err *err)
-{
-    const char *text = getenv("MESH_TOKEN");
-    if (id->spec.token_file == NULL) {
-        *to = text ? span_trim(arena_dup(arena, span_of(text))) : SPAN_EMPTY;
-    } else {
-        struct buf file;
-        buf_init(&file, TOKEN_BYTES_MAX);
-        int code = file_read(id->spec.token_file, &file, err);
-        *to = arena_dup(arena, buf_span(&file));
-        buf_dispose(&file);
-        if (code != 0) {
-            return err_prefix(err, "--token-file");
-        }
-        while (to->len > 0 && strchr(" \t\r\n", to->at[to->len - 1]) != NULL) {
-            to->len--;
-        }
-    }
-    return to->len > 0 ? 0
-                       : err_set(err, -ERR_CONFIG,
-                                 "there is no join token; give one in --token-file or MESH_TOKEN "
-                                 "(mesh ca token create)");
-}
-
 /* To the authority: as ourselves to renew, as nobody yet with a token. It must be the control plane of our mesh. */
-static int make_tls(const struct node_identity *id, bool as_ourselves, struct tls_ctx **out,
-                    struct err *err)
+static int make_tls(const struct node_identity *id, bool as_ourselves, struct arena *arena,
+                    struct tls_ctx **out, struct err *err)
 {
     char name[IDENTITY_BYTES_MAX];
     static const struct span alpn[] = {SPAN_INIT("h2")};
@@ -384,17 +403,20 @@ static int make_tls(const struct node_identity *id, bool as_ourselves, struct tl
                        MESH_SYSTEM_NAMESPACE, MESH_CONTROL_ACCOUNT);
     const struct tls_san_match allowed = {
         .san = TLS_SAN_URI, .kind = TLS_MATCH_EXACT, .text = span_from(name, (size_t)len)};
-    bool is_held = id->state == IDENTITY_HELD;
+    /* What the authority gave us, and what we were told, which may be newer. */
+    struct span given = id->state == IDENTITY_HELD ? id->papers.roots_pem : SPAN_EMPTY;
     const struct tls_trust trust = {
         .trust_domain = span_of(id->spec.trust_domain),
-        .roots_pem = is_held ? id->papers.roots_pem : id->told_roots,
+        .roots_pem =
+            span_of(arena_printf(arena, "%.*s\n%.*s", SPAN_ARG(given), SPAN_ARG(id->told_roots))),
     };
+    bool has_roots = given.len > 0 || id->told_roots.len > 0;
     const struct tls_ctx_spec spec = {
         .chain_pem = as_ourselves ? id->papers.chain_pem : SPAN_EMPTY,
         .key_pem = as_ourselves ? id->papers.key_pem : SPAN_EMPTY,
         .trust = &trust,
-        .trust_count = trust.roots_pem.len > 0,
-        .pin = trust.roots_pem.len > 0 ? NULL : id->pin,
+        .trust_count = has_roots,
+        .pin = has_roots ? NULL : id->pin,
         .peer_mode = TLS_PEER_REQUIRED,
         .allowed = &allowed,
         .allowed_count = 1,
@@ -408,7 +430,7 @@ static int make_tls(const struct node_identity *id, bool as_ourselves, struct tl
 static int open_http(struct node_identity *id, bool as_ourselves, struct err *err)
 {
     struct tls_ctx *tls;
-    int code = make_tls(id, as_ourselves, &tls, err);
+    int code = make_tls(id, as_ourselves, &id->fresh_arena, &tls, err);
     if (code != 0) {
         return code;
     }
@@ -451,11 +473,11 @@ static int make_request(struct node_identity *id, struct span *csr_pem, struct e
 
 static int try(struct node_identity *id, struct err *err)
 {
-    bool by_certificate = node_identity_is_there(id) && !id->is_refused;
+    bool by_certificate = node_identity_is_there(id) && !id->is_token_next;
     id->by_certificate = by_certificate;
     struct span token = SPAN_EMPTY, csr;
     err_clear(&id->fresh_err);
-    id->is_refused = false; /* each is tried in turn */
+    id->is_token_next = false; /* each is tried in turn */
     int code = by_certificate ? 0 : read_token(id, &id->fresh_arena, &token, err);
     code = code ? code : open_http(id, by_certificate, err);
     code = code ? code : make_request(id, &csr, err);
@@ -477,10 +499,46 @@ static int try(struct node_identity *id, struct err *err)
     return 0;
 }
 
+/* Takes what --ca-root says now. -EALREADY: what it said before. */
+static int read_roots(struct node_identity *id, struct err *err)
+{
+    struct buf text;
+    buf_init(&text, TEXT_BYTES_MAX);
+    int code = file_read(id->spec.ca_root, &text, err);
+    struct span roots = buf_span(&text);
+    if (code != 0) {
+        code = err_prefix(err, "--ca-root");
+    } else if (roots.len == 0) {
+        code = err_set(err, -ERR_CONFIG, "--ca-root '%s' is empty", id->spec.ca_root);
+    } else if (span_eq(roots, id->told_roots)) {
+        code = -EALREADY;
+    } else {
+        mem_free(id->told_text);
+        id->told_text = mem_strndup(roots.at, roots.len);
+        id->told_roots = span_from(id->told_text, roots.len);
+    }
+    buf_dispose(&text);
+    return code;
+}
+
+/* kubelet keeps the file as the ConfigMap is: where the mesh gets another root, everybody takes it up within some minutes, not at once. */
+static void look_at_roots(struct node_identity *id)
+{
+    struct err err;
+    if (id->spec.ca_root != NULL && read_roots(id, &err) == 0) {
+        int64_t soon_us = instant_wall_us() + (int64_t)rng_below(&id->rng, ROOTS_SPREAD_US);
+        log_info("identity", "the roots in --ca-root have changed");
+        id->renew_at_us = i64_min(id->renew_at_us, soon_us);
+    }
+}
+
 static void on_due(struct deadline *d)
 {
     struct node_identity *id = container_of(d, struct node_identity, due);
     struct err err;
+    if (id->call == NULL) {
+        look_at_roots(id);
+    }
     if (id->state == IDENTITY_HELD && !id->ended_told && !node_identity_is_there(id)) {
         id->ended_told = true;
         id->failures = 0; /* there is no time to lose any more */
@@ -520,16 +578,9 @@ bool node_identity_owns(enum conf_kind kind, struct span name)
 static int read_trust(struct node_identity *id, struct err *err)
 {
     const char *pin = id->spec.ca_pin;
-    if (id->spec.ca_root != NULL) {
-        struct buf text;
-        buf_init(&text, TEXT_BYTES_MAX);
-        int code = file_read(id->spec.ca_root, &text, err);
-        id->told_roots = arena_dup(&id->arena, buf_span(&text));
-        buf_dispose(&text);
-        if (code != 0 || id->told_roots.len == 0) {
-            return code ? err_prefix(err, "--ca-root")
-                        : err_set(err, -ERR_CONFIG, "--ca-root '%s' is empty", id->spec.ca_root);
-        }
+    int code = id->spec.ca_root != NULL ? read_roots(id, err) : 0;
+    if (code != 0) {
+        return code;
     }
     if (pin != NULL) {
         static const char prefix[] = "sha256:";
@@ -612,6 +663,7 @@ int node_identity_new(struct node_identity **out, const struct node_identity_spe
     int code = read_names(id, err);
     code = code ? code : read_trust(id, err);
     if (code != 0) {
+        mem_free(id->told_text);
         arena_dispose(&id->arena);
         arena_dispose(&id->fresh_arena);
         mem_free(id);
@@ -649,5 +701,6 @@ void node_identity_free(struct node_identity *id)
     }
     arena_dispose(&id->fresh_arena);
     arena_dispose(&id->arena);
+    mem_free(id->told_text);
     mem_free(id);
 }

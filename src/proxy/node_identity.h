@@ -7,7 +7,8 @@
  *   (state file) --good--> HELD <---------------------- an answer
  *        | none              | half its life             ^
  *        v                   v                           |
- *      ASKING ------ by token (first, or all else failed), by the certificate in hand (renewal)
+ *      ASKING ------ by token (first, or all else failed), by the certificate in hand (renewal);
+ *        |             with a ServiceAccount's token by turns
  *        ^                   |
  *        '---- backoff ------' refused, nobody there: HELD goes on with what it has until that ends
  *
@@ -35,7 +36,8 @@ struct node_identity_spec { /* all borrowed for the identity's life */
     const char *control; /* "host:port" */
     /* A join token, or a ServiceAccount token (a JWT); read at each use, since kubelet renews it. NULL: MESH_TOKEN in the environment, if any. */
     const char *token_file;
-    const char *ca_root; /* file of PEM roots; or */
+    const char *
+        ca_root; /* file of PEM roots, looked at each minute: others there make it renew soon; or */
     const char *
         ca_pin; /* the root's SHA-256, hex, "sha256:" before it or not; one of the two must be there */
     const char *trust_domain, *ns, *service_account;

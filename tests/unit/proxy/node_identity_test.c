@@ -440,6 +440,67 @@ static void test_no_token(void **state)
     node_identity_free(id);
 }
 
+/* A ServiceAccount's token is read at each use, and tried by turns with a certificate that does not help. */
+static void test_account_token(void **state)
+{
+    (void)state;
+    char path[128];
+    struct node_identity_spec spec = spec_of();
+    (void)snprintf(path, sizeof(path), "%s/token", folder);
+    spec.token_file = path;
+    assert_int_equal(file_write(path, SPAN("one.to.ken\n"), 0600, &err), 0);
+    struct node_identity *id = make(&spec);
+    assert_string_equal(net.authorization, "Bearer one.to.ken");
+    answer(DAY);
+    assert_int_equal(file_write(path, SPAN("two.to.ken"), 0600, &err), 0);
+    (void)wait_for_call(DAY * 1000);
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(net.authorization, "");
+        end_call(GRPC_UNAVAILABLE, "nobody there");
+        (void)wait_for_call(60000);
+        assert_string_equal(net.authorization, "Bearer two.to.ken");
+        end_call(GRPC_UNAVAILABLE, "the API server is away");
+        (void)wait_for_call(60000);
+    }
+    assert_non_null(strstr(node_identity_why(id), "API server is away"));
+    answer(DAY);
+    /* A join token is used up by its use: not so. */
+    assert_int_equal(file_write(path, SPAN("mesh1.a.b"), 0600, &err), 0);
+    (void)wait_for_call(DAY * 1000);
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(net.authorization, "");
+        end_call(GRPC_UNAVAILABLE, "nobody there");
+        (void)wait_for_call(60000);
+    }
+    node_identity_free(id);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* The mesh gets another root: who sees it in the file renews soon, and believes an authority of either. */
+static void test_roots_that_change(void **state)
+{
+    (void)state;
+    char both[16384];
+    const struct node_identity_spec spec = spec_of();
+    struct node_identity *id = make(&spec);
+    answer(DAY);
+    assert_int_equal(file_write(root_path, test_pki_root(root), 0644, &err), 0); /* the same */
+    pass_ms(10 * 60000);
+    assert_int_equal(net.calls, 1);
+    int len = snprintf(both, sizeof(both), "%.*s%.*s", SPAN_ARG(test_pki_root(root)),
+                       SPAN_ARG(test_pki_root(other)));
+    assert_int_equal(file_write(root_path, span_from(both, (size_t)len), 0644, &err), 0);
+    assert_in_range(wait_for_call(DAY * 1000), 0, 3 * 60000);
+    answer_from(other, ID, DAY, 2);
+    assert_true(node_identity_is_there(id));
+    assert_int_equal(count_of("given"), 2);
+    assert_int_equal(file_write(root_path, SPAN(""), 0644, &err), 0); /* being written */
+    pass_ms(10 * 60000);
+    assert_int_equal(net.calls, 2);
+    assert_int_equal(file_write(root_path, test_pki_root(root), 0644, &err), 0);
+    node_identity_free(id);
+}
+
 static void test_kept(void **state)
 {
     (void)state;
@@ -532,6 +593,8 @@ int main(void)
         TEST(test_refused_certificate_then_token),
         TEST(test_answers_that_are_not_taken),
         TEST(test_no_token),
+        TEST(test_account_token),
+        TEST(test_roots_that_change),
         TEST(test_kept),
         TEST(test_pins),
         TEST(test_options),
