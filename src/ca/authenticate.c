@@ -4,14 +4,42 @@
 
 #include "codec/hex.h"
 
+/* RFC 7519 section 3 in its compact form: three parts of base64url with dots between them. Join tokens look so, too. */
+static bool is_jwt(struct span text)
+{
+    size_t parts = 0;
+    while (text.at != NULL) {
+        struct span part = span_cut(&text, '.');
+        for (size_t i = 0; i < part.len; i++) {
+            char c = part.at[i];
+            if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_')) {
+                return false;
+            }
+        }
+        parts += part.len > 0 ? 1 : 4;
+    }
+    return parts == 3;
+}
+
 /* RFC 6750 section 2.1; the scheme's case does not matter (RFC 9110 section 11.1). */
 static int read_token(struct span authorization, struct authenticate_proof *out, struct err *err)
 {
     static const char scheme[] = "Bearer ";
     struct span text = span_trim(authorization);
     bool is_bearer = span_starts_nocase(text, span_of(scheme));
-    if (!is_bearer ||
-        !token_parse(span_trim(span_from_offset(text, sizeof(scheme) - 1)), &out->token)) {
+    struct span bearer = span_trim(span_from_offset(text, sizeof(scheme) - 1));
+    if (is_bearer && !span_starts(bearer, SPAN("mesh1.")) && is_jwt(bearer)) {
+        if (bearer.len > AUTHENTICATE_JWT_BYTES_MAX) {
+            return err_set(err, -ERR_DENIED,
+                           "MESH3051 the ServiceAccount token has %zu bytes; at most %d",
+                           bearer.len, AUTHENTICATE_JWT_BYTES_MAX);
+        }
+        out->kind = AUTHENTICATE_ACCOUNT;
+        out->jwt = bearer;
+        return 0;
+    }
+    if (!is_bearer || !token_parse(bearer, &out->token)) {
         return err_set(err, -ERR_DENIED,
                        "MESH3003 the authorization is no join token of this mesh; send 'Bearer "
                        "mesh1.<id>.<secret>' as 'mesh ca token create' printed it");

@@ -6,6 +6,7 @@
 
 #include "base/instant.h"
 #include "base/mem.h"
+#include "ca/ca_review.h"
 #include "ca/ledger.h"
 #include "ca/token.h"
 #include "mesh/names.h"
@@ -366,6 +367,8 @@ int ca_new(struct ca **out, const struct ca_spec *spec, struct err *err)
         .life_max_s = i64_max(life_s, CA_LEAF_TTL_MAX_S),
     };
     list_init(&ca->asks);
+    list_init(&ca->windows);
+    list_init(&ca->reviews_now);
     ca->mailbox = mailbox_new(ca->loop, ca);
     ca->port = store_port_new(ca->store, ca->loop);
     log_info("ca", "%s root pin=%s trust_domain=%s leaf_life_s=%lld",
@@ -380,7 +383,9 @@ void ca_free(struct ca *ca)
     if (ca == NULL) {
         return;
     }
+    ca_set_reviews(ca, NULL);
     mailbox_free(ca->mailbox); /* the last notes come home, and may still write to the ledger */
+    ca_windows_free(ca);
     store_port_free(ca->port);
     LIST_EACH(node, next, &ca->asks) {
         ask_free(list_item(node, struct ca_ask, node));

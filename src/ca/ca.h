@@ -82,7 +82,8 @@ void ca_set_reviews(struct ca *ca, struct token_reviews *reviews);
 /* Serves signing requests on the servers "xds-tls" and "xds-plain" (where all are refused) of `host`, as far as there are such, and renews the
  * certificate of "xds-tls" (made by ca_server_tls) at half its life. */
 MUST_USE int ca_attach(struct ca_desk **out, struct ca *ca, struct host *host, struct err *err);
-/* Before host_free, on the host's thread. Calls under way end with UNAVAILABLE. NULL is fine. */
+/* Before host_free, on the host's thread; when that is not the CA's, while the CA's thread waits for its end (worker_stop), so that nothing is mailed
+ * to a desk that has gone. Calls under way end with UNAVAILABLE. NULL is fine. */
 void ca_desk_close(struct ca_desk *desk);
 
 /* ---- tokens ---- */

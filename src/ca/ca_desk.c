@@ -1,6 +1,7 @@
 /* The authority on one host: its services there, and the server's own certificate.
  * In: ca_role.c, or control's workers. Next: csr_service.c. */
 #include "base/mem.h"
+#include "ca/ca_review.h"
 #include "ca/csr_service.h"
 #include "tls/tls_ctx.h"
 
@@ -39,6 +40,7 @@ int ca_attach(struct ca_desk **out, struct ca *ca, struct host *host, struct err
     desk->host = host;
     desk->loop = host_loop(host);
     desk->port = store_port_new(ca->store, desk->loop);
+    desk->window = ca_window_open(desk);
     list_init(&desk->calls);
     rng_init(&desk->rng);
     deadline_init(&desk->renew, on_renew);
@@ -62,6 +64,7 @@ void ca_desk_close(struct ca_desk *desk)
     }
     deadline_disarm(&desk->renew);
     csr_service_end(desk);
+    ca_window_close(desk->window);
     store_port_free(desk->port);
     issuer_free(desk->issuer);
     mem_free(desk);

@@ -23,19 +23,24 @@ struct ca {
     struct grant_rules rules;
     struct mailbox *mailbox; /* owned: what desks tell */
     /* The CA's thread only. */
-    struct store_port *port; /* owned */
-    struct list asks;        /* struct ca_ask: what the owner asked of the store */
+    struct store_port *port;       /* owned */
+    struct list asks;              /* struct ca_ask: what the owner asked of the store */
+    struct list windows;           /* struct ca_window, one a desk */
+    struct token_reviews *reviews; /* borrowed; NULL: no ServiceAccount tokens */
+    struct list reviews_now;       /* struct ca_review */
+    size_t review_count;
     struct ca_numbers numbers;
 };
 
 /* The authority on one host; on that host's thread. */
 struct ca_desk {
-    struct ca *ca;           /* borrowed */
-    struct host *host;       /* borrowed */
-    struct loop *loop;       /* the host's */
-    struct store_port *port; /* owned */
-    struct issuer *issuer;   /* owned: this thread's parsed copy */
-    struct list calls;       /* of csr_service */
+    struct ca *ca;            /* borrowed */
+    struct host *host;        /* borrowed */
+    struct loop *loop;        /* the host's */
+    struct store_port *port;  /* owned */
+    struct issuer *issuer;    /* owned: this thread's parsed copy */
+    struct ca_window *window; /* where the CA's thread answers */
+    struct list calls;        /* of csr_service */
     size_t busy_count;
     struct deadline renew; /* the server's own certificate */
     struct rng rng;

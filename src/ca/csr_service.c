@@ -2,18 +2,16 @@
  * In: http/grpc. Out: a certificate chain, or why not. */
 #include "ca/csr_service.h"
 
-#include <stdio.h>
-
 #include "base/instant.h"
 #include "base/mem.h"
 #include "ca/authenticate.h"
+#include "ca/ca_review.h"
 #include "ca/ledger.h"
 #include "http/grpc.h"
 #include "proto/istio_ca.pb.h"
 
 enum {
     CERTIFICATE_BYTES_MAX = 65536,
-    PROOF_BYTES = 64,
     READ_MS = 10000, /* for a request to come whole: it is one small message */
 };
 
@@ -32,6 +30,8 @@ struct csr_call {
     struct grant grant;         /* in WRITING */
     struct store_call *pending; /* TOKEN in PROVING, and WRITING */
     struct ledger_look look;    /* CERTIFICATE in PROVING */
+    struct ca_review *review;   /* ACCOUNT in PROVING */
+    struct span proof_text;     /* for the ledger; in the arena */
     char peer[ADDR_TEXT_BYTES];
 };
 
@@ -49,6 +49,7 @@ static void retire(struct csr_call *c)
 {
     store_call_forget(c->pending);
     ledger_look_stop(&c->look);
+    ca_review_forget(c->review);
     deadline_disarm(&c->read);
     list_remove(&c->node);
     c->desk->busy_count -= c->is_busy;
@@ -117,8 +118,8 @@ static void on_written(void *arg, const struct store_answer *a)
     /* When the caller is gone, on_end has not come yet, and the answer is for nobody. */
     (void)send_chain(c, buf_span(&leaf));
     buf_dispose(&leaf);
-    log_debug("ca", "issued identity=%s serial=%s proof=%s life_s=%lld peer=%s", c->grant.spiffe_id,
-              c->grant.serial_hex, c->proof.kind == AUTHENTICATE_TOKEN ? "token" : "certificate",
+    log_debug("ca", "issued identity=%s serial=%s proof=%.*s life_s=%lld peer=%s",
+              c->grant.spiffe_id, c->grant.serial_hex, SPAN_ARG(c->proof_text),
               (long long)(spec.not_after_s - spec.not_before_s - GRANT_BACKDATE_S), c->peer);
     ca_count(c->desk->ca, CA_ISSUED);
     grpc_finish(c->grpc, GRPC_OK, SPAN_EMPTY);
@@ -130,22 +131,18 @@ static void on_written(void *arg, const struct store_answer *a)
 static void give(struct csr_call *c, struct span ns, struct span sa)
 {
     struct err err;
-    char proof[PROOF_BYTES];
-    bool is_token = c->proof.kind == AUTHENTICATE_TOKEN;
     int code = grant_make(&c->desk->ca->rules, ns, sa, &c->wanted, c->validity_s, &c->grant, &err);
     if (code != 0) {
         refuse(c, GRPC_PERMISSION_DENIED, &err);
         return;
     }
     c->grant.not_after_s = i64_min(c->grant.not_after_s, issuer_not_after(c->desk->issuer));
-    int len = snprintf(proof, sizeof(proof), "%s:%s", is_token ? "token" : "certificate",
-                       is_token ? c->proof.token.id : c->proof.serial);
     const struct ledger_entry entry = {
         .serial = span_of(c->grant.serial_hex),
         .identity = span_of(c->grant.spiffe_id),
         .not_before_s = c->grant.not_before_s,
         .not_after_s = c->grant.not_after_s,
-        .proof = span_from(proof, size_min((size_t)len, sizeof(proof) - 1)),
+        .proof = c->proof_text,
         .peer = span_of(c->peer),
     };
     c->pending = ledger_write(c->desk->port, &entry, on_written, c);
@@ -177,6 +174,7 @@ static void on_token(void *arg, const struct store_answer *a)
     } else {
         struct span sa = a->tokens[0].identity;
         struct span ns = span_cut(&sa, '/');
+        c->proof_text = span_of(arena_printf(&c->arena, "token:%s", c->proof.token.id));
         give(c, ns, sa);
     }
 }
@@ -189,7 +187,37 @@ static void on_looked(void *arg, int code, const struct err *err)
     } else if (code != 0) {
         refuse(c, GRPC_UNAVAILABLE, err);
     } else {
+        c->proof_text = span_of(arena_printf(&c->arena, "certificate:%s", c->proof.serial));
         give(c, c->proof.identity.ns, c->proof.identity.sa);
+    }
+}
+
+static void on_reviewed(void *arg, const struct token_review_answer *a)
+{
+    struct csr_call *c = arg;
+    struct err err;
+    c->review = NULL;
+    if (a->code == -ENOTSUP) {
+        (void)err_set(&err, -ERR_DENIED,
+                      "MESH3003 the authorization is no join token of this mesh; send 'Bearer "
+                      "mesh1.<id>.<secret>' as 'mesh ca token create' printed it; %s",
+                      a->why);
+        refuse(c, GRPC_UNAUTHENTICATED, &err);
+    } else if (a->code == -EACCES) {
+        (void)err_set(&err, -ERR_DENIED, "MESH3052 the ServiceAccount token is not accepted: %s",
+                      a->why);
+        refuse(c, GRPC_UNAUTHENTICATED, &err);
+    } else if (a->code != 0) {
+        (void)err_set(&err, a->code, "MESH3053 the API server can not say whose token this is: %s",
+                      a->why);
+        refuse(c, GRPC_UNAVAILABLE, &err);
+    } else {
+        bool has_pod = a->pod.len > 0;
+        c->proof_text = span_of(arena_printf(
+            &c->arena, "serviceaccount:%.*s/%.*s%s%.*s", SPAN_ARG(span_first(a->namespace, 253)),
+            SPAN_ARG(span_first(a->service_account, 253)), has_pod ? ":" : "",
+            SPAN_ARG(span_first(a->pod, 253))));
+        give(c, a->namespace, a->service_account);
     }
 }
 
@@ -227,6 +255,10 @@ static void prove(struct csr_call *c)
         c->look.arg = c;
         ledger_look_start(&c->look, desk->port, span_of(c->proof.serial), c->proof.spiffe_id,
                           c->proof.not_before_s + GRANT_BACKDATE_S);
+        return;
+    }
+    if (c->proof.kind == AUTHENTICATE_ACCOUNT) {
+        c->review = ca_review_ask(desk, c->proof.jwt, on_reviewed, c);
         return;
     }
     struct span wanted = SPAN_EMPTY;

@@ -4,10 +4,12 @@
  *
  *   request -> parsed, signature checked -> proof (authenticate) -> TOKEN: one use less (store)
  *                                                                -> CERTIFICATE: not revoked (ledger)
+ *                                                                -> ACCOUNT: the API server says whose (ca_review)
  *           -> grant -> ledger, committed -> tls/issue -> answer: leaf, what is between, the roots
  *
  * Answers: UNAUTHENTICATED no proof or a bad one; PERMISSION_DENIED another identity than the proof's; INVALID_ARGUMENT no usable
- * request; RESOURCE_EXHAUSTED too many at once; UNAVAILABLE the store can not write; INTERNAL ours.
+ * request; RESOURCE_EXHAUSTED too many at once; UNAVAILABLE the store can not write, or the API server
+ * does not say; INTERNAL ours.
  * In: http/grpc. Next: authenticate, grant, ledger, tls/issue. */
 #include "ca/ca_int.h"
 #include "http/http_server.h"

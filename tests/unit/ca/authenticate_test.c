@@ -51,6 +51,17 @@ static void test_proofs(void **state)
         {TOKEN, &nobody, "no join token", false},
         {"Bearer", &nobody, "no join token", false},
         {"Bearer " TOKEN, NULL, "over TLS only", false},
+        {"Bearer eyJhbGciOiJSUzI1NiJ9.e30.-_", &nobody, "account eyJhbGciOiJSUzI1NiJ9.e30.-_",
+         true},
+        {"Bearer a.b.c", &web, "account a.b.c", true},
+        {"Bearer a.b.c", NULL, "over TLS only", false},
+        {"Bearer a.b", &nobody, "no join token", false},
+        {"Bearer a.b.c.d", &nobody, "no join token", false},
+        {"Bearer a.b.", &nobody, "no join token", false},
+        {"Bearer a..c", &nobody, "no join token", false},
+        {"Bearer a.b/.c", &nobody, "no join token", false},
+        {"Bearer a.b.c=", &nobody, "no join token", false},
+        {"Basic a.b.c", &nobody, "no join token", false},
         {"", NULL, "over TLS only", false},
         {"", &ended, "has ended", false},
         {"", &foreign, "trust domain 'other'", false},
@@ -73,11 +84,12 @@ static void test_proofs(void **state)
         }
         assert_int_equal(code, 0);
         char text[128];
-        bool is_token = proof.kind == AUTHENTICATE_TOKEN;
-        (void)snprintf(text, sizeof(text), "%s %s", is_token ? "token" : "certificate",
-                       is_token ? proof.token.id : proof.serial);
+        static const char *const kinds[] = {"token", "certificate", "account"};
+        const struct span shown[] = {span_of(proof.token.id), span_of(proof.serial), proof.jwt};
+        (void)snprintf(text, sizeof(text), "%s %.*s", kinds[proof.kind],
+                       SPAN_ARG(shown[proof.kind]));
         assert_string_equal(text, cases[i].want);
-        if (!is_token) {
+        if (proof.kind == AUTHENTICATE_CERTIFICATE) {
             assert_span(proof.identity.ns, "a");
             assert_span(proof.identity.sa, "web");
             assert_int_equal(proof.not_before_s, NOW_S - 10);

@@ -85,6 +85,34 @@ static void test_first_and_second_start(void **state)
     root_dispose(&b);
 }
 
+/* A volume of Kubernetes with an fsGroup: everybody may write into the folder, and what is in it gets its group. The files say what counts. */
+static void test_volume(void **state)
+{
+    (void)state;
+    struct root a, b;
+    struct stat st;
+    mode_t before = umask(0);
+    assert_int_equal(chown(folder, (uid_t)-1, geteuid() == 0 ? 1337 : getegid()), 0);
+    assert_int_equal(chmod(folder, 02777), 0);
+    load_well(&a);
+    assert_true(a.is_new);
+    assert_int_equal(stat(in("ca-key.pem"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    load_well(&b);
+    assert_false(b.is_new);
+    /* As a Secret's files are written there before. */
+    put("ca-key.pem", a.key_pem, 0600);
+    put("ca-cert.pem", a.chain_pem, 0600);
+    put("cert-chain.pem", a.chain_pem, 0600);
+    put("root-cert.pem", a.roots_pem, 0600);
+    root_dispose(&b);
+    load_well(&b);
+    assert_string_equal(a.pin, b.pin);
+    root_dispose(&a);
+    root_dispose(&b);
+    (void)umask(before);
+}
+
 /* Killed after the key was written: the same key gets its certificate. */
 static void test_cut_short(void **state)
 {
@@ -171,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_first_and_second_start, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_volume, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cut_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_brought_along, set_up, tear_down),
