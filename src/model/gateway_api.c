@@ -20,18 +20,15 @@ struct listener_tls {
     struct spec_labels options;
 };
 
+/* One of another kind is not refused: the other listeners stand (ListenerReasonInvalidCertificateRef). */
 static void check_secret(struct reader *r, const struct doc_node *node, void *out)
 {
     const struct doc_node *kind = doc_get(node, "kind");
     const struct doc_node *group = doc_get(node, "group");
     struct gateway_secret *secret = out;
     secret->namespace = secret->namespace.len > 0 ? secret->namespace : r->object->namespace;
-    if ((doc_is(kind, DOC_TEXT) && !span_is(kind->text, "Secret")) ||
-        (doc_is(group, DOC_TEXT) && group->text.len > 0)) {
-        no_fit(r, node, NULL, "a certificate is kept in something else than a Secret",
-               "only kind Secret of the core group is supported",
-               "remove 'group' and 'kind', and name a Secret");
-    }
+    secret->is_secret = !(doc_is(kind, DOC_TEXT) && !span_is(kind->text, "Secret")) &&
+                        !(doc_is(group, DOC_TEXT) && group->text.len > 0);
 }
 
 static const struct reader_field certificate_fields[] = {

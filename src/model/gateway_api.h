@@ -10,7 +10,8 @@ enum gateway_protocol { GATEWAY_HTTP, GATEWAY_HTTPS, GATEWAY_TLS, GATEWAY_TCP };
 enum gateway_tls_mode { GATEWAY_TLS_TERMINATE, GATEWAY_TLS_PASSTHROUGH };
 enum gateway_routes_from { GATEWAY_ROUTES_SAME, GATEWAY_ROUTES_ALL, GATEWAY_ROUTES_SELECTOR };
 
-struct gateway_secret {    /* certificateRefs: kind Secret */
+struct gateway_secret {    /* certificateRefs */
+    bool is_secret;        /* else of another kind or group, which can not be resolved */
     struct span namespace; /* the Gateway's own when not told */
     struct span name;
 };

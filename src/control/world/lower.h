@@ -13,6 +13,14 @@ void lower_http_route(struct world_config *c, const struct object *o,
 struct http_route_ref;
 bool world_backend_is_granted(const struct world_config *c, const struct object *route,
                               const struct http_route_ref *ref);
+/* Why a certificateRef of a Gateway can not be used, and Gateway API's word for it; NULL: it can. */
+struct gateway_secret;
+const char *world_certificate_fault(const struct world_config *c, struct span gateway_namespace,
+                                    const struct gateway_secret *secret, const char **reason);
+/* What allowedRoutes says of HTTPRoutes of a namespace. */
+struct gateway_listener;
+bool world_listener_allows(const struct world_config *c, const struct gateway_listener *l,
+                           struct span gateway_namespace, struct span route_namespace);
 /* By Gateway API's precedence; equals stay in their order. */
 void lower_http_route_sort(struct world_route *routes, size_t count);
 

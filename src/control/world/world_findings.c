@@ -215,65 +215,6 @@ static void check_service(struct world_check *k, const struct world_service *s)
         world_findings_labels(k, s->selector, s->selector_count), SPAN_ARG(s->namespace));
 }
 
-/* ---- gateways ---- */
-
-enum server_class { CLASS_HTTP, CLASS_TLS, CLASS_TCP };
-
-static enum server_class class_of(const struct world_server *s)
-{
-    if (s->tls != WORLD_SERVER_PLAIN) {
-        return CLASS_TLS;
-    }
-    return port_protocol_is_http(s->protocol) || s->https_redirect ? CLASS_HTTP : CLASS_TCP;
-}
-
-static bool same_proxies(const struct world_gateway *a, const struct world_gateway *b)
-{
-    return a == b ||
-           (a->object->kind == OBJECT_ISTIO_GATEWAY && b->object->kind == OBJECT_ISTIO_GATEWAY &&
-            a->selector_count == b->selector_count &&
-            world_labels_match(a->selector, a->selector_count, b->selector, b->selector_count));
-}
-
-/* The server before this one that has its port for another protocol. */
-static const struct world_gateway *rival(const struct world_config *c, size_t gateway,
-                                         size_t server)
-{
-    const struct world_gateway *g = &c->gateways[gateway];
-    const struct world_server *s = &g->servers[server];
-    for (size_t i = 0; i <= gateway; i++) {
-        const struct world_gateway *other = &c->gateways[i];
-        size_t count = i == gateway ? server : other->server_count;
-        for (size_t n = 0; n < count && same_proxies(g, other); n++) {
-            const struct world_server *o = &other->servers[n];
-            if (o->port == s->port && span_eq(o->bind, s->bind) && class_of(o) != class_of(s)) {
-                return other;
-            }
-        }
-    }
-    return NULL;
-}
-
-static void check_gateways(struct world_check *k)
-{
-    const struct world_config *c = k->config;
-    for (size_t i = 0; i < c->gateway_count; i++) {
-        const struct world_gateway *g = &c->gateways[i];
-        bool api = g->object->kind == OBJECT_GATEWAY;
-        for (size_t n = 0; n < g->server_count; n++) {
-            const struct world_gateway *other = rival(c, i, n);
-            if (other != NULL) {
-                char path[PATH_MAX_BYTES];
-                (void)snprintf(path, sizeof(path), api ? "spec.listeners" : "spec.servers.%zu", n);
-                (void)world_findings_tell(
-                    k, 2113, g->object, path,
-                    "port %u is ignored here: gateway \"%.*s\" has it for another protocol",
-                    g->servers[n].port, SPAN_ARG(other->name));
-            }
-        }
-    }
-}
-
 /* ---- all ---- */
 
 static void collect_workload(void *arg, const struct world_workload *workload)
@@ -295,7 +236,7 @@ void world_findings(const struct world *w, struct findings *f)
     for (size_t i = 0; i < w->config->service_count; i++) {
         check_service(&k, w->config->services[i]);
     }
-    check_gateways(&k);
+    world_findings_gateways(&k);
     world_findings_routes(&k);
     world_findings_rules(&k);
     world_findings_security(&k);

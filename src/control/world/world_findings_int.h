@@ -28,6 +28,7 @@ void world_findings_near(struct world_check *k, struct finding *f, const struct 
 /* "app=reviews,version=v4" in the findings' arena. */
 const char *world_findings_labels(struct world_check *k, const struct label *labels, size_t count);
 
+void world_findings_gateways(struct world_check *k);
 void world_findings_routes(struct world_check *k);
 void world_findings_rules(struct world_check *k);
 void world_findings_security(struct world_check *k);

@@ -1,4 +1,5 @@
 /* Findings about VirtualServices and HTTPRoutes: where they send requests to, and whether anybody takes them. */
+#include "control/world/lower.h"
 #include "control/world/world_findings_int.h"
 #include "model/gateway_api.h"
 #include "model/virtual_service.h"
@@ -210,11 +211,25 @@ static const struct world_gateway *gateway_of_key(const struct world_config *c, 
     return NULL;
 }
 
+/* A Gateway API Gateway that another controller serves. */
+static bool is_of_others(const struct world_config *c, struct span key)
+{
+    struct span rest = key;
+    if (!span_is(span_cut(&rest, '/'), "gateway-api")) {
+        return false;
+    }
+    struct span namespace = span_cut(&rest, '/');
+    return world_find_object(c, OBJECT_GATEWAY, namespace, rest) != NULL;
+}
+
 /* The gateway of this key exists, and takes the route. */
 static void check_gateway(struct world_check *k, const struct object *o, struct span key,
                           struct span name, const char *path)
 {
     const struct world_gateway *g = gateway_of_key(k->config, key);
+    if (g == NULL && is_of_others(k->config, key)) {
+        return;
+    }
     if (g == NULL) {
         struct finding *missing = world_findings_tell(
             k, 2102, o, path, "route \"%.*s\" names gateway \"%.*s\", which does not exist",
@@ -306,7 +321,13 @@ static void check_ref(struct world_check *k, const struct object *o,
     const char *host = arena_printf(k->findings->arena, "%.*s.%.*s.svc.%.*s", SPAN_ARG(ref->name),
                                     SPAN_ARG(ref->namespace), SPAN_ARG(k->config->mesh.domain));
     const struct world_service *s = map_get(&k->config->by_host, span_of(host));
-    if (s == NULL) {
+    if (!world_backend_is_granted(k->config, o, ref)) {
+        struct finding *f = world_findings_tell(
+            k, 2121, o, share->path, "route \"%.*s\" %s to \"%.*s\" of namespace \"%.*s\"",
+            SPAN_ARG(o->name), share->what, SPAN_ARG(ref->name), SPAN_ARG(ref->namespace));
+        world_findings_why(k, f, "no ReferenceGrant of \"%.*s\" permits it",
+                           SPAN_ARG(ref->namespace));
+    } else if (s == NULL) {
         say_missing(k, o, ref->name, share);
     } else {
         check_service(k, o, s, ref->port, SPAN_EMPTY, share);

@@ -125,7 +125,7 @@ static void lower_listener(struct world_config *c, const struct gateway_listener
     to->key_file = selector_label(options, option_count, SPAN(OPTION_KEY_FILE));
     to->ca_file = selector_label(options, option_count, SPAN(OPTION_CA_FILE));
     const struct gateway_secret *secret = l->certificate_count > 0 ? &l->certificates[0] : NULL;
-    if (secret != NULL &&
+    if (secret != NULL && secret->is_secret &&
         world_is_granted(c, &(struct world_reference){"Gateway", namespace, "Secret",
                                                       secret->namespace, secret->name})) {
         to->credential = span_of(arena_printf(&c->arena, WORLD_CREDENTIAL_API "%.*s/%.*s",

@@ -146,3 +146,21 @@ const struct object *world_credential_roots(const struct world_config *c, struct
     *fault = o != NULL ? secret_roots_fault(o) : *fault;
     return *fault == NULL ? o : NULL;
 }
+
+const char *world_certificate_fault(const struct world_config *c, struct span gateway_namespace,
+                                    const struct gateway_secret *secret, const char **reason)
+{
+    *reason = "InvalidCertificateRef";
+    if (!secret->is_secret) {
+        return "it is of another kind than Secret";
+    }
+    if (!world_is_granted(c, &(struct world_reference){"Gateway", gateway_namespace, "Secret",
+                                                       secret->namespace, secret->name})) {
+        *reason = "RefNotPermitted";
+        return "it is in another namespace, and no ReferenceGrant there permits it";
+    }
+    const struct object *o = world_find_object(c, OBJECT_SECRET, secret->namespace, secret->name);
+    const char *fault = o != NULL ? secret_pair_fault(o) : "there is no such Secret";
+    *reason = fault != NULL ? *reason : NULL;
+    return fault;
+}

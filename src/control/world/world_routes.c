@@ -433,9 +433,8 @@ static int by_host(const void *a, const void *b)
     return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-/* allowedRoutes of a listener. */
-static bool listener_allows(const struct world_config *c, const struct world_gateway *g,
-                            const struct gateway_listener *l, const struct world_virtual_host *v)
+bool world_listener_allows(const struct world_config *c, const struct gateway_listener *l,
+                           struct span gateway_namespace, struct span route_namespace)
 {
     bool kind = l->route_kinds.count == 0;
     for (size_t i = 0; i < l->route_kinds.count; i++) {
@@ -445,13 +444,13 @@ static bool listener_allows(const struct world_config *c, const struct world_gat
         return false;
     }
     if (l->routes_from == GATEWAY_ROUTES_SAME) {
-        return span_eq(v->namespace, g->namespace);
+        return span_eq(route_namespace, gateway_namespace);
     }
     if (l->routes_from == GATEWAY_ROUTES_ALL) {
         return true;
     }
-    const struct object *namespace = map_get(&c->namespaces, v->namespace);
-    const struct label own = {SPAN("kubernetes.io/metadata.name"), v->namespace};
+    const struct object *namespace = map_get(&c->namespaces, route_namespace);
+    const struct label own = {SPAN("kubernetes.io/metadata.name"), route_namespace};
     return namespace != NULL
                ? selector_matches(&l->routes_selector, namespace->labels, namespace->label_count)
                : selector_matches(&l->routes_selector, &own, 1);
@@ -479,7 +478,7 @@ static bool may_bind(const struct world_config *c, const struct world_gateway *g
 {
     if (s->listener != NULL) {
         return v->object->kind == OBJECT_HTTP_ROUTE && parent_names(g, s, v) &&
-               listener_allows(c, g, s->listener, v);
+               world_listener_allows(c, s->listener, g->namespace, v->namespace);
     }
     return world_is_exported(v->export_to, v->export_count, g->namespace);
 }

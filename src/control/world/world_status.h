@@ -46,7 +46,7 @@ struct world_status_address {
     struct span value;
 };
 struct world_status_gateway {
-    struct world_status_conditions conditions; /* Accepted, Programmed, ResolvedRefs */
+    struct world_status_conditions conditions; /* Accepted, Programmed */
     const struct world_status_listener *listeners;
     size_t listener_count;
     const struct world_status_address *addresses; /* of the Service in front of its proxies */
@@ -77,5 +77,9 @@ MUST_USE bool world_status_class(const struct world_status *s, const struct obje
 /* ---- Istio's kinds ---- */
 /* False: the kind has no status of ours (Service, Pod ...). */
 MUST_USE bool world_status_istio(const struct world_status *s, const struct object *o,
+                                 struct world_status_conditions *out);
+/* The same of one that is not in force, as no version of it could ever be read. */
+MUST_USE bool world_status_named(const struct world_status *s, enum object_kind kind,
+                                 struct span namespace, struct span name,
                                  struct world_status_conditions *out);
 #endif
