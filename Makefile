@@ -37,7 +37,7 @@ SRC      := $(filter-out $(FUZZ_SRC),$(C_SRC))
 PROTOS   := $(sort $(wildcard src/proto/*.proto))
 PB_C     := $(if $(PROTOS),$(PROTOS:src/%.proto=$(B)/gen/%.pb.c) $(B)/gen/proto/types.pb.c)
 # Folders whose files are put into the binary: src/A/B becomes A/B_files.h with a table B_files (base/embed.h).
-EMBED    := $(patsubst %/,%,$(sort $(dir $(wildcard src/cli/help/* src/cli/demo/* src/control/web/dist/* src/inject/templates/*))))
+EMBED    := $(patsubst %/,%,$(sort $(dir $(wildcard src/cli/help/* src/cli/demo/* src/cli/install/* src/control/web/dist/* src/inject/templates/*))))
 EMBED_C  := $(EMBED:src/%=$(B)/gen/%_files.c)
 GEN_C    := $(PB_C) $(EMBED_C)
 OBJ      := $(SRC:%.c=%.o) $(GEN_C:$(B)/%.c=%.o)
@@ -121,6 +121,7 @@ demo: $(B)/mesh
 
 install: $(B)/mesh
 	install -D -m 755 $(B)/mesh $(DESTDIR)$(PREFIX)/bin/mesh
+	ln -sf mesh $(DESTDIR)$(PREFIX)/bin/kubectl-mesh
 
 vendor: $(B)/vendor/musl.ok $(B)/vendor/glibc.ok
 

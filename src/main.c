@@ -1,10 +1,11 @@
 /* Where every process starts: the name it was called by, or the first word, picks a role; any other word is a command
  * of the CLI.
- *   mesh-proxy --port 1      mesh proxy --port 1      mesh status */
+ *   mesh-proxy --port 1      mesh proxy --port 1      mesh status      kubectl-mesh status */
 #include "role.h"
 
 #include "cli/cli.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ROLE(word, run, summary) {word, run, summary},
@@ -31,6 +32,9 @@ int main(int argc, char **argv)
     const char *called = slash ? slash + 1 : argc > 0 ? argv[0] : "mesh";
     const struct role *role = NULL;
 
+    if (strcmp(called, "kubectl-mesh") == 0) { /* `kubectl mesh stat`: the cluster is meant */
+        (void)setenv(CLI_PLUGIN, "kubectl", 1);
+    }
     if (strncmp(called, prefix, sizeof(prefix) - 1) == 0) {
         role = role_named(called + sizeof(prefix) - 1);
         if (role) {

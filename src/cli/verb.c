@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "cli/verb_int.h"
 #include "http/http_client.h"
 #include "io/loop.h"
@@ -94,6 +95,7 @@ int verb_open(struct verb *v, const struct opt_spec *spec, void *settings, int a
 void verb_close(struct verb *v)
 {
     http_client_free(v->client);
+    verb_cluster_close(v);
     if (v->loop) {
         loop_free(v->loop);
     }
@@ -108,32 +110,43 @@ static bool is_socket(const char *path)
     return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* --addr and MESH_ADDR (the option's own environment), the demo, this machine's control; then its usual port. */
-static void find_target(struct verb *v)
+static void take_socket(struct verb *v, const char *path)
+{
+    snprintf(v->target, sizeof v->target, "unix:%.150s", path);
+}
+
+/* --addr and MESH_ADDR (the option's own environment), a cluster that flags name, the demo, this machine's control, the kubeconfig's cluster;
+ * then its usual port. True: in a cluster. */
+static bool find_target(struct verb *v, const char **also)
 {
     char path[PATHS_BYTES];
     char demo[PATHS_BYTES];
+    bool in_cluster = !v->flags->addr && verb_cluster_is_configured(v);
+    *also = NULL;
     if (v->flags->addr) {
         snprintf(v->target, sizeof v->target, "%s", v->flags->addr);
-        return;
+        return false;
+    }
+    if (v->flags->context || v->flags->kubeconfig || env_is(CLI_PLUGIN, "kubectl")) {
+        return true;
     }
     snprintf(demo, sizeof demo, "%.480s/control.sock", paths_demo_dir(path));
-    if (is_socket(demo)) {
-        snprintf(v->target, sizeof v->target, "unix:%.150s", demo);
-    } else if (is_socket(paths_control_socket(path))) {
-        snprintf(v->target, sizeof v->target, "unix:%.150s", path);
-    } else {
-        snprintf(v->target, sizeof v->target, "127.0.0.1:%d", PORT_API);
+    bool has_demo = is_socket(demo);
+    bool has_machine = is_socket(paths_control_socket(path));
+    if (has_demo || has_machine) {
+        take_socket(v, has_demo ? demo : path);
+        *also = has_demo && has_machine ? "this machine's control (--addr)"
+                : in_cluster            ? "a cluster (--context)"
+                                        : NULL;
+        return false;
     }
+    snprintf(v->target, sizeof v->target, "127.0.0.1:%d", PORT_API);
+    return in_cluster;
 }
 
-int verb_connect(struct verb *v)
+static int connect_here(struct verb *v)
 {
     struct err err;
-    if (v->client) {
-        return 0;
-    }
-    find_target(v);
     bool is_whole = strncmp(v->target, "unix:", 5) == 0 || strstr(v->target, "://");
     const char *origin = arena_printf(&v->arena, "%s%s", is_whole ? "" : "http://", v->target);
     v->loop = v->loop ? v->loop : loop_new(false);
@@ -143,6 +156,19 @@ int verb_connect(struct verb *v)
         return verb_fail(v, EXIT_USAGE, 1002, NULL, "--addr '%s': %s", v->target, err.text);
     }
     return 0;
+}
+
+int verb_connect(struct verb *v)
+{
+    const char *also;
+    if (v->client || v->cluster) {
+        return 0;
+    }
+    int status = find_target(v, &also) ? verb_cluster_open(v) : connect_here(v);
+    if (also && v->is_tty && v->flags->output <= OUTPUT_WIDE) {
+        fprintf(stderr, "%s is asked; there is also %s\n", v->target, also);
+    }
+    return status;
 }
 
 const char *verb_escape(struct verb *v, struct span text)
@@ -192,6 +218,6 @@ const char *verb_namespace_query(struct verb *v)
 
 bool verb_finds_control(struct verb *v)
 {
-    find_target(v);
-    return v->flags->addr || strncmp(v->target, "unix:", 5) == 0;
+    const char *also;
+    return find_target(v, &also) || v->flags->addr || strncmp(v->target, "unix:", 5) == 0;
 }

@@ -106,6 +106,7 @@ struct verb_flags {
 
 struct loop;
 struct http_client;
+struct verb_cluster;
 
 /* A row more, for verbs that run under verb_watch. */
 #define VERB_WATCH_ROW(SETTINGS)                 \
@@ -132,11 +133,12 @@ struct verb {
     struct verb_flags *flags;
     struct opt_list operands;
     struct loop *loop;
-    struct http_client *client; /* once control was found */
-    char target[160];           /* where control is: "unix:/run/..." */
-    bool is_tty;                /* stdout */
-    bool has_color, is_ascii;   /* NO_COLOR, CLICOLOR_FORCE, TERM=dumb, LC_ALL=C are obeyed */
-    unsigned width;             /* columns of the terminal; 0 = no limit */
+    struct http_client *client;   /* once control was found */
+    struct verb_cluster *cluster; /* instead, when it is in a Kubernetes cluster */
+    char target[160];             /* where control is: "unix:/run/...", "context kind-demo" */
+    bool is_tty;                  /* stdout */
+    bool has_color, is_ascii;     /* NO_COLOR, CLICOLOR_FORCE, TERM=dumb, LC_ALL=C are obeyed */
+    unsigned width;               /* columns of the terminal; 0 = no limit */
 };
 
 /* Reads flags into `settings` (which begins with struct verb_flags). 0: go on, and `*status` is EXIT_DONE. Else the verb ends with

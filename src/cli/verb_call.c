@@ -181,6 +181,10 @@ int verb_try(struct verb *v, const char *method, const char *path, struct span b
     struct calling calling = {.verb = v};
     static const struct header write = {.name = SPAN_INIT("x-mesh-write"), .value = SPAN_INIT("1")};
     int code = verb_connect(v);
+    if (code == 0 && v->cluster) {
+        code = verb_cluster_try(v, method, path, body, out, &calling.status);
+        return code ? code : calling.status / 100 == 2 ? EXIT_DONE : exit_of(calling.status);
+    }
     if (code != 0) {
         return code;
     }
@@ -324,8 +328,8 @@ int verb_stream(struct verb *v, const char *path,
     static const int signos[] = {2 /* SIGINT */, 15 /* SIGTERM */, 0};
     struct streaming s = {.verb = v, .path = path, .on_event = on_event, .arg = arg};
     int code = verb_connect(v);
-    if (code != 0) {
-        return code;
+    if (code != 0 || v->cluster) {
+        return code ? code : verb_cluster_stream(v, path, on_event, arg);
     }
     buf_init(&s.text, 1u << 20);
     arena_init(&s.event, 16384);

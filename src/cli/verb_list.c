@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "cli/verb.h"
+#include "cli/verb_int.h"
 
 #define WATCH_S 2
 
@@ -21,7 +21,7 @@ int verb_watch(struct verb *v, int (*draw)(struct verb *v, void *arg), void *arg
     if (!v->is_tty && v->flags->output == OUTPUT_TABLE) {
         v->flags->output = OUTPUT_JSONL;
     }
-    int status = EXIT_DONE;
+    int status = verb_connect(v); /* before the first round, whose memory does not last */
     while (status == EXIT_DONE) {
         struct arena kept = v->arena;
         arena_init(&v->arena, 65536);

@@ -26,6 +26,7 @@ static const struct {
     {"internal.apiserver.k8s.io", "*"},
     {"kwok.x-k8s.io", "metrics"},
     {"kwok.x-k8s.io", "stages"},
+    {"mesh.io", "meshconfigs"},
     {"metrics.k8s.io", "nodes"},
     {"networking.k8s.io", "ingressclasses"},
     {"networking.k8s.io", "ipaddresses"},
