@@ -299,7 +299,7 @@ def test_help_of_verbs(demo, verb):
     assert a.returncode == 0 and a.stderr == "" and len(a.stdout.splitlines()) <= 40
     assert a.stdout == demo.run("help", verb).stdout or verb in PAGES + ["completion"]
     assert max(map(len, a.stdout.splitlines())) <= 120
-    if verb not in ("completion", "demo", "tap", "ready", "apply", "delete", "routes", "stat", "ps", "status"):
+    if verb not in ("completion", "demo", "image", "install", "samples", "uninstall", "upgrade", "tap", "ready", "apply", "delete", "routes", "stat", "ps", "status"):
         examples = re.search(r"Examples:\n((?:  .*\n)+)", a.stdout).group(1).splitlines()
         assert len(examples) == 3
         for line in examples:
