@@ -10,8 +10,14 @@
 
 const struct world_workload *lds_pod(const struct translation *t)
 {
-    const struct world_workload *own = lds_workload(t);
-    return own && own->object && own->object->kind == OBJECT_POD ? own : NULL;
+    for (size_t i = 0; i < t->n->address_count; i++) {
+        const struct world_workload *own = world_workload_at(t->w, &t->n->addresses[i]);
+        if (own && own->object && own->object->kind == OBJECT_POD &&
+            span_eq(own->namespace, t->n->namespace)) {
+            return own;
+        }
+    }
+    return NULL;
 }
 
 void lds_gateway_each(const struct translation *t,

@@ -103,7 +103,7 @@ struct pb_listener_Listener *lds_gateway(struct translation *t, struct span name
 /* The port of a chain or a listener that traffic to this node is served on. */
 const struct world_workload *lds_workload(const struct translation *t);
 
-/* The same when it is a Pod: what is said of it is Kubernetes' own word. */
+/* The node's Pod: what is said of it is Kubernetes' own word. NULL: it is none that is known. */
 const struct world_workload *lds_pod(const struct translation *t);
 
 /* By which policies select it: the workload's labels in the world, else what the node says of itself. */

@@ -141,9 +141,16 @@ static inline void lab_get(struct lab *l, struct span type_url, struct span name
     }
 }
 
-/* Those of identities come from the proxy itself, others from control: all the same to ingest. */
+/* Those of identities come from the proxy itself, those of gateways from control; where a case has no Secrets, from nowhere: all the same
+ * to ingest. */
 static inline void lab_secret(struct lab *l, struct span name)
 {
+    struct span type = span_of(resource_type_url(CONF_SECRET));
+    struct translated t;
+    if (translate(l->w, &l->n, type, name, &l->arena, &t)) {
+        lab_get(l, type, name);
+        return;
+    }
     bool trust = span_is(name, "ROOTCA") || span_ends(name, SPAN("-cacert"));
     bench_apply(&l->b,
                 arena_printf(&l->arena, "[{" TYPE SECRET ", name: '%.*s', %s}]", SPAN_ARG(name),

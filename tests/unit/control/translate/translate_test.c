@@ -51,6 +51,7 @@ static void ask(struct lab *l, const struct doc_node *node)
         {"routes", PB_ROUTE_ROUTE_CONFIGURATION_URL, CONF_ROUTES},
         {"cluster", PB_CLUSTER_CLUSTER_URL, CONF_CLUSTER},
         {"nameTable", NAME_TABLE_TYPE, CONF_KIND_COUNT},
+        {"secret", PB_TLS_SECRET_URL, CONF_KIND_COUNT},
     };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         const struct doc_node *names = doc_get(doc_get(node, "ask"), kinds[i].word);
