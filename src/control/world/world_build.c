@@ -117,10 +117,12 @@ static bool is_endpoint_kind(const struct object *o)
 }
 
 /* Takes the reference to `before`; either may be NULL, as in struct pending. */
-static void note(struct world_builder *b, bool is_endpoint, struct object *before,
-                 struct object *after)
+static void note(struct world_builder *b, struct object *before, struct object *after)
 {
-    if (!is_endpoint) {
+    const struct object *any = after != NULL ? after : before;
+    if (any->kind == OBJECT_SERVICE_ACCOUNT) {
+        ; /* nothing that a world shows depends on it */
+    } else if (!is_endpoint_kind(any)) {
         b->dirty = true;
     } else if (!b->dirty) {
         if (b->pending_count == b->pending_room) {
@@ -187,7 +189,7 @@ void world_builder_put(struct world_builder *b, struct object *o)
     }
     struct object *before = map_put(&b->objects, o->key, object_ref(o));
     count_pods(b, before, o);
-    note(b, is_endpoint_kind(o), before, o);
+    note(b, before, o);
 }
 
 void world_builder_remove(struct world_builder *b, struct span key)
@@ -195,7 +197,7 @@ void world_builder_remove(struct world_builder *b, struct span key)
     struct object *before = map_remove(&b->objects, key);
     if (before != NULL) {
         count_pods(b, before, NULL);
-        note(b, is_endpoint_kind(before), before, NULL);
+        note(b, before, NULL);
     }
 }
 
@@ -252,9 +254,14 @@ static int by_kind(const void *a, const void *b)
 
 static void collect_objects(struct world_builder *b, struct world_config *c)
 {
-    c->objects = arena_array(&c->arena, map_count(&b->objects), sizeof(const struct object *));
+    size_t count = 0;
     for (struct map_slot *slot = NULL; (slot = map_next(&b->objects, slot)) != NULL;) {
-        if (!is_endpoint_kind(slot->value)) {
+        count += !is_endpoint_kind(slot->value);
+    }
+    c->objects = arena_array(&c->arena, count, sizeof(const struct object *));
+    for (struct map_slot *slot = NULL; (slot = map_next(&b->objects, slot)) != NULL;) {
+        const struct object *o = slot->value;
+        if (!is_endpoint_kind(o) && o->kind != OBJECT_SERVICE_ACCOUNT) {
             c->objects[c->object_count++] = object_ref(slot->value);
             (void)map_put(&c->by_key, slot->key, slot->value); /* each is there once */
         }

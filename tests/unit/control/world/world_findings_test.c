@@ -18,6 +18,19 @@
     GATEWAY(          \
         "api", "one", \
         "  gatewayClassName: mesh\n  listeners: [{name: web, port: 80, protocol: HTTP, hostname: a.x}]\n")
+#define TLS_GW                                                                                  \
+    ISTIO_GATEWAY("gw", "one",                                                                  \
+                  "  selector: {app: gw}\n  servers: [{port: {number: 443, name: s, protocol: " \
+                  "HTTPS}, hosts: [a.x], tls: {mode: SIMPLE, credentialName: cert}}]\n")
+#define API_TLS(ref)                                                                           \
+    GATEWAY("api", "one",                                                                      \
+            "  gatewayClassName: mesh\n  listeners: [{name: web, port: 443, protocol: HTTPS, " \
+            "tls: {certificateRefs: [{" ref "}]}}]\n")
+#define CERT(name, ns)                                                                                      \
+    "---\napiVersion: v1\nkind: Secret\n" META(                                                             \
+        name,                                                                                               \
+        ns) "stringData: {tls.crt: \"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n\", " \
+            "tls.key: \"-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----\\n\"}\n"
 #define RULES "  rules: [{backendRefs: [{name: web, port: 80}]}]\n"
 
 /* "code path: what" of each, one a line. */
@@ -61,6 +74,33 @@ static void tells(void **state)
              "  selector: {app: gw}\n  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.x]}, "
              "{port: {number: 80, name: tcp, protocol: TCP}, hosts: [\"*\"]}]\n"),
          "2113 spec.servers[1]: port 80 is ignored here: gateway \"gw\" has it for another protocol\n"},
+        {TLS_GW WORKLOAD("gw-1", "two", "address: 10.0.0.9, labels: {app: gw}"),
+         "2120 spec.servers[0].tls.credentialName: certificate \"two/cert\" can not be used\n"},
+        {TLS_GW WORKLOAD("gw-1", "two", "address: 10.0.0.9, labels: {app: gw}") CERT("cert", "two"),
+         ""},
+        {TLS_GW CERT("cert", "one"), ""}, /* no proxy serves it */
+        {API_TLS("name: cert"),
+         "2120 spec.listeners[0].tls.certificateRefs[0]: certificate \"one/cert\" can not be used\n"},
+        {API_TLS("name: cert") CERT("cert", "one"), ""},
+        {API_TLS("name: cert, namespace: two") CERT("cert", "two"),
+         "2121 spec.listeners[0].tls.certificateRefs[0]: certificate \"two/cert\" can not be used\n"},
+        {API_TLS("name: cert, namespace: two") CERT("cert", "two") GRANT("two", "one"), ""},
+        {API_TLS("name: cert, kind: Other"),
+         "2120 spec.listeners[0].tls.certificateRefs[0]: certificate \"one/cert\" can not be used\n"},
+        {GATEWAY(
+             "api", "one",
+             "  gatewayClassName: nope\n  listeners: [{name: web, port: 80, protocol: HTTP}]\n"),
+         "2122 spec.gatewayClassName: there is no GatewayClass \"nope\"\n"},
+        {"---\napiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: other}\n"
+         "spec: {controllerName: x.io/y}\n" WEB GATEWAY(
+             "gw", "one",
+             "  gatewayClassName: other\n  listeners: [{name: web, port: 80, protocol: HTTP}]\n")
+             HTTP_ROUTE("r", "one", "10", "  parentRefs: [{name: gw}]\n" RULES),
+         ""}, /* another controller's */
+        {SERVICE("b", "two", "ports: [{port: 80}]") API HTTP_ROUTE(
+             "r", "one", "10",
+             "  parentRefs: [{name: api}]\n  rules: [{backendRefs: [{name: b, namespace: two, port: 80}]}]\n"),
+         "2121 spec.rules[0].backendRefs[0]: route \"r\" sends 100 % to \"b\" of namespace \"two\"\n"},
         {WEB VIRTUAL_SERVICE("v", "one", "10", "  hosts: [a.x]\n  gateways: [nope]\n" TO("web")),
          "2102 spec.gateways[0]: route \"v\" names gateway \"one/nope\", which does not exist\n"},
         {WEB GW VIRTUAL_SERVICE("v", "one", "10", "  hosts: [b.x]\n  gateways: [gw]\n" TO("web")),
