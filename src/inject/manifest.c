@@ -74,17 +74,22 @@ static bool change_object(struct working *w, struct doc_node *object)
 
 /* ---- one document ---- */
 
+/* "---" at the beginning of a line, then a blank or nothing: within a document such a line can not be. */
+static bool is_mark(struct span line)
+{
+    return span_starts(line, SPAN("---")) &&
+           (line.len == 3 || line.at[3] == ' ' || line.at[3] == '\t' || line.at[3] == '\r');
+}
+
 /* The lines at the head that are empty, comments or the mark between documents. */
 static size_t head_of(struct span text)
 {
     size_t head = 0;
     while (head < text.len) {
         struct span rest = span_from_offset(text, head);
-        struct span line = span_cut(&rest, '\n');
-        struct span words = span_trim(line);
-        bool is_mark =
-            span_starts(line, SPAN("---")) && span_trim(span_from_offset(line, 3)).len == 0;
-        if (words.len > 0 && *words.at != '#' && *words.at != '\r' && !is_mark) {
+        struct span words = span_cut(&rest, '\n');
+        words = span_trim(span_from_offset(words, is_mark(words) ? 3 : 0));
+        if (words.len > 0 && *words.at != '#' && *words.at != '\r') {
             break;
         }
         head = rest.at ? (size_t)(rest.at - text.at) : text.len;
@@ -119,13 +124,6 @@ static int change_document(struct working *w, struct span text)
     bool changed = doc_is(doc, DOC_MAP) && change_object(w, doc);
     code = changed ? put_document(w, text, doc) : buf_append_span(w->out, text);
     return code ? err_set(w->err, code, "%s: what comes out is too large", w->spec->file) : 0;
-}
-
-/* "---" at the beginning of a line, then a blank or nothing: within a document such a line can not be. */
-static bool is_mark(struct span line)
-{
-    return span_starts(line, SPAN("---")) &&
-           (line.len == 3 || line.at[3] == ' ' || line.at[3] == '\t' || line.at[3] == '\r');
 }
 
 static uint32_t count_lines(struct span text)

@@ -48,8 +48,12 @@ static int is_wanted(struct filling *f, const struct doc_node *map, bool *out)
 {
     const struct doc_node *cond = doc_get(map, "$if");
     *out = true;
-    if (!doc_is(cond, DOC_TEXT)) {
+    if (cond == NULL) {
         return 0;
+    }
+    if (cond->kind != DOC_TEXT) {
+        return err_set(f->err, -ERR_CONFIG, "template %s:%u: '$if' wants the name of a value",
+                       cond->file ? cond->file : "", cond->line);
     }
     bool negated = span_starts(cond->text, SPAN("!"));
     const struct doc_node *value = value_of(f, cond, span_from_offset(cond->text, negated ? 1 : 0));
