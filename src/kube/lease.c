@@ -278,7 +278,7 @@ static void on_released(void *arg, const struct kube_answer *a)
 
 static void complain(struct lease *l, const char *what, const struct kube_answer *a)
 {
-    bool is_news = l->leading || l->failures++ == 0;
+    bool is_news = a->code != -ESTALE && (l->leading || l->failures++ == 0);
     log_line(is_news ? LOG_WARN : LOG_DEBUG, "kube", "lease %s not %s why=\"%s\"", l->name.at, what,
              a->why);
 }
