@@ -1,0 +1,32 @@
+#ifndef CONTROL_CLUSTER_CLUSTER_INT_H
+#define CONTROL_CLUSTER_CLUSTER_INT_H
+/* What cluster.c and cluster_secrets.c share. */
+#include "base/arena.h"
+#include "control/cluster/cluster.h"
+#include "control/cluster/keeper.h"
+#include "control/cluster/root_maps.h"
+#include "control/cluster/webhook_bundle.h"
+#include "io/deadline.h"
+#include "kube/kube_conf.h"
+#include "kube/lease.h"
+
+struct cluster {
+    struct loop *loop; /* borrowed */
+    struct arena arena;
+    struct kube_conf conf;
+    struct kube_client *client; /* owned */
+    struct span name, namespace;
+    unsigned minor;
+    bool has_root; /* the Secret was there */
+    struct span roots_pem;
+    struct lease *lease;           /* owned; NULL before cluster_begin */
+    struct keeper *keeper;         /* owned */
+    struct webhook_bundle *bundle; /* owned; NULL before cluster_begin */
+    struct world *world;           /* a reference; NULL before the first */
+    struct deadline look;
+};
+
+/* kube_ask, again while nobody answers. */
+MUST_USE int cluster_ask(struct cluster *c, struct arena *arena, const struct kube_call_spec *spec,
+                         struct kube_answer *a, struct err *err);
+#endif
