@@ -53,6 +53,9 @@ static void build_world(struct control *c)
     monitoring_world_built(&c->monitoring, (instant_mono_ns() - begin_ns) / 1000);
     c->api.world = c->world;
     owners_reset(&c->owners);
+    if (c->has_begun) {
+        control_kube_world(c, c->world);
+    }
     if (c->push && (change.config || change.service_count > 0 || change.workload_count > 0)) {
         push_world(c->push, c->world, &change);
     }
@@ -180,10 +183,11 @@ static void on_begin(struct deadline *d)
     struct control *c = container_of(d, struct control, begin);
     struct addr addr;
     struct err err;
-    c->has_begun = true;
     host_check_set(c->check_objects, true, NULL);
     build_world(c);
-    int code = start_push(c, &err);
+    c->has_begun = true;
+    int code = c->kube ? control_kube_serve(c, &err) : 0;
+    code = code ? code : start_push(c, &err);
     code = code ? code : parse_address(c->set.api_address, "api-address", &addr, &err);
     code = code ? code : listen_api(c, "api", &addr, &err);
     if (code != 0) {
@@ -198,6 +202,14 @@ static void on_begin(struct deadline *d)
              (long long)((instant_wall_us() - c->started_us) / 1000));
 }
 
+static void begin_if_read(struct control *c)
+{
+    if (c->store_is_loaded && (!c->kube || c->kube_is_synced)) {
+        sources_settle(c->sources);
+        deadline_arm(&c->begin, c->loop, 0);
+    }
+}
+
 static void on_loaded(void *arg, const struct err *err)
 {
     struct control *c = arg;
@@ -207,8 +219,15 @@ static void on_loaded(void *arg, const struct err *err)
         loop_stop(c->loop);
         return;
     }
-    sources_settle(c->sources);
-    deadline_arm(&c->begin, c->loop, 0);
+    c->store_is_loaded = true;
+    begin_if_read(c);
+}
+
+static void on_kube_synced(void *arg)
+{
+    struct control *c = arg;
+    c->kube_is_synced = true;
+    begin_if_read(c);
 }
 
 static int open_files(struct control *c, struct err *err)
@@ -256,8 +275,9 @@ static int open_state(struct control *c, struct err *err)
     char dir[PATHS_BYTES];
     const char *data = c->set.data_dir ? c->set.data_dir : paths_data_dir(dir);
     char *db = arena_printf(&c->arena, "%s/mesh.db", data);
-    int code = store_open(&c->store, db, err);
-    return code ? code
+    int code = c->set.kubernetes ? control_kube_open(c, data, err) : 0;
+    code = code ? code : store_open(&c->store, db, err);
+    code = code ? code
                 : ca_new(&c->ca,
                          &(struct ca_spec){.loop = c->loop,
                                            .store = c->store,
@@ -265,6 +285,10 @@ static int open_state(struct control *c, struct err *err)
                                            .trust_domain = c->set.trust_domain,
                                            .leaf_ttl_s = c->set.leaf_ttl_ms / 1000},
                          err);
+    if (code != 0 || !c->kube) {
+        return code;
+    }
+    return control_kube_join(c, data, on_kube_synced, c, err);
 }
 
 static int open_socket(struct control *c, struct err *err)
@@ -316,6 +340,8 @@ static int build(struct control *c, struct err *err)
     c->sources = sources_new(&events, c);
     deadline_init(&c->settle, on_settle_due);
     deadline_init(&c->begin, on_begin);
+    world_builder_set_defaults(c->builder, span_of(c->set.trust_domain),
+                               c->set.kubernetes ? SPAN("Kubernetes") : SPAN_EMPTY);
     int code = open_state(c, err);
     code = code ? code : open_files(c, err);
     if (code != 0) {
@@ -324,9 +350,10 @@ static int build(struct control *c, struct err *err)
     c->destinations = destinations_new(c->loop, c->store);
     c->stored = from_store_new(c->loop, c->sources, c->store, on_loaded, c);
     c->api = (struct api){.loop = c->loop,
+                          .token = c->api.token,
                           .host = c->host,
                           .sources = c->sources,
-                          .store = c->stored,
+                          .store = c->kube ? NULL : c->stored, /* there kubectl writes */
                           .each_world_finding = each_world_finding,
                           .world_arg = c,
                           .insight = c->insight,
@@ -339,6 +366,7 @@ static int build(struct control *c, struct err *err)
 
 static void take_down(struct control *c)
 {
+    control_kube_end(c);
     host_drain(c->host);
     push_free(c->push);
     destinations_free(c->destinations);
@@ -350,6 +378,7 @@ static void take_down(struct control *c)
     api_taps_free(c->api.taps);
     from_store_free(c->stored);
     ca_free(c->ca);
+    control_kube_free(c);
     sources_free(c->sources);
     world_builder_free(c->builder);
     world_unref(c->world);

@@ -4,6 +4,7 @@
 #include "base/opt.h"
 #include "ca/ca.h"
 #include "control/api/api.h"
+#include "control/control_kube.h"
 #include "control/insight/insight.h"
 #include "control/monitoring.h"
 #include "control/owners.h"
@@ -21,9 +22,10 @@
 struct control_settings {
     struct opt_list config_dirs;
     const char *data_dir, *socket, *api_address, *xds_address, *xds_plain_address,
-        *monitoring_address, *trust_domain, *log_level;
+        *monitoring_address, *trust_domain, *log_level, *kubeconfig, *context, *webhook_address;
     int64_t workers, leaf_ttl_ms;
     int log_format;
+    bool kubernetes;
 };
 extern const struct opt_spec control_options;
 
@@ -51,9 +53,10 @@ struct control {
     struct owners owners;
     struct monitoring monitoring;
     struct api api;
+    struct control_kube *kube; /* NULL outside Kubernetes */
     struct deadline settle; /* changes that come together make one world */
     struct deadline begin;  /* everything is read: the first world, then the servers */
-    bool store_is_loaded, has_begun;
+    bool store_is_loaded, kube_is_synced, has_begun;
     int64_t started_us;
     int status; /* of the process */
     struct err failure;

@@ -177,12 +177,29 @@ static bool is_known_host(const struct api *api, struct span authority)
     return false;
 }
 
+/* In a time that tells nothing about the token. */
+static bool shows_token(struct span shown, struct span token)
+{
+    unsigned difference = shown.len != token.len;
+    for (size_t i = 0; i < token.len; i++) {
+        difference |= (unsigned char)(token.at[i] ^ (i < shown.len ? shown.at[i] : 0));
+    }
+    return difference == 0;
+}
+
 /* True: the call was refused. Whoever can open the unix socket owns the mesh; TCP can be reached by every web page in a browser here. */
 static bool is_refused(struct api_call *c, unsigned flags)
 {
     const struct io *io = io_bottom(http_conn_io(http_stream_conn(c->rq->stream)));
     const struct head *head = c->rq->head;
     if (io->local.kind == ADDR_UNIX) {
+        return false;
+    }
+    if (c->api->token.len > 0) {
+        if (!shows_token(head_get(head, SPAN("x-mesh-token")), c->api->token)) {
+            api_refuse(c, 401, 5100, NULL, "this control plane wants the header 'x-mesh-token'");
+            return true;
+        }
         return false;
     }
     if (!is_known_host(c->api, head->authority)) {

@@ -3,7 +3,7 @@
 /* The HTTP API of control: JSON, read by the CLI, the dashboard and scripts; on the unix socket (owner only) and on
  * 15080. Every path is a row of a table (struct api_route); a part of the API is one file with a table, listed in api.c.
  *
- * On TCP a Host that is no address, "localhost" or one of ours is refused (DNS rebinding), and writes need the header `x-mesh-write: 1`, which
+ * Where `token` is set, TCP callers must show it (`x-mesh-token`), and nothing else is asked of them. Elsewhere on TCP a Host that is no address, "localhost" or one of ours is refused (DNS rebinding), and writes need the header `x-mesh-write: 1`, which
  * no foreign web page can send. The unix socket needs neither: who can open it owns the mesh.
  *
  * GET /api/v1/objects?kind=&namespace=&name=&selector= and /api/v1/objects/KIND[/NAMESPACE[/NAME]] (KIND as people write it: plural, short name,
@@ -37,6 +37,7 @@ struct api {
     struct host *host; /* for /readyz and /livez */
     struct sources *sources;
     struct from_store *store; /* NULL: no writes, objects come from files alone */
+    struct span token; /* of callers over TCP; empty: none is asked for */
     const struct span *hosts; /* more names for Host on TCP */
     size_t host_count;
     /* Findings of the world about objects in relation to one another; may be NULL. */
