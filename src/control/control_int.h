@@ -54,8 +54,8 @@ struct control {
     struct monitoring monitoring;
     struct api api;
     struct control_kube *kube; /* NULL outside Kubernetes */
-    struct deadline settle; /* changes that come together make one world */
-    struct deadline begin;  /* everything is read: the first world, then the servers */
+    struct deadline settle;    /* changes that come together make one world */
+    struct deadline begin;     /* everything is read: the first world, then the servers */
     bool store_is_loaded, kube_is_synced, has_begun;
     int64_t started_us;
     int status; /* of the process */

@@ -15,8 +15,8 @@ struct world;
 /* Connects; brings the authority's root into the data folder. Runs the loop for it. */
 MUST_USE int control_kube_open(struct control *c, const char *data_dir, struct err *err);
 /* The authority is there: keeps its root, takes ServiceAccount tokens, begins to follow the objects; `on_synced` once they are all there. */
-MUST_USE int control_kube_join(struct control *c, const char *data_dir, void (*on_synced)(void *arg),
-                               void *arg, struct err *err);
+MUST_USE int control_kube_join(struct control *c, const char *data_dir,
+                               void (*on_synced)(void *arg), void *arg, struct err *err);
 /* The first world is there: webhook, leadership. */
 MUST_USE int control_kube_serve(struct control *c, struct err *err);
 /* Each further one. */

@@ -51,12 +51,20 @@ static int ask_version(struct cluster *c, struct err *err)
 
 static void on_look(struct deadline *d);
 
+static void look_soon(struct cluster *c)
+{
+    if (c->world && !deadline_is_armed(&c->look)) {
+        deadline_arm(&c->look, c->loop, LOOK_AFTER_MS);
+    }
+}
+
 static void on_leading(void *arg, bool leading)
 {
     struct cluster *c = arg;
     log_info("cluster", "%s holder=%.*s", leading ? "leads: writes status" : "follows",
              SPAN_ARG(lease_holder(c->lease)));
     keeper_lead(c->keeper, leading);
+    look_soon(c);
 }
 
 static struct span own_name(struct arena *arena)
@@ -99,6 +107,7 @@ int cluster_open(struct cluster **out, const struct cluster_spec *spec, struct e
         return err_prefix(err, "Kubernetes");
     }
     c->keeper = keeper_new(c->client);
+    c->status = status_writer_new();
     log_info("cluster", "server=%.*s version=1.%u namespace=%.*s", SPAN_ARG(c->conf.server),
              c->minor, SPAN_ARG(c->namespace));
     *out = c;
@@ -114,6 +123,7 @@ void cluster_free(struct cluster *c)
     webhook_bundle_free(c->bundle);
     lease_free(c->lease);
     keeper_free(c->keeper);
+    status_writer_free(c->status);
     kube_client_free(c->client);
     kube_conf_dispose(&c->conf);
     world_unref(c->world);
@@ -138,8 +148,9 @@ unsigned cluster_minor(const struct cluster *c)
 
 /* ---- life ---- */
 
-void cluster_begin(struct cluster *c, struct span roots_pem)
+void cluster_begin(struct cluster *c, struct span roots_pem, const struct sources *sources)
 {
+    c->sources = sources;
     c->roots_pem = roots_pem;
     c->bundle = webhook_bundle_new(c->client, CLUSTER_WEBHOOK, roots_pem);
     c->lease = lease_new(&(struct lease_spec){.client = c->client,
@@ -153,8 +164,15 @@ void cluster_begin(struct cluster *c, struct span roots_pem)
 static void on_look(struct deadline *d)
 {
     struct cluster *c = container_of(d, struct cluster, look);
+    if (!cluster_is_leading(c)) {
+        return; /* looked at when it begins to */
+    }
     keeper_begin(c->keeper);
     root_maps_want(c->keeper, c->world, c->roots_pem);
+    if (c->settings) {
+        gateway_deployer_want(c->keeper, c->world, c->settings);
+    }
+    status_writer_want(c->status, c->keeper, c->world, c->sources);
     keeper_end(c->keeper);
 }
 
@@ -163,9 +181,13 @@ void cluster_world(struct cluster *c, struct world *w)
     struct world *old = c->world;
     c->world = world_ref(w);
     world_unref(old);
-    if (!deadline_is_armed(&c->look)) {
-        deadline_arm(&c->look, c->loop, LOOK_AFTER_MS);
-    }
+    look_soon(c);
+}
+
+void cluster_settings(struct cluster *c, const struct inject_settings *settings)
+{
+    c->settings = settings;
+    look_soon(c);
 }
 
 bool cluster_is_leading(const struct cluster *c)

@@ -9,7 +9,9 @@
  * Main thread. In: control_kube.c. */
 #include "base/compiler.h"
 #include "base/err.h"
+#include "control/sources/source.h"
 #include "control/world/world.h"
+#include "inject/inject_settings.h"
 #include "io/loop.h"
 #include "kube/kube_client.h"
 
@@ -39,8 +41,10 @@ MUST_USE int cluster_keep_root(struct cluster *c, const char *folder, struct err
 /* The token that callers of the API show; made at the first start. Lives as long as the cluster. */
 MUST_USE int cluster_api_token(struct cluster *c, struct span *token, struct err *err);
 
-/* From now on stands for leader; `roots_pem` is borrowed. */
-void cluster_begin(struct cluster *c, struct span roots_pem);
+/* From now on stands for leader; both are borrowed. */
+void cluster_begin(struct cluster *c, struct span roots_pem, const struct sources *sources);
+/* What Gateways' proxies are made with; borrowed until the next. NULL: none are made. */
+void cluster_settings(struct cluster *c, const struct inject_settings *settings);
 /* The world of now, which the leader's writings follow (some 100 ms later). A reference is taken. */
 void cluster_world(struct cluster *c, struct world *w);
 bool cluster_is_leading(const struct cluster *c);

@@ -3,8 +3,10 @@
 /* What cluster.c and cluster_secrets.c share. */
 #include "base/arena.h"
 #include "control/cluster/cluster.h"
+#include "control/cluster/gateway_deployer.h"
 #include "control/cluster/keeper.h"
 #include "control/cluster/root_maps.h"
+#include "control/cluster/status_writer.h"
 #include "control/cluster/webhook_bundle.h"
 #include "io/deadline.h"
 #include "kube/kube_conf.h"
@@ -19,10 +21,13 @@ struct cluster {
     unsigned minor;
     bool has_root; /* the Secret was there */
     struct span roots_pem;
-    struct lease *lease;           /* owned; NULL before cluster_begin */
-    struct keeper *keeper;         /* owned */
-    struct webhook_bundle *bundle; /* owned; NULL before cluster_begin */
-    struct world *world;           /* a reference; NULL before the first */
+    struct lease *lease;                    /* owned; NULL before cluster_begin */
+    struct keeper *keeper;                  /* owned */
+    struct webhook_bundle *bundle;          /* owned; NULL before cluster_begin */
+    struct status_writer *status;           /* owned */
+    const struct sources *sources;          /* borrowed; NULL before cluster_begin */
+    const struct inject_settings *settings; /* borrowed; NULL: not known */
+    struct world *world;                    /* a reference; NULL before the first */
     struct deadline look;
 };
 
