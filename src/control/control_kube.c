@@ -124,7 +124,7 @@ static int open_webhook(struct control *c, const struct addr *addr, struct err *
         return code;
     }
     code = host_listen(c->host, INJECTOR_SERVER, &where, tls, err);
-    tls_ctx_free(tls);
+    tls_ctx_put(tls);
     if (code != 0) {
         return code;
     }
