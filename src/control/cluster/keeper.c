@@ -227,6 +227,7 @@ void keeper_want(struct keeper *k, const struct keeper_want *want)
     w->hash = hash;
     w->round = k->round;
     w->removes = want->removes;
+    w->written = w->is_going ? 0 : w->written; /* it went, or goes */
     w->is_going = false;
     w->again_ms = 0;
     (void)map_put(&k->all, w->key, w);
