@@ -85,6 +85,9 @@ static struct row *row_of(struct rows *all, struct span namespace, struct span w
 
 static void add_workload(void *arg, const struct world_workload *w)
 {
+    if (w->name.len == 0) {
+        return; /* an address that nobody told a name of, as of the API server itself */
+    }
     struct row *r = row_of(arg, w->namespace, w->name);
     r->app = w->app;
     r->version = w->version;
