@@ -144,7 +144,7 @@ def test_mirroring(cluster, mesh, shop, task):
 
     def copies():
         shop.versions(5)
-        edges = json.loads(mesh.run("edges", "-A", "-o", "json").stdout)["items"]
+        edges = json.loads(mesh.run("edges", "-A", "-t", "3s", "-o", "json").stdout)["items"]
         return [e for e in edges if e["source"].get("workload") == "productpage-v1" and e["rps"] > 0 and e["destination"].get("workload") == "reviews-v2"]
     cluster.wait("copies at reviews-v2", copies)
 
