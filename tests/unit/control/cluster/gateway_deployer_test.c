@@ -66,9 +66,9 @@ static const char *text_at(const char *path)
     return doc_is(node, DOC_TEXT) ? span_to_cstr(node->text, text, sizeof(text)) : "";
 }
 
-#define GATEWAY(more, spec)                                                                    \
-    "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: shop, "        \
-    "namespace: ns, uid: u-1" more "}, spec: {gatewayClassName: istio, listeners: [{name: "    \
+#define GATEWAY(more, spec)                                                                     \
+    "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: shop, "         \
+    "namespace: ns, uid: u-1" more "}, spec: {gatewayClassName: istio, listeners: [{name: "     \
     "http, port: 80, protocol: HTTP}, {name: other, port: 80, protocol: HTTP, hostname: a.b}, " \
     "{name: high, port: 8080, protocol: HTTP}]" spec "}}"
 

@@ -17,8 +17,7 @@ static struct kube_call calls[64];
 static size_t call_count;
 static struct loop *loop;
 
-static struct kube_call *note(kube_on_answer heard, void *arg, const char *method,
-                              const char *what)
+static struct kube_call *note(kube_on_answer heard, void *arg, const char *method, const char *what)
 {
     assert_true(call_count < ARRAY_LEN(calls));
     struct kube_call *c = &calls[call_count++];
