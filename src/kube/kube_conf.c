@@ -131,10 +131,10 @@ static int choose_context(struct kube_conf *out, const struct files *files, cons
 static int read_files(struct kube_conf *out, const struct files *files, const char *asked,
                       struct err *err)
 {
-    const struct doc_node *context;
-    const struct doc_node *cluster;
+    const struct doc_node *context = NULL;
+    const struct doc_node *cluster = NULL;
     const struct doc_node *user = NULL;
-    const struct kube_conf_file *from;
+    const struct kube_conf_file *from = NULL;
     struct span cluster_name = SPAN_EMPTY;
     struct span user_name = SPAN_EMPTY;
     out->namespace = SPAN_EMPTY;
@@ -176,7 +176,7 @@ static int parse_file(struct kube_conf *out, struct files *files, struct span te
     struct span kept = arena_dup(&out->arena, text); /* nodes may point into it */
     int code = doc_parse_yaml(&out->arena, kept, name, &doc, err);
     if (code != 0) {
-        return code == -ERR_LIMIT ? err_set(err, -ERR_CONFIG, "%s", err->text) : code;
+        return err->code = -ERR_CONFIG; /* too large or deep, too */
     }
     if (doc_is(doc, DOC_NULL)) {
         return 0; /* an empty file is none */
@@ -221,7 +221,7 @@ static int load_file(struct kube_conf *out, struct files *files, struct span pat
     if (code == 0) {
         code = parse_file(out, files, buf_span(&text), name, folder_of(&out->arena, name), err);
     } else if (code != -ENOENT) {
-        code = err_set(err, -ERR_CONFIG, "%s", err->text);
+        code = err->code = -ERR_CONFIG;
     }
     buf_dispose(&text);
     return code;
@@ -307,6 +307,8 @@ int kube_conf_parse(struct kube_conf *out, struct span text, const char *file, c
                     const char *context, struct err *err)
 {
     struct files files = {.count = 0};
+    struct err unheard;
+    err = err != NULL ? err : &unheard;
     conf_init(out);
     int code = parse_file(out, &files, text, arena_strdup(&out->arena, file),
                           arena_strdup(&out->arena, folder), err);

@@ -16,8 +16,9 @@
 static const char *path_of(struct arena *arena, const struct kube_conf_file *file, struct span path)
 {
     path = span_starts(path, SPAN("./")) ? span_from_offset(path, 2) : path;
-    return path.at[0] == '/' ? arena_cstr(arena, path)
-                             : arena_printf(arena, "%s/%.*s", file->folder, SPAN_ARG(path));
+    return span_starts(path, SPAN("/"))
+               ? arena_cstr(arena, path)
+               : arena_printf(arena, "%s/%.*s", file->folder, SPAN_ARG(path));
 }
 
 /* Base64, in which line ends and blanks do not count. */
@@ -163,7 +164,7 @@ static int read_exec_config(struct kube_conf *out, const struct doc_node *cluste
 int kube_conf_read_cluster(struct kube_conf *out, const struct kube_conf_file *file,
                            const struct doc_node *cluster, struct err *err)
 {
-    struct url url;
+    struct url url = {.port = 0};
     int code = read_server(out, cluster, &url, err);
     if (code != 0 || (code = refuse_proxy(cluster, err)) != 0 ||
         (code = doc_read_bool(cluster, "insecure-skip-tls-verify", &out->insecure, err)) != 0 ||

@@ -53,21 +53,25 @@ static void set_basic(struct kube_credentials *c)
     buf_dispose(&plain);
 }
 
-/* Blanks and line ends around it are none of a token; what is left must fit into a field. */
-static bool trim_token(struct span *token)
+/* Blanks and line ends around it are none of a token; what is left must fit into a field, else the span has no `at`. */
+static struct span token_in(struct span text)
 {
-    while (token->len > 0 && (unsigned char)token->at[token->len - 1] <= ' ') {
-        token->len--;
+    if (text.at == NULL) {
+        return SPAN_EMPTY;
     }
-    while (token->len > 0 && (unsigned char)token->at[0] <= ' ') {
-        *token = span_from_offset(*token, 1);
+    while (text.len > 0 && (unsigned char)text.at[text.len - 1] <= ' ') {
+        text.len--;
     }
-    for (size_t i = 0; i < token->len; i++) {
-        if (token->at[i] <= ' ' || token->at[i] > '~') {
-            return false;
+    while (text.len > 0 && (unsigned char)text.at[0] <= ' ') {
+        text.at++;
+        text.len--;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] <= ' ' || text.at[i] > '~') {
+            return SPAN_EMPTY;
         }
     }
-    return token->len > 0;
+    return text.len > 0 ? text : SPAN_EMPTY;
 }
 
 static bool is_same_token(const struct kube_credentials *c, struct span token)
@@ -81,11 +85,11 @@ static int read_token_file(struct kube_credentials *c, struct err *err)
     struct buf text;
     buf_init(&text, TOKEN_BYTES_MAX);
     int code = file_read(c->conf->token_file, &text, err);
-    struct span token = buf_span(&text);
-    if (code == 0 && !trim_token(&token)) {
-        code = err_set(err, -EACCES, "'%s' holds no token", c->conf->token_file);
-    }
-    if (code == 0) {
+    struct span token = token_in(buf_span(&text));
+    if (code == 0 && token.at == NULL) {
+        (void)err_set(err, -EACCES, "'%s' holds no token", c->conf->token_file);
+        code = -EACCES;
+    } else if (code == 0) {
         c->read_ms = loop_now_ms(c->loop);
         if (!is_same_token(c, token)) {
             set_authorization(c, "Bearer ", token);
@@ -147,13 +151,13 @@ static int take_certificate(struct kube_credentials *c, const struct kube_exec_a
 static void on_plugin(void *arg, const struct kube_exec_answer *a, const struct err *err)
 {
     struct kube_credentials *c = arg;
-    struct span token = a != NULL ? a->token : SPAN_EMPTY;
+    struct span token = a != NULL ? token_in(a->token) : SPAN_EMPTY;
     struct err why;
     err_clear(&why);
     c->run = NULL;
     if (a == NULL) {
         why = *err;
-    } else if (token.len > 0 && !trim_token(&token)) {
+    } else if (a->token.len > 0 && token.at == NULL) {
         (void)err_set(&why, -EACCES, "the credential plugin '%s' gave a token that is none",
                       c->conf->exec->argv[0]);
     } else if (take_certificate(c, a, &why) == 0) {
@@ -206,8 +210,8 @@ void kube_credentials_init(struct kube_credentials *c, struct loop *loop,
 {
     *c = (struct kube_credentials){.loop = loop, .conf = conf, .renewed_ms = -RENEWAL_MS};
     list_init(&c->waiting);
-    struct span token = conf->token;
-    if (conf->token_file == NULL && token.len > 0 && trim_token(&token)) {
+    struct span token = token_in(conf->token);
+    if (conf->token_file == NULL && token.at != NULL) {
         set_authorization(c, "Bearer ", token);
     } else if (conf->token_file == NULL && conf->username.len > 0) {
         set_basic(c);

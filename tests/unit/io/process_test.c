@@ -73,6 +73,29 @@ static void test_output_environment_status(void **state)
     assert_int_equal(open_fds(), fds);
 }
 
+/* What we read is the child's only when it shall be. */
+static void test_input(void **state)
+{
+    UNUSED(state);
+    static const char *const argv[] = {"/bin/sh", "-c", "read x; echo \"<$x>\"", NULL};
+    char out[64];
+    int ends[2];
+    int ours = dup(STDIN_FILENO);
+    struct process_spec spec = plain;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "word\n", 5), 5);
+    close(ends[1]);
+    assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    close(ends[0]);
+    run(&spec, argv, out, sizeof(out));
+    assert_string_equal(out, "<>\n");
+    spec.keep_in = true;
+    run(&spec, argv, out, sizeof(out));
+    assert_string_equal(out, "<word>\n");
+    assert_int_equal(dup2(ours, STDIN_FILENO), STDIN_FILENO);
+    close(ours);
+}
+
 static void test_own_group(void **state)
 {
     UNUSED(state);
@@ -318,6 +341,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_output_environment_status),
+        cmocka_unit_test(test_input),
         cmocka_unit_test(test_own_group),
         cmocka_unit_test(test_nothing_leaks_into_the_child),
         cmocka_unit_test(test_failures_to_start),

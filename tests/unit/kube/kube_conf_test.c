@@ -324,6 +324,15 @@ static void test_merge(void **state)
     assert_int_equal(load_it(&c, list, "/nonexistent/x", NULL), -ERR_CONFIG);
     assert_string_equal(err.text, "'/nonexistent/x' can not be opened: no such file or directory");
     assert_int_equal(load_it(&c, list, put("void", "---\n"), NULL), -ERR_CONFIG);
+    /* What can not be read, or is too deep, is not passed over. */
+    assert_int_equal(load_it(&c, folder, NULL, NULL), -ERR_CONFIG);
+    assert_non_null(strstr(err.text, folder));
+    char deep[DOC_DEPTH_MAX * 2 + 1];
+    memset(deep, '[', sizeof(deep) - 1);
+    deep[sizeof(deep) - 1] = '\0';
+    assert_int_equal(kube_conf_parse(&c, span_of(deep), "f", folder, NULL, &err), -ERR_CONFIG);
+    assert_int_equal(err.code, -ERR_CONFIG);
+    assert_non_null(strstr(err.text, "f:1: "));
 }
 
 static void test_nothing(void **state)
