@@ -10,6 +10,7 @@
 #include "model/kinds_int.h"
 #include "model/object_int.h"
 
+#define BLOCK_BYTES 2048 /* a Pod as it is kept has 5 kB, and there are thousands */
 #define NODES_MAX 100000 /* of one object: 1.5 MB of YAML, what etcd takes, has less */
 
 static const struct kind_reading {
@@ -253,7 +254,7 @@ static struct object *object_new(const struct doc_node *doc, enum object_kind ki
     struct object *o = mem_new(struct object);
     o->refs = 1;
     o->kind = kind;
-    arena_init(&o->arena, 4096);
+    arena_init(&o->arena, BLOCK_BYTES);
     o->file = doc->file ? arena_dup(&o->arena, span_of(doc->file)) : SPAN_EMPTY;
     o->doc = doc_dup(&o->arena, doc);
     claim(o->doc, o->file.at);

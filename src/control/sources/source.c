@@ -27,6 +27,7 @@ struct claim {
     struct item *first;
     struct object *told; /* counted; what is in force; NULL = not told yet */
     struct span key;     /* behind this struct */
+    bool contested;      /* several bring it */
 };
 
 struct source_origin {
@@ -228,12 +229,15 @@ static bool decide(struct sources *s, struct claim *c)
 
 void sources_settle(struct sources *s)
 {
-    bool changed = false;
-    bool touched = !list_is_empty(&s->touched);
+    bool changed = false, clashes_changed = false;
     while (!list_is_empty(&s->touched)) {
-        changed |= decide(s, list_item(list_pop_front(&s->touched), struct claim, touched));
+        struct claim *c = list_item(list_pop_front(&s->touched), struct claim, touched);
+        bool contested = c->first != NULL && c->first->next != NULL;
+        clashes_changed |= contested || c->contested;
+        c->contested = contested;
+        changed |= decide(s, c);
     }
-    if (touched) {
+    if (clashes_changed) { /* all are looked through: thousands */
         list_clashes(s);
     }
     if (changed) {
