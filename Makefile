@@ -218,7 +218,7 @@ $(B)/dev/mesh $(B)/asan/mesh $(B)/tsan/mesh: $(B)/%/mesh:
 start = $(shell $(CC) -print-file-name=$(1))
 $(B)/mesh.debug: $(B)/release/src/main.o $(B)/release/libmesh.a
 	@echo "  link $@"
-	@$(CC) -static-pie -nostdlib -nostartfiles -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--build-id \
+	@$(CC) -static-pie -nostdlib -nostartfiles -Wl,--gc-sections -Wl,-z,pack-relative-relocs -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--build-id \
 	  $(VENDOR_musl)/lib/rcrt1.o $(VENDOR_musl)/lib/crti.o $(call start,crtbeginS.o) $(VENDOR_musl)/lib/mimalloc.o \
 	  $< $(call libs,release) -Wl,--start-group $(VENDOR_musl)/lib/libc.a -lgcc -lgcc_eh -Wl,--end-group \
 	  $(call start,crtendS.o) $(VENDOR_musl)/lib/crtn.o -o $@

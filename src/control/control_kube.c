@@ -1,9 +1,9 @@
-/* In: control.c. Next: cluster/cluster, sources/from_kube, injector. */
+/* In: control.c. Next: cluster/cluster_life, sources/from_kube, injector. */
 #include "control/control_kube.h"
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "control/cluster/cluster.h"
+#include "control/cluster/cluster_life.h"
 #include "control/control_int.h"
 #include "control/sources/from_kube.h"
 #include "injector/injector.h"

@@ -2,7 +2,7 @@
 #define CONTROL_CLUSTER_CLUSTER_INT_H
 /* What cluster.c and cluster_secrets.c share. */
 #include "base/arena.h"
-#include "control/cluster/cluster.h"
+#include "control/cluster/cluster_life.h"
 #include "control/cluster/gateway_deployer.h"
 #include "control/cluster/keeper.h"
 #include "control/cluster/root_maps.h"

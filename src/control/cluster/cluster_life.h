@@ -1,5 +1,5 @@
-#ifndef CONTROL_CLUSTER_CLUSTER_H
-#define CONTROL_CLUSTER_CLUSTER_H
+#ifndef CONTROL_CLUSTER_CLUSTER_LIFE_H
+#define CONTROL_CLUSTER_CLUSTER_LIFE_H
 /* Control inside Kubernetes: the client, the authority's root and the API's token kept as Secrets, leadership, and what the leader writes (root
  * certificates, Gateways' Deployments, status).
  *

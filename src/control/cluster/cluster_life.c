@@ -1,5 +1,5 @@
 /* In: control_kube.c. Next: cluster_secrets.c for what is kept as Secrets; keeper and those who want. */
-#include "control/cluster/cluster.h"
+#include "control/cluster/cluster_life.h"
 
 #include <stdlib.h>
 #include <unistd.h>
