@@ -192,6 +192,15 @@ class Pod:
             self.volumes.refresh()
         if obj["spec"].get("readinessGates"):
             self.changed()
+        self.insist()
+
+    def insist(self):
+        """The node controller calls a pod unready when its node is late; that is ours to say."""
+        ours = self.conditions.get("Ready")
+        told = [c for c in (self.obj.get("status") or {}).get("conditions") or [] if c["type"] == "Ready"]
+        if ours and told and told[0]["status"] != ours["status"]:
+            self.sent = None
+            self.changed()
 
     def forget(self):
         """It is gone from the API without us."""

@@ -7,7 +7,7 @@ import time
 from api import Answer
 from spawn import StartError
 
-FREE_TRIES_S = (0.1, 0.3, 0.6)
+FREE_TRIES_S = (0.1, 0.3, 0.6, 1, 1, 1, 2)  # the pauses before them; then the last again and again
 BODY_MAX = 10 * 1024
 
 
@@ -128,6 +128,7 @@ class Probe:
         self.on_result, self.on_failure = on_result, on_failure
         self.period_s = spec.get("periodSeconds") or 10
         self.timeout_s = spec.get("timeoutSeconds") or 1
+        self.tries = 0
 
     async def attempt(self):
         try:
@@ -138,9 +139,9 @@ class Probe:
 
     async def free_tries(self, until):
         """True as soon as one succeeds; False when the next due probe is near."""
-        pauses = iter(FREE_TRIES_S)
-        while (pause := next(pauses, 1.0)) and time.monotonic() + pause < until:
+        while time.monotonic() + (pause := FREE_TRIES_S[min(self.tries, len(FREE_TRIES_S) - 1)]) < until:
             await asyncio.sleep(pause)
+            self.tries += 1
             if (await self.attempt())[0]:
                 return True
         return False

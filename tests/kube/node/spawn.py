@@ -148,6 +148,7 @@ def _forget_parent(stdin, stdout, stderr):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGCHLD, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
     # Above the standard ones first: one of them may be the place of another.
     high = [os.dup(fd) if fd < 3 else fd for fd in (stdin, stdout, stderr)]
     for place, fd in enumerate(high):
