@@ -11,7 +11,38 @@
 #define OPTION_KEY_FILE "mesh.io/key-file"
 #define OPTION_CA_FILE "mesh.io/ca-file"
 
+/* Where proxies behind a Service take what comes to it at `port`: 0: it has no such port. */
+static uint16_t port_behind(const struct object *service, uint16_t port)
+{
+    const struct service_spec *spec = service_of(service);
+    for (size_t i = 0; i < spec->port_count; i++) {
+        if (spec->ports[i].port == port && span_is(spec->ports[i].protocol, "TCP")) {
+            return spec->ports[i].target_port;
+        }
+    }
+    return 0;
+}
+
 /* ---- Istio ---- */
+
+/* A server's number may be the port of the Service in front of its proxies, as people meet it (80), or what proxies listen on (8080): Istio
+ * pilot/pkg/model/gateway.go, MergeGateways. In front of them is a Service that selects at least what the Gateway does. */
+static uint16_t listen_port(const struct world_config *c, const struct spec_labels *selector,
+                            uint16_t port)
+{
+    for (size_t i = c->kind_first[OBJECT_SERVICE];
+         i < c->kind_first[OBJECT_SERVICE + 1] && selector->count > 0; i++) {
+        const struct spec_labels *selected = &service_of(c->objects[i])->selector;
+        uint16_t behind =
+            world_labels_match(selector->items, selector->count, selected->items, selected->count)
+                ? port_behind(c->objects[i], port)
+                : 0;
+        if (behind != 0) {
+            return behind;
+        }
+    }
+    return port;
+}
 
 /* "ns/host", "./host", "host"; a namespace of "*" is any. */
 static void lower_istio_hosts(struct world_config *c, const struct spec_texts *from,
@@ -75,6 +106,7 @@ static void lower_istio(struct world_config *c, const struct object *o, struct w
     struct world_server *servers = arena_array(&c->arena, spec->server_count, sizeof(*servers));
     for (size_t i = 0; i < spec->server_count; i++) {
         lower_istio_server(c, &spec->servers[i], o->namespace, &servers[i]);
+        servers[i].port = listen_port(c, &spec->selector, servers[i].port);
     }
     to->key =
         span_of(arena_printf(&c->arena, "%.*s/%.*s", SPAN_ARG(o->namespace), SPAN_ARG(o->name)));
@@ -134,7 +166,8 @@ static void lower_listener(struct world_config *c, const struct gateway_listener
 }
 
 /* Those that were made for it; or, when it names a Service as its address (type Hostname), those behind that Service. */
-static void find_proxies(struct world_config *c, const struct object *o, struct world_gateway *to)
+static void find_proxies(struct world_config *c, const struct object *o,
+                         struct world_server *servers, struct world_gateway *to)
 {
     struct span namespace, name;
     const struct gateway_spec *spec = gateway_of(o);
@@ -150,6 +183,10 @@ static void find_proxies(struct world_config *c, const struct object *o, struct 
         to->home = service->namespace;
         to->selector = service_of(service)->selector.items;
         to->selector_count = service_of(service)->selector.count;
+        for (size_t i = 0; i < to->server_count; i++) {
+            uint16_t behind = port_behind(service, servers[i].port);
+            servers[i].port = behind != 0 ? behind : servers[i].port;
+        }
         return;
     }
     struct label *selector = arena_new(&c->arena, struct label);
@@ -181,7 +218,7 @@ static void lower_api(struct world_config *c, const struct object *o, struct wor
             servers[to->server_count++] = server;
         }
     }
-    find_proxies(c, o, to);
+    find_proxies(c, o, servers, to);
     to->key = span_of(arena_printf(&c->arena, "gateway-api/%.*s/%.*s", SPAN_ARG(o->namespace),
                                    SPAN_ARG(o->name)));
     to->servers = servers;

@@ -81,11 +81,46 @@ static void gateway_api(void **state)
     world_unref(w);
 }
 
+/* What people name is the port of the Service in front, or the proxies' own. */
+static void ports_of_the_service(void **state)
+{
+    UNUSED(state);
+    struct world *w = world_test_of(
+        SERVICE("wide", "sys", "selector: {app: other}, ports: [{port: 80, targetPort: 1}]") SERVICE(
+            "front", "sys",
+            "selector: {app: gw, more: x}, ports: [{name: dns, port: 80, targetPort: 53, protocol: UDP}, {name: http, port: "
+            "80, targetPort: 8080}, {name: s, port: 443, targetPort: https}]")
+            ISTIO_GATEWAY(
+                "gw", "one",
+                "  selector: {app: gw}\n  servers:\n"
+                "  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [a.x]}\n"
+                "  - {port: {number: 8080, name: http-2, protocol: HTTP}, hosts: [b.x]}\n"
+                "  - {port: {number: 443, name: tls, protocol: TLS}, hosts: [c.x], tls: {mode: PASSTHROUGH}}\n"));
+    const struct world_server *s = only(w)->servers;
+    assert_int_equal(s[0].port, 8080);
+    assert_int_equal(s[1].port, 8080);
+    assert_int_equal(s[2].port, 443); /* by a name: nobody here knows it */
+    world_unref(w);
+    w = world_test_of(
+        SERVICE("front", "sys", "selector: {app: gw}, ports: [{port: 80, targetPort: 8080}]")
+            GATEWAY("gw", "one",
+                    "  gatewayClassName: mesh\n"
+                    "  addresses: [{type: Hostname, value: front.sys.svc.cluster.local}]\n"
+                    "  listeners:\n  - {name: web, port: 80, protocol: HTTP}\n"
+                    "  - {name: other, port: 81, protocol: HTTP}\n"));
+    s = only(w)->servers;
+    assert_int_equal(only(w)->server_count, 2);
+    assert_int_equal(s[0].port, 8080);
+    assert_int_equal(s[1].port, 81);
+    world_unref(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(istio),
         cmocka_unit_test(gateway_api),
+        cmocka_unit_test(ports_of_the_service),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
