@@ -5,10 +5,10 @@
 
 #include "base/instant.h"
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/install.h"
 #include "mesh/names.h"
 
-#define INPUT_MAX (1u << 20)
 #define PROBE_MS 20000
 #define SKEW_MAX_S 60
 #define MINOR_MIN 25 /* server-side apply, and sysctls of unprivileged ports */
@@ -107,17 +107,8 @@ static int read_values_file(struct run *r, const char *path)
     struct err err;
     struct doc_node *doc = NULL;
     struct buf text;
-    char part[8192];
-    size_t len;
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    int code = f ? 0 : -errno;
     buf_init(&text, INPUT_MAX);
-    while (code == 0 && (len = fread(part, 1, sizeof part, f)) > 0) {
-        code = buf_append(&text, part, len);
-    }
-    if (f && f != stdin) {
-        fclose(f);
-    }
+    int code = input_read(path, &text);
     code = code ? err_set(&err, code, "'%s' can not be read: %s", path, err_name(code))
                 : doc_parse_yaml(&v->arena, buf_span(&text), path, &doc, &err);
     buf_dispose(&text);

@@ -135,7 +135,7 @@ static void print_end(struct run *r)
         return;
     }
     if (r->kept[0]) {
-        printf("kept: the definitions of %s (--purge removes them, with the objects)\n", r->kept);
+        printf("kept, for what they hold: %s; --purge removes them and it\n", r->kept);
     }
     if (r->sidecars > 0) {
         printf(

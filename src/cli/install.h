@@ -124,7 +124,7 @@ MUST_USE int install_plan_apply(struct kube_verb *k, const struct install_plan *
 void install_plan_print(struct kube_verb *k, const struct install_plan *plan);
 struct doc_node *install_plan_doc(struct kube_verb *k, const struct install_plan *plan);
 /* Objects of ours anywhere: the items of a plan whose change is INSTALL_GONE, in the order in which they should go. With `purge` also custom resource
- * definitions that hold objects; else `*kept` says how many stay ("3 VirtualService, 1 Gateway"; "" = none). */
+ * definitions that hold objects; else `*kept` says how many stay ("virtualservices.networking.istio.io (3)"; "" = none). */
 MUST_USE int install_plan_remove(struct kube_verb *k, bool purge, struct install_plan *out,
                                  const char **kept);
 

@@ -156,8 +156,8 @@ static int add_crd(struct kube_verb *k, struct install_plan *plan, const struct 
     if (status == EXIT_DONE && count == 0) {
         install_plan_add(plan, &k->verb->arena, item);
     } else if (status == EXIT_DONE) {
-        *kept = arena_printf(&k->verb->arena, "%s%s%zu %s", *kept, (*kept)[0] ? ", " : "", count,
-                             text(k, item->doc, "spec.names.kind"));
+        *kept = arena_printf(&k->verb->arena, "%s%s%s (%zu)", *kept, (*kept)[0] ? ", " : "",
+                             item->name, count);
     }
     return status;
 }
