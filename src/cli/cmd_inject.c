@@ -154,7 +154,7 @@ int cmd_inject_stream(struct verb *v, const struct cmd_inject *set, struct manif
 struct telling {
     struct verb *verb;
     bool quiet;
-    size_t changed, refused;
+    size_t count, refused;
 };
 
 static const char *lower(struct verb *v, struct span word)
@@ -171,7 +171,7 @@ static void on_object(void *arg, const struct manifest_object *o)
     struct telling *t = arg;
     const char *kind = lower(t->verb, o->kind);
     const struct inject_answer *a = o->answer;
-    t->changed += o->changed;
+    t->count++;
     if (a && a->outcome == INJECT_REFUSE) {
         t->refused++;
         (void)verb_fail(t->verb, EXIT_INVALID, a->code, a->fix, "%s/%.*s: %s", kind,
@@ -214,6 +214,9 @@ static int run(struct verb *v, const struct cmd_inject *set, const struct inject
     int status = cmd_inject_stream(v, set, &spec, &out);
     if (status == EXIT_DONE && telling.refused > 0) {
         status = EXIT_INVALID; /* half of it would be worse than nothing */
+    }
+    if (status == EXIT_DONE && telling.count == 0 && !set->quiet) {
+        fprintf(stderr, "nothing in it makes pods; it passes as it is (MESH1222)\n");
     }
     if (status == EXIT_DONE) {
         struct span text = buf_span(&out);

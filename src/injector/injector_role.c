@@ -190,6 +190,8 @@ static int open_monitoring(struct injector_role *r, struct err *err)
     struct http_server *s = host_server(r->host, "monitoring");
     http_server_route(s, "GET,HEAD", "/metrics", false, on_metrics, r);
     host_serve_ready(r->host, s, "/readyz");
+    char text[ADDR_TEXT_BYTES];
+    log_info("injector", "monitoring address=%s", addr_format(http_server_addr(s), text));
     return 0;
 }
 
