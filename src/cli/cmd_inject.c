@@ -1,5 +1,5 @@
-/* mesh inject -f FILE: workloads with their proxies, as the webhook would make them; mesh uninject: the way back. What comes out goes to
- * stdout, what is said about it to stderr, so that both stand in pipes. */
+/* mesh inject -f FILE: workloads with their proxies, as the webhook would make them. What comes out goes to stdout, what is said about it to stderr, so that it stands in
+ * pipes. Next: cmd_uninject, cmd_inject_explain, inject/manifest. */
 #include "cli/cmd_inject.h"
 
 #include <ctype.h>
@@ -12,21 +12,8 @@
 #define OUTPUT_MAX (64u << 20)
 
 #define AT(field) offsetof(struct cmd_inject, field)
-#define FILE_ROW          \
-    {.name = "filename",  \
-     .letter = 'f',       \
-     .type = OPT_LIST,    \
-     .offset = AT(files), \
-     .arg = "FILE",       \
-     .help = "YAML or JSON, - for stdin; may be given again"}
-#define QUIET_ROW         \
-    {.name = "quiet",     \
-     .letter = 'q',       \
-     .type = OPT_BOOL,    \
-     .offset = AT(quiet), \
-     .help = "say nothing about what was done, but mistakes"}
 static const struct opt inject_rows[] = {
-    FILE_ROW,
+    CMD_INJECT_FILE_ROW,
     {.name = "settings",
      .type = OPT_TEXT,
      .offset = AT(settings_file),
@@ -38,17 +25,10 @@ static const struct opt inject_rows[] = {
      .offset = AT(native),
      .fallback = "true",
      .help = "=false for Kubernetes before 1.29: the proxy is an ordinary container"},
-    QUIET_ROW,
+    CMD_INJECT_QUIET_ROW,
     VERB_ROWS(struct cmd_inject),
     {.name = NULL},
 };
-static const struct opt uninject_rows[] = {
-    FILE_ROW,
-    QUIET_ROW,
-    VERB_ROWS(struct cmd_inject),
-    {.name = NULL},
-};
-
 static const struct opt_spec inject_spec = {
     .command = "mesh inject",
     .section = "cli",
@@ -60,16 +40,6 @@ static const struct opt_spec inject_spec = {
     .operands = "[explain [POD]]",
     .rows = inject_rows,
 };
-static const struct opt_spec uninject_spec = {
-    .command = "mesh uninject",
-    .section = "cli",
-    .summary = "Takes out of YAML what mesh inject put in.",
-    .examples = "mesh uninject -f injected.yaml | kubectl apply -f -\n"
-                "kubectl get deployment web -o yaml | mesh uninject -f - | kubectl apply -f -\n"
-                "mesh inject -f web.yaml | mesh uninject -f -\n",
-    .rows = uninject_rows,
-};
-
 /* ---- settings ---- */
 
 /* A ConfigMap holds them as text. */
@@ -196,7 +166,8 @@ static void on_object(void *arg, const struct manifest_object *o)
     }
 }
 
-static int run(struct verb *v, const struct cmd_inject *set, const struct inject_settings *settings)
+int cmd_inject_run(struct verb *v, const struct cmd_inject *set,
+                   const struct inject_settings *settings)
 {
     struct telling telling = {.verb = v, .quiet = set->quiet};
     struct manifest_spec spec = {.settings = settings,
@@ -241,20 +212,8 @@ int cmd_inject(int argc, char **argv)
                                "inject takes files with -f, or the word explain");
         } else {
             status = cmd_inject_settings(&v, &set, &settings);
-            status = status ? status : run(&v, &set, &settings);
+            status = status ? status : cmd_inject_run(&v, &set, &settings);
         }
-    }
-    verb_close(&v);
-    return status;
-}
-
-int cmd_uninject(int argc, char **argv)
-{
-    struct cmd_inject set = {.quiet = false};
-    struct verb v;
-    int status;
-    if (verb_open(&v, &uninject_spec, &set, argc, argv, &status) == 0) {
-        status = run(&v, &set, NULL);
     }
     verb_close(&v);
     return status;
