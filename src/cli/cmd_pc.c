@@ -237,6 +237,15 @@ static int show(struct verb *v, const struct settings *set, const struct doc_nod
                          "proxy %s does not say where its admin pages are",
                          cell_text(v, proxy, "name"));
     }
+    if (v->cluster) {
+        return verb_fail(
+            v, EXIT_UNREACHABLE, 1009,
+            arena_printf(
+                &v->arena,
+                "kubectl -n %s port-forward %s 15000     then curl localhost:15000/config_dump",
+                cell_text(v, proxy, "namespace"), cell_text(v, proxy, "name")),
+            "the admin pages of %s are open inside its pod only", cell_text(v, proxy, "name"));
+    }
     struct verb_flags flags = *v->flags;
     struct verb other = *v;
     flags.addr = arena_cstr(&v->arena, admin);
