@@ -108,7 +108,7 @@ class Xds:
     """A delta stream: what it asks, and what it is told. `node` is the metadata; id, address and kind aside."""
 
     def __init__(self, control, identity, address="10.9.9.9", name="test-v1", namespace="default", account="default",
-                 kind="sidecar", plain_port=None, root=None, **metadata):
+                 kind="sidecar", plain_port=None, root=None, timeout_s=30, **metadata):
         self._asked = queue.Queue()
         self._sent_node = False
         self.node = _core.Node(id=f"{kind}~{address}~{name}.{namespace}~{namespace}.svc.cluster.local")
@@ -123,7 +123,7 @@ class Xds:
             self.channel = grpc.secure_channel(f"127.0.0.1:{control.port}",
                                                grpc.ssl_channel_credentials(root or control.roots, *pair), options)
         self.call = _ads_grpc.AggregatedDiscoveryServiceStub(self.channel).DeltaAggregatedResources(
-            iter(self._asked.get, None), timeout=30)
+            iter(self._asked.get, None), timeout=timeout_s)
 
     def ask(self, type_url, *names, without=()):
         r = _discovery.DeltaDiscoveryRequest(type_url=type_url, resource_names_subscribe=names,

@@ -41,8 +41,8 @@ BY_HAND = 16  # numbers below are for make kube-up, those above for tests
 LAST = 63
 START_S = 60
 NODE_PROGRAM = REPO / "tests" / "kube" / "node" / "node.py"
-# Go programs that hold little at rest and are on a small machine: collect often, bounded softly.
-SMALL = {"GOGC": "50", "GOMEMLIMIT": "700MiB"}
+BOUNDED = {"GOMEMLIMIT": "1500MiB"}  # of each Go program, softly
+CONTROLLERS_OFF = ("node-ipam-controller",)  # the node program gives each node its addresses
 
 
 def why_not():
@@ -91,6 +91,20 @@ def reserve(first=BY_HAND, last=LAST):
         except BlockingIOError:
             lock.close()
     raise RuntimeError("all numbers of clusters are taken")
+
+
+@contextlib.contextmanager
+def cluster_of_tests(**how):
+    """A cluster of this process' own, in build/kube-N; `how` is that of Cluster.start."""
+    number, lock = reserve()
+    one = Cluster(REPO / "build" / f"kube-{number}", number)
+    with lock:
+        one.stop()  # what a killed run left
+        try:
+            one.start(**how)
+            yield one
+        finally:
+            one.stop()
 
 
 class Cluster:
@@ -145,8 +159,9 @@ class Cluster:
 
     # ---- life
 
-    def start(self, nodes=2):
-        """Up to the first answer of /readyz and the default ServiceAccount, without which there are no pods."""
+    def start(self, nodes=2, without=()):
+        """Up to the first answer of /readyz and the default ServiceAccount, without which there are no pods. `without`: more controllers that
+        are not needed."""
         self._claim()
         if self.folder.exists():
             shutil.rmtree(self.folder)
@@ -165,17 +180,17 @@ class Cluster:
             f"--service-account-private-key-file={self.folder}/pki/sa.key", f"--root-ca-file={self.folder}/pki/ca.crt",
             f"--cluster-signing-cert-file={self.folder}/pki/ca.crt", f"--cluster-signing-key-file={self.folder}/pki/ca.key",
             "--use-service-account-credentials", "--leader-elect=false", "--bind-address=127.0.0.1",
-            "--controllers=*,-node-ipam-controller",  # the node program gives each node its addresses
+            "--controllers=" + ",-".join(["*", *CONTROLLERS_OFF, *without]),
             "--kube-api-qps=100", "--kube-api-burst=200", "--profiling=false"])
         self.spawn("kube-scheduler", [
             TOOLS / "kube-scheduler", f"--kubeconfig={self.folder}/scheduler.config", "--leader-elect=false",
             "--bind-address=127.0.0.1", "--profiling=false"])
-        if nodes and NODE_PROGRAM.exists():
+        if nodes:
             self.spawn("node", [
                 sys.executable, NODE_PROGRAM, "--kubeconfig", self.folder / "node.config", "--state", self.folder / "node",
                 "--nodes", nodes, "--load-balancers", self.load_balancers])
         self.wait("the default ServiceAccount", self._account, program="kube-controller-manager")
-        if nodes and NODE_PROGRAM.exists():
+        if nodes:
             self.wait(f"{nodes} ready nodes", lambda: self._nodes_ready() >= nodes, program="node")
 
     def start_etcd(self):
@@ -267,7 +282,7 @@ class Cluster:
         with open(self.folder / "log" / f"{name}.log", "ab") as out:
             child = subprocess.Popen(
                 death + self.inside(*argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env={**os.environ, **SMALL, **(env or {})}, start_new_session=True, cwd="/")
+                env={**os.environ, **BOUNDED, **(env or {})}, start_new_session=True, cwd="/")
         (self.folder / "pid" / name).write_text(f"{child.pid} {_start_time(child.pid)}\n")
         child.returncode = 0  # told by its record from now on, which also serves another process
 

@@ -3,9 +3,8 @@ When a test fails, its report ends with the pods and the last events of the clus
 import itertools
 
 import pytest
-from harness.proc import REPO
 
-from .cluster import Cluster, reserve, why_not
+from .cluster import cluster_of_tests, why_not
 
 _serial = itertools.count(1)
 
@@ -15,15 +14,8 @@ def cluster():
     why = why_not()
     if why:
         pytest.fail(why)
-    number, lock = reserve()
-    one = Cluster(REPO / "build" / f"kube-{number}", number)
-    with lock:
-        one.stop()  # what a killed run left
-        try:
-            one.start()
-            yield one
-        finally:
-            one.stop()
+    with cluster_of_tests() as one:
+        yield one
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
     with Crowd(cluster) as crowd:
         crowd.make(services=1000, pods_each=5)     # in namespaces crowd-0, crowd-1, ... of 100 services each
-        crowd.replace_pod("s17", 3)                # deletes one and makes its successor
+        crowd.replace_pod("s17")                   # deletes one and makes its successor
         ...
 
 `endpoints()` is the truth of the API server: {"s17.crowd-0": {pod: address} of what is ready}."""
 import concurrent.futures
 import http.client
 import json
+import random
 import ssl
 import sys
 import threading
@@ -24,6 +25,10 @@ PODS_A_NODE = 200
 SERVICES_A_NAMESPACE = 100
 WRITERS = 4
 PATIENCE_S = 300
+
+
+def namespace_of(number):
+    return f"crowd-{number // SERVICES_A_NAMESPACE}"
 
 
 def node(number):
@@ -67,13 +72,17 @@ class Crowd:
         self._trust.load_cert_chain(cluster.folder / "pki" / "admin.crt", cluster.folder / "pki" / "admin.key")
         self._mine = threading.local()
         self._pool = concurrent.futures.ThreadPoolExecutor(WRITERS)
-        self.namespaces, self.nodes = 0, 0
+        self.count, self.namespaces, self.nodes = 0, 0, 0
+        self._serial = 0
 
-    def __enter__(self):
+    def start(self):
+        """Without an end: the cluster's will do."""
         self.cluster.spawn("kwok", [
             TOOLS / "kwok", f"--kubeconfig={self.cluster.config}", "--manage-nodes-with-label-selector=type=kwok",
             f"--config={STAGES}", "--node-lease-duration-seconds=40", "--v=WARN"])
         return self
+
+    __enter__ = start
 
     def __exit__(self, *_):
         """Takes everything away again, for the next test."""
@@ -113,6 +122,7 @@ class Crowd:
 
     def make(self, services, pods_each, injected=True):
         """And waits until each has the endpoints."""
+        self.count = services
         self.nodes = -(-services * pods_each // PODS_A_NODE)
         self.namespaces = -(-services // SERVICES_A_NAMESPACE)
         self._all(lambda n: self.call("POST", "/api/v1/nodes", node(n)), [(n,) for n in range(self.nodes)])
@@ -121,23 +131,44 @@ class Crowd:
         self.cluster.wait("the ServiceAccounts of the crowd", lambda: len([
             a for a in self.items("/api/v1/serviceaccounts") if a["metadata"]["namespace"].startswith("crowd-")]) == self.namespaces)
         self._all(self._one, [(n, pods_each, injected) for n in range(services)])
-        self.cluster.wait(f"{services} services with {pods_each} endpoints each", lambda: sum(
-            map(len, self.endpoints().values())) == services * pods_each, PATIENCE_S, "kwok")
+        self.wait_complete(pods_each)
+
+    def wait_complete(self, pods_each):
+        """Until each service has so many endpoints, and all of them are pods that are there."""
+
+        def complete():
+            found = self.endpoints()
+            return len(found) == self.count and {p for pods in found.values() for p in pods} == {
+                p["metadata"]["name"] for n in range(self.namespaces) for p in self.items(f"/api/v1/namespaces/crowd-{n}/pods")
+            } and all(len(pods) == pods_each for pods in found.values())
+        self.cluster.wait(f"{self.count} services with {pods_each} endpoints each", complete, PATIENCE_S, "kwok")
 
     def _one(self, number, pods_each, injected):
-        name, namespace = f"s{number}", f"crowd-{number // SERVICES_A_NAMESPACE}"
+        name, namespace = f"s{number}", namespace_of(number)
         self.call("POST", f"/api/v1/namespaces/{namespace}/services", service(name, namespace))
         for i in range(pods_each):
             on = f"crowd-{(number * pods_each + i) // PODS_A_NODE}"
             self.call("POST", f"/api/v1/namespaces/{namespace}/pods", pod(f"{name}-{i}", namespace, name, on, injected))
 
-    def replace_pod(self, app, index, suffix="x"):
-        """Deletes a pod and makes another in its place, as a Deployment would."""
-        number = int(app[1:])
-        path = f"/api/v1/namespaces/crowd-{number // SERVICES_A_NAMESPACE}/pods"
-        old = self.call("GET", f"{path}/{app}-{index}")
-        self.call("DELETE", f"{path}/{app}-{index}?gracePeriodSeconds=0")
-        self.call("POST", path, pod(f"{app}-{index}{suffix}", old["metadata"]["namespace"], app, old["spec"]["nodeName"]))
+    def pods(self, app):
+        """Those of a service."""
+        return self.items(f"/api/v1/namespaces/{namespace_of(int(app[1:]))}/pods?labelSelector=app%3D{app}")
+
+    def replace_pod(self, app, name=None):
+        """Makes a pod and then deletes one (any of the service), as a Deployment would; the new one's name. Its address is another, and the
+        old address goes to a later pod of whatever service: who still sends there is wrong."""
+        old = random.choice([p for p in self.pods(app) if name in (None, p["metadata"]["name"])])
+        path = f"/api/v1/namespaces/{old['metadata']['namespace']}/pods"
+        self._serial += 1
+        new = f"{app}-x{self._serial}"
+        self.call("POST", path, pod(new, old["metadata"]["namespace"], app, old["spec"]["nodeName"]))
+        self.cluster.wait(f"an address of {new}", lambda: self.call("GET", f"{path}/{new}")["status"].get("podIP"), program="kwok")
+        self.call("DELETE", f"{path}/{old['metadata']['name']}?gracePeriodSeconds=0")
+        return new
+
+    def services(self):
+        """Names of all, as "s17.crowd-0"."""
+        return [f"s{n}.{namespace_of(n)}" for n in range(self.count)]
 
     def endpoints(self):
         found = defaultdict(dict)

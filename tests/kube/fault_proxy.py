@@ -84,7 +84,7 @@ class FaultProxy:
         self._connections = set()
         self._cut_every_s = None
         self._loop = asyncio.new_event_loop()
-        self._flowing = None
+        self._flows = True
         self._server = None
         self._upstream = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
@@ -163,11 +163,17 @@ class FaultProxy:
         self._call(self._listen())
 
     def freeze(self):
-        """Connections stay and nothing moves on them, as behind a network that is gone."""
-        self._loop.call_soon_threadsafe(self._flowing.clear)
+        """Nothing moves any more, neither on what is open nor on what is opened, as behind a network that is gone."""
+        self._flows = False
+        self._loop.call_soon_threadsafe(lambda: [c.flowing.clear() for c in self._connections])
+
+    def strand(self):
+        """What is open never moves again, and nobody is told; what is opened is well: a machine between was replaced."""
+        self._loop.call_soon_threadsafe(lambda: [c.flowing.clear() for c in self._connections])
 
     def thaw(self):
-        self._loop.call_soon_threadsafe(self._flowing.set)
+        self._flows = True
+        self._loop.call_soon_threadsafe(lambda: [c.flowing.set() for c in self._connections])
 
     def clear(self):
         """No fault of any kind. Streams that have one are cut."""
@@ -193,8 +199,6 @@ class FaultProxy:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
 
     async def _begin(self):
-        self._flowing = asyncio.Event()
-        self._flowing.set()
         trust = ssl.create_default_context(cafile=str(self.cluster.folder / "pki" / "ca.crt"))
         self._upstream = httpx.AsyncClient(
             base_url=self.cluster.server, verify=trust, timeout=None, headers={}, trust_env=False,
@@ -204,7 +208,6 @@ class FaultProxy:
 
     async def _end(self):
         await self._close()
-        self._flowing.set()
         for connection in list(self._connections):
             connection.abort()
         # What they still do ends with them.
@@ -231,6 +234,8 @@ class FaultProxy:
 
     async def _serve(self, reader, writer):
         connection = _Connection(self, reader, writer)
+        if self._flows:
+            connection.flowing.set()
         self._connections.add(connection)
         try:
             await connection.run()
@@ -253,12 +258,13 @@ class _Connection:
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self._streams = {}  # id: (task, queue of body parts)
         self._window = asyncio.Event()
+        self.flowing = asyncio.Event()
 
     def abort(self):
+        self.flowing.set()
         self._writer.transport.abort()
 
     async def run(self):
-        flowing = self.proxy._flowing
         self._h2.initiate_connection()
         self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 250})
         try:
@@ -267,7 +273,7 @@ class _Connection:
                 part = await self._reader.read(65536)
                 if not part:
                     return
-                await flowing.wait()
+                await self.flowing.wait()
                 for event in self._h2.receive_data(part):
                     self._on_event(event)
         except (OSError, ssl.SSLError, h2.exceptions.ProtocolError):
@@ -384,7 +390,7 @@ class _Connection:
     async def _body(self, stream, parts):
         async for part in parts:
             while part:
-                await self.proxy._flowing.wait()
+                await self.flowing.wait()
                 room = min(self._h2.local_flow_control_window(stream), self._h2.max_outbound_frame_size)
                 if room == 0:
                     self._window.clear()

@@ -118,7 +118,7 @@ def test_events_are_lost(cluster, proxy, client, namespace):
     assert [e for e in watch(client, namespace, version, 1) if e["object"]["metadata"]["name"] == "unseen"]
 
 
-def test_refuse_cut_and_freeze(proxy, client):
+def test_refuse_freeze_and_strand(proxy, client):
     assert client.get("/version").status_code == 200
     proxy.refuse()
     with pytest.raises(httpx.TransportError):
@@ -128,6 +128,11 @@ def test_refuse_cut_and_freeze(proxy, client):
     proxy.accept()
     assert client.get("/version").status_code == 200
     proxy.freeze()
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/version", timeout=0.5)
+    proxy.thaw()
+    assert client.get("/version").status_code == 200
+    proxy.strand()
     with pytest.raises(httpx.ReadTimeout):
         client.get("/version", timeout=0.5)
     proxy.clear()
