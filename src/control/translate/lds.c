@@ -25,6 +25,18 @@ const struct world_workload *lds_workload(const struct translation *t)
     return NULL;
 }
 
+const struct world_workload *lds_pod(const struct translation *t)
+{
+    for (size_t i = 0; i < t->n->address_count; i++) {
+        const struct world_workload *own = world_workload_at(t->w, &t->n->addresses[i]);
+        if (own && own->object && own->object->kind == OBJECT_POD &&
+            span_eq(own->namespace, t->n->namespace)) {
+            return own;
+        }
+    }
+    return NULL;
+}
+
 void lds_labels(const struct translation *t, const struct label **labels, size_t *count)
 {
     const struct world_workload *own = lds_workload(t);

@@ -8,18 +8,6 @@
 
 /* ---- which servers ---- */
 
-const struct world_workload *lds_pod(const struct translation *t)
-{
-    for (size_t i = 0; i < t->n->address_count; i++) {
-        const struct world_workload *own = world_workload_at(t->w, &t->n->addresses[i]);
-        if (own && own->object && own->object->kind == OBJECT_POD &&
-            span_eq(own->namespace, t->n->namespace)) {
-            return own;
-        }
-    }
-    return NULL;
-}
-
 void lds_gateway_each(const struct translation *t,
                       void (*on_server)(void *arg, const struct world_gateway *g,
                                         const struct world_server *s),
