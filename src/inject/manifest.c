@@ -17,9 +17,11 @@ static struct span text_at(const struct doc_node *object, const char *path)
     return doc_is(found, DOC_TEXT) ? found->text : SPAN_EMPTY;
 }
 
-static bool inject_one(struct working *w, struct doc_node *template, struct manifest_object *o)
+static bool inject_one(struct working *w, struct doc_node *template,
+                       const struct manifest_object *o)
 {
     struct inject_answer answer;
+    struct manifest_object told = *o;
     bool is_pod = span_is(o->kind, "Pod");
     const struct inject_subject subject = {
         .pod = template,
@@ -29,24 +31,25 @@ static bool inject_one(struct working *w, struct doc_node *template, struct mani
         .asked = w->spec->asked,
     };
     inject_pod(&subject, w->spec->settings, w->arena, &answer);
-    o->answer = &answer;
-    o->changed = answer.outcome == INJECT_YES;
-    if (o->changed) {
+    told.answer = &answer;
+    told.changed = answer.outcome == INJECT_YES;
+    if (told.changed) {
         *template = *answer.pod;
     }
-    w->spec->on_object(w->spec->arg, o);
-    return o->changed;
+    w->spec->on_object(w->spec->arg, &told);
+    return told.changed;
 }
 
-static bool undo_one(struct working *w, struct doc_node *template, struct manifest_object *o)
+static bool undo_one(struct working *w, struct doc_node *template, const struct manifest_object *o)
 {
     const struct doc_node *before = inject_undo(template, w->arena);
-    o->changed = before != NULL;
+    struct manifest_object told = *o;
+    told.changed = before != NULL;
     if (before) {
         *template = *before;
     }
-    w->spec->on_object(w->spec->arg, o);
-    return o->changed;
+    w->spec->on_object(w->spec->arg, &told);
+    return told.changed;
 }
 
 static bool change_object(struct working *w, struct doc_node *object)

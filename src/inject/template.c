@@ -101,7 +101,8 @@ static int fill_text(struct filling *f, const struct doc_node *node, struct doc_
     buf_init(&text, TEXT_MAX);
     for (struct span rest = node->text; rest.len > 0 && code == 0;) {
         name = hole_at(rest);
-        code = name.at ? append_value(f, node, name, &text) : buf_append_byte(&text, *rest.at);
+        code = name.at ? append_value(f, node, name, &text)
+                       : buf_append_span(&text, span_first(rest, 1));
         rest = span_from_offset(rest, name.at ? name.len + 3 : 1);
     }
     *out = code == 0 ? doc_text(f->arena, buf_span(&text)) : NULL;
