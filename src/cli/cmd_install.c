@@ -2,21 +2,24 @@
  * In: commands.def. Next: install_values, install_render, install_plan, install_wait. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/instant.h"
 #include "cli/commands.h"
 #include "cli/input.h"
+#include "cli/image_load.h"
 #include "cli/install.h"
 #include "mesh/names.h"
 
 #define PROBE_MS 20000
+#define IMAGE_FILE "mesh-image.tar"
 #define SKEW_MAX_S 60
 #define MINOR_MIN 25 /* server-side apply, and sysctls of unprivileged ports */
 
 struct settings {
     struct verb_flags common;
     struct opt_list set, files;
-    bool dry_run, yes, keys;
+    bool dry_run, yes, keys, self_image;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -37,6 +40,10 @@ static const struct opt rows[] = {
      .type = OPT_BOOL,
      .offset = AT(dry_run),
      .help = "only say what would change; with -o yaml print the objects, without a cluster"},
+    {.name = "self-image",
+     .type = OPT_BOOL,
+     .offset = AT(self_image),
+     .help = "bring this program as an image to the nodes (kind, k3d, minikube, docker, ...)"},
     {.name = "yes", .letter = 'y', .type = OPT_BOOL, .offset = AT(yes), .help = "do not ask"},
     VERB_TIMEOUT_ROW(struct settings, "2m", "how long to wait until all is ready"),
     VERB_OUTPUT_ROWS(struct settings),
@@ -76,6 +83,7 @@ struct run {
     struct install_plan plan;
     struct progress progress;
     int64_t deadline_ms;
+    const char *restart; /* namespaces whose pods are older */
     size_t warnings;
 };
 
@@ -298,6 +306,50 @@ static int after(struct run *r)
                      "a dry-run pod did not get a sidecar: %s", why);
 }
 
+/* Those that run already are their owners' to restart. */
+static int tell_pods(struct run *r)
+{
+    struct install_pods pods;
+    int status = install_pods(&r->k, &pods);
+    if (status == EXIT_DONE && pods.bare + pods.old > 0) {
+        struct arena *a = &r->v->arena;
+        const char *bare = arena_printf(a, "%zu should have a sidecar and have none", pods.bare);
+        const char *old = arena_printf(a, "%zu have one that trusts an earlier root", pods.old);
+        progress_step(&r->progress, "pods");
+        progress_warn(&r->progress, "%s%s%s: in %s", pods.bare ? bare : "",
+                      pods.bare && pods.old ? ", " : "", pods.old ? old : "", pods.where);
+        r->restart = pods.where;
+    }
+    return status;
+}
+
+/* This program as an image, to the nodes. */
+static int bring_image(struct run *r)
+{
+    struct image_load load;
+    struct err err;
+    const char *name = install_image(&r->values, &r->v->arena);
+    progress_step(&r->progress, "image");
+    int status = image_load_write(r->v, NULL, name, IMAGE_FILE);
+    if (status != EXIT_DONE) {
+        return status;
+    }
+    image_load_choose(r->v, r->k.context, IMAGE_FILE, name, &load);
+    if (!load.tool) {
+        progress_warn(&r->progress, "%s is in " IMAGE_FILE ": %s", name, load.command);
+        r->warnings++;
+        return EXIT_DONE;
+    }
+    progress_say(&r->progress, "%s", load.command);
+    if (image_load_run(r->v, &load, &err) != 0) {
+        progress_fail(&r->progress, "%s is in " IMAGE_FILE, name);
+        return verb_fail(r->v, EXIT_UNREACHABLE, 1331, load.command, "%s", err.text);
+    }
+    (void)unlink(IMAGE_FILE); /* it is where it should be */
+    progress_done(&r->progress, "%s by %s", name, load.tool);
+    return EXIT_DONE;
+}
+
 static int prune(struct run *r)
 {
     size_t gone = 0;
@@ -320,7 +372,8 @@ static int prune(struct run *r)
 
 static int apply_all(struct run *r)
 {
-    int status = apply_crds(r);
+    int status = r->set->self_image ? bring_image(r) : EXIT_DONE;
+    status = status ? status : apply_crds(r);
     status = status ? status : install_plan_apply(&r->k, &r->plan, INSTALL_STEP_ACCESS);
     status = status ? status
                     : apply_deployment(r, INSTALL_STEP_CONTROL, "control", MESH_CONTROL_ACCOUNT);
@@ -328,7 +381,8 @@ static int apply_all(struct run *r)
         status = apply_deployment(r, INSTALL_STEP_GATEWAY, "gateway", INSTALL_GATEWAY_NAME);
     }
     status = status ? status : prune(r);
-    return status ? status : after(r);
+    status = status ? status : after(r);
+    return status ? status : tell_pods(r);
 }
 
 /* ---- the whole ---- */
@@ -357,7 +411,11 @@ static void print_end(struct run *r, size_t changes)
     if (changes == 0) {
         printf("nothing to change\n");
     }
-    if (!r->is_upgrade) {
+    if (r->restart) {
+        struct span rest = span_of(r->restart);
+        printf("Next: kubectl rollout restart deployment -n %s\n",
+               arena_cstr(a, span_cut(&rest, ',')));
+    } else if (!r->is_upgrade) {
         printf("Next: kubectl label namespace default mesh-injection=enabled\n");
     }
 }

@@ -5,7 +5,6 @@
 #include "base/instant.h"
 #include "cli/commands.h"
 #include "cli/install.h"
-#include "inject/inject.h"
 
 #define LOOK_MS 250
 
@@ -53,25 +52,13 @@ static bool is_table(const struct verb *v)
     return v->flags->output == OUTPUT_TABLE || v->flags->output == OUTPUT_WIDE;
 }
 
-static bool has_sidecar(const struct doc_node *list)
-{
-    for (size_t i = 0; i < doc_count(list); i++) {
-        const struct doc_node *name = doc_get(doc_at(list, i), "name");
-        if (doc_is(name, DOC_TEXT) && span_is(name->text, INJECT_PROXY)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int count_sidecars(struct run *r)
 {
     struct doc_node *pods;
     int status = kube_verb_list(&r->k, &kube_verb_pods, NULL, NULL, &pods);
     for (size_t i = 0; i < doc_count(pods); i++) {
         const struct doc_node *pod = doc_at(pods, i);
-        r->sidecars += !install_is_ours(pod) && (has_sidecar(doc_path(pod, "spec.containers")) ||
-                                                 has_sidecar(doc_path(pod, "spec.initContainers")));
+        r->sidecars += !install_is_ours(pod) && install_pods_has_proxy(pod);
     }
     return status;
 }

@@ -45,6 +45,9 @@ MUST_USE int install_values_read(struct install_values *v, struct arena *arena,
 void install_values_settle(struct install_values *v);
 bool install_values_is(const struct install_values *v, enum install_id id); /* "true" */
 
+/* What pods run: hub, name and tag. Values are settled. */
+const char *install_image(const struct install_values *values, struct arena *arena);
+
 /* ---- objects ---- */
 
 /* In the order in which they are applied. */
@@ -150,6 +153,16 @@ MUST_USE int install_wait_deployment(struct kube_verb *k, struct progress *p, co
 /* A pod as a dry run that asks for a sidecar: 0 when it came back with one, after `*ms`; else a negative code, and `*why` says what was in the way. */
 MUST_USE int install_probe_injection(struct kube_verb *k, const char *ns, int64_t *ms,
                                      const char **why);
+/* Running pods that have to be made anew: those that should have a sidecar by their labels and have none; and those whose sidecar trusts an earlier
+ * root than this installation's. */
+struct install_pods {
+    size_t bare, old;
+    const char *where; /* namespaces, "default, shop" */
+};
+MUST_USE int install_pods(struct kube_verb *k, struct install_pods *out);
+/* Whether a pod has a sidecar of ours. */
+bool install_pods_has_proxy(const struct doc_node *pod);
+
 /* Asks on a terminal; -y says yes. EXIT_DONE: go on. EXIT_USAGE off a terminal without -y, EXIT_NEGATIVE: no. */
 MUST_USE int install_confirm(struct kube_verb *k, bool yes, const char *question);
 #endif

@@ -7,7 +7,6 @@
 #include "base/instant.h"
 #include "cli/install.h"
 #include "codec/date.h"
-#include "inject/inject.h"
 #include "mesh/names.h"
 
 static const struct kube_kind classes = {"gateway.networking.k8s.io", "v1", "gatewayclasses",
@@ -144,17 +143,6 @@ static struct doc_node *probe_pod(struct arena *a, const char *ns)
     return pod;
 }
 
-static bool has_proxy(const struct doc_node *list)
-{
-    for (size_t i = 0; i < doc_count(list); i++) {
-        const struct doc_node *name = doc_get(doc_at(list, i), "name");
-        if (doc_is(name, DOC_TEXT) && span_is(name->text, INJECT_PROXY)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int install_probe_injection(struct kube_verb *k, const char *ns, int64_t *ms, const char **why)
 {
     struct arena *a = &k->verb->arena;
@@ -176,8 +164,7 @@ int install_probe_injection(struct kube_verb *k, const char *ns, int64_t *ms, co
     *ms = instant_mono_ms() - began;
     buf_dispose(&body);
     *why = answer.why;
-    if (code == 0 && !has_proxy(doc_path(answer.doc, "spec.containers")) &&
-        !has_proxy(doc_path(answer.doc, "spec.initContainers"))) {
+    if (code == 0 && !install_pods_has_proxy(answer.doc)) {
         *why = "the pod came back without a sidecar: the webhook was not asked";
         code = -ERR_UNAVAILABLE;
     }

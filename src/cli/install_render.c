@@ -53,13 +53,13 @@ static struct doc_node *resources(const struct render *r, enum install_id first)
     return map;
 }
 
-static const char *image(const struct render *r)
+const char *install_image(const struct install_values *values, struct arena *arena)
 {
-    const char *const *at = r->values->at;
+    const char *const *at = values->at;
     const char *hub = at[INSTALL_HUB];
     return at[INSTALL_IMAGE][0]
                ? at[INSTALL_IMAGE]
-               : arena_printf(r->arena, "%s%smesh:%s", hub, hub[0] ? "/" : "", at[INSTALL_TAG]);
+               : arena_printf(arena, "%s%smesh:%s", hub, hub[0] ? "/" : "", at[INSTALL_TAG]);
 }
 
 /* "a,b" as a list of {name: a}: the form of imagePullSecrets. */
@@ -96,7 +96,7 @@ static const char *meaning(const struct render *r, struct span name)
 {
     struct arena *a = r->arena;
     if (span_is(name, "image")) {
-        return json(a, doc_cstr(a, image(r)));
+        return json(a, doc_cstr(a, install_image(r->values, a)));
     } else if (span_is(name, "pullSecrets.list")) {
         return json(a, pull_secrets(r, true));
     } else if (span_is(name, "control.resources")) {
@@ -260,7 +260,7 @@ static void choose_inject_settings(struct render *r)
         inject_settings_for_cluster(s, (int)r->cluster->minor);
     }
     s->native = strcmp(native, "auto") == 0 ? s->native : strcmp(native, "true") == 0;
-    s->image = span_of(image(r));
+    s->image = span_of(install_image(v, r->arena));
     s->pull_policy = span_of(v->at[INSTALL_PULL_POLICY]);
     s->pull_secrets = v->at[INSTALL_PULL_SECRETS][0] ? pull_secrets(r, false) : NULL;
     s->trust_domain = span_of(v->at[INSTALL_TRUST_DOMAIN]);
