@@ -20,7 +20,8 @@ struct kube_client_spec {
 };
 MUST_USE int kube_client_new(struct kube_client **out, struct loop *loop,
                              const struct kube_client_spec *spec, struct err *err);
-/* What is outstanding ends with an error. NULL is fine. */
+/* What is outstanding ends with an error, in whose callbacks nothing new may be asked: who asks again by himself (reflector, lease ...) is freed
+ * before. NULL is fine. */
 void kube_client_free(struct kube_client *c);
 struct loop *kube_client_loop(const struct kube_client *c);
 const struct kube_conf *kube_client_conf(const struct kube_client *c);

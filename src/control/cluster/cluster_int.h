@@ -24,6 +24,7 @@ struct cluster {
     struct lease *lease;                    /* owned; NULL before cluster_begin */
     struct keeper *keeper;                  /* owned */
     struct webhook_bundle *bundle;          /* owned; NULL before cluster_begin */
+    struct kube_events *events;             /* owned */
     struct status_writer *status;           /* owned */
     const struct sources *sources;          /* borrowed; NULL before cluster_begin */
     const struct inject_settings *settings; /* borrowed; NULL: not known */

@@ -107,7 +107,8 @@ int cluster_open(struct cluster **out, const struct cluster_spec *spec, struct e
         return err_prefix(err, "Kubernetes");
     }
     c->keeper = keeper_new(c->client);
-    c->status = status_writer_new();
+    c->events = kube_events_new(c->client, c->name);
+    c->status = status_writer_new(c->events);
     log_info("cluster", "server=%.*s version=1.%u namespace=%.*s", SPAN_ARG(c->conf.server),
              c->minor, SPAN_ARG(c->namespace));
     *out = c;
@@ -124,6 +125,7 @@ void cluster_free(struct cluster *c)
     lease_free(c->lease);
     keeper_free(c->keeper);
     status_writer_free(c->status);
+    kube_events_free(c->events);
     kube_client_free(c->client);
     kube_conf_dispose(&c->conf);
     world_unref(c->world);

@@ -1,6 +1,8 @@
 /* In: cluster. Next: control/world/world_status for what is said, keeper for how it gets there. */
 #include "control/cluster/status_writer.h"
 
+#include <string.h>
+
 #include "base/instant.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -17,6 +19,7 @@ struct since {
 };
 
 struct status_writer {
+    struct kube_events *events; /* borrowed; may be NULL */
     struct times rounds[2];
     unsigned now; /* which of the two */
 };
@@ -42,9 +45,10 @@ static void times_dispose(struct times *t)
     arena_dispose(&t->arena);
 }
 
-struct status_writer *status_writer_new(void)
+struct status_writer *status_writer_new(struct kube_events *events)
 {
     struct status_writer *w = mem_new(struct status_writer);
+    w->events = events;
     times_init(&w->rounds[0]);
     times_init(&w->rounds[1]);
     return w;
@@ -79,6 +83,22 @@ static struct span time_in(const struct doc_node *conditions, const char *type, 
     return SPAN_EMPTY;
 }
 
+/* "VirtualService ns/name: Accepted is False" as an Event. */
+static void tell(struct turn *t, const struct world_status_condition *c)
+{
+    const struct object *o = t->object;
+    const struct doc_node *uid = doc_path(o->doc, "metadata.uid");
+    kube_event_write(t->writer->events,
+                     &(struct kube_event){.namespace = o->namespace,
+                                          .kind = span_of(object_kinds[o->kind].kind),
+                                          .api_version = text_at(o->doc, "apiVersion"),
+                                          .name = o->name,
+                                          .uid = doc_is(uid, DOC_TEXT) ? uid->text : SPAN_EMPTY,
+                                          .reason = span_of(c->reason),
+                                          .note = c->message,
+                                          .warning = true});
+}
+
 static struct span since(struct turn *t, const char *place, const struct doc_node *before,
                          const struct world_status_condition *c)
 {
@@ -94,6 +114,9 @@ static struct span since(struct turn *t, const char *place, const struct doc_nod
                   : known                                    ? SPAN_EMPTY
                                                              : time_in(before, c->type, c->status);
     if (entry->time.len == 0) {
+        if (t->writer->events && strcmp(c->status, "False") == 0) {
+            tell(t, c);
+        }
         entry->time = span_from(text, date_format_rfc3339(instant_wall_us(), 0, text));
     }
     entry->time = arena_dup(&now->arena, entry->time);
