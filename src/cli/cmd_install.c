@@ -14,7 +14,6 @@
 #define PROBE_MS 20000
 #define IMAGE_FILE "mesh-image.tar"
 #define SKEW_MAX_S 60
-#define MINOR_MIN 25 /* server-side apply, and sysctls of unprivileged ports */
 
 struct settings {
     struct verb_flags common;
@@ -227,10 +226,10 @@ static int before(struct run *r)
                          "ask for cluster-admin, or name another user with --context",
                          "this user may not %s", l->denied);
     }
-    if (r->k.minor && r->k.minor < MINOR_MIN) {
+    if (r->k.minor && r->k.minor < INSTALL_MINOR_MIN) {
         return verb_fail(r->v, EXIT_NEGATIVE, 1326, NULL,
                          "Kubernetes %s is too old: 1.%d is the oldest that will do", r->k.version,
-                         MINOR_MIN);
+                         INSTALL_MINOR_MIN);
     }
     int64_t skew = l->skew_s < 0 ? -l->skew_s : l->skew_s;
     const char *facts = arena_printf(

@@ -88,6 +88,8 @@ struct doc_node *install_crds(struct arena *arena);
     INSTALL_OWNER_LABEL "=" INSTALL_OWNER "," INSTALL_PART_LABEL "=" INSTALL_OWNER
 /* Told settings, as they are in the cluster: ConfigMap mesh-system/mesh-install, one key a setting. `mesh upgrade` begins with them. */
 #define INSTALL_RECORD "mesh-install"
+/* The oldest Kubernetes that will do, 1.25: server-side apply, and sysctls of unprivileged ports. */
+#define INSTALL_MINOR_MIN 25
 /* Whether an object of the cluster carries our labels. */
 bool install_is_ours(const struct doc_node *object);
 

@@ -21,9 +21,7 @@ static const char *text(struct kube_verb *k, const struct doc_node *doc, const c
 /* ---- before ---- */
 
 /* What installing writes. Who may give a role must have what is in it, so the first two stand for the rules of ours. */
-static const struct {
-    const char *verb, *group, *resource, *ns;
-} needed[] = {
+static const struct kube_verb_right needed[] = {
     {"create", "rbac.authorization.k8s.io", "clusterroles", NULL},
     {"create", "rbac.authorization.k8s.io", "clusterrolebindings", NULL},
     {"patch", "apiextensions.k8s.io", "customresourcedefinitions", NULL},
@@ -42,14 +40,12 @@ static const struct {
 
 static int look_at_permissions(struct kube_verb *k, struct install_look *out)
 {
-    int status = EXIT_DONE;
+    bool may[ARRAY_LEN(needed)] = {false};
+    int status = kube_verb_may_all(k, needed, ARRAY_LEN(needed), may);
     for (size_t i = 0; i < ARRAY_LEN(needed) && status == EXIT_DONE; i++) {
-        bool may = false;
-        status = kube_verb_may(k, needed[i].verb, needed[i].group, needed[i].resource, needed[i].ns,
-                               NULL, &may);
         out->asked++;
-        out->allowed += may;
-        if (!may && !out->denied[0]) {
+        out->allowed += may[i];
+        if (!may[i] && !out->denied[0]) {
             out->denied =
                 arena_printf(&k->verb->arena, "%s %s%s%s", needed[i].verb, needed[i].resource,
                              needed[i].ns ? " in " : "", needed[i].ns ? needed[i].ns : "");

@@ -305,24 +305,65 @@ static void put(struct arena *a, struct doc_node *map, const char *key, const ch
     }
 }
 
-int kube_verb_may(struct kube_verb *k, const char *verb, const char *group, const char *resource,
-                  const char *ns, const char *name, bool *may)
+static struct doc_node *review_of(struct arena *arena, const struct kube_verb_right *right,
+                                  const char *name)
 {
-    struct arena *arena = &k->verb->arena;
-    struct doc_node *review = doc_new_map(arena), *answer = NULL;
+    struct doc_node *review = doc_new_map(arena);
     put(arena, review, "apiVersion", "authorization.k8s.io/v1");
     put(arena, review, "kind", "SelfSubjectAccessReview");
     struct doc_node *asked =
         doc_map_in(arena, doc_map_in(arena, review, "spec"), "resourceAttributes");
-    put(arena, asked, "verb", verb);
-    put(arena, asked, "group", group);
-    put(arena, asked, "resource", resource);
-    put(arena, asked, "namespace", ns);
+    put(arena, asked, "verb", right->verb);
+    put(arena, asked, "group", right->group);
+    put(arena, asked, "resource", right->resource);
+    put(arena, asked, "namespace", right->ns);
     put(arena, asked, "name", name);
-    int status = kube_verb_create(k, &access_reviews, NULL, review, false, &answer);
+    return review;
+}
+
+static bool is_allowed(const struct doc_node *answer)
+{
     const struct doc_node *allowed = doc_path(answer, "status.allowed");
-    *may = doc_is(allowed, DOC_BOOL) && allowed->boolean;
+    return doc_is(allowed, DOC_BOOL) && allowed->boolean;
+}
+
+int kube_verb_may(struct kube_verb *k, const char *verb, const char *group, const char *resource,
+                  const char *ns, const char *name, bool *may)
+{
+    const struct kube_verb_right right = {verb, group, resource, ns};
+    struct doc_node *answer = NULL;
+    int status = kube_verb_create(k, &access_reviews, NULL,
+                                  review_of(&k->verb->arena, &right, name), false, &answer);
+    *may = is_allowed(answer);
     return status;
+}
+
+int kube_verb_may_all(struct kube_verb *k, const struct kube_verb_right *rights, size_t count,
+                      bool *may)
+{
+    struct arena *arena = &k->verb->arena;
+    struct kube_call_spec *specs = arena_array(arena, count, sizeof *specs);
+    struct kube_answer *answers = arena_array(arena, count, sizeof *answers);
+    struct buf text;
+    buf_init(&text, BODY_MAX);
+    for (size_t i = 0; i < count; i++) {
+        buf_reset(&text);
+        int code = doc_write_json(review_of(arena, &rights[i], NULL), false, &text);
+        ASSERT(code == 0); /* a few words */
+        specs[i] = (struct kube_call_spec){.method = "POST",
+                                           .path = path_of(k, &access_reviews, NULL, NULL, NULL),
+                                           .content_type = KUBE_JSON,
+                                           .body = arena_dup(arena, buf_span(&text))};
+    }
+    buf_dispose(&text);
+    kube_ask_all(k->client, arena, specs, count, answers);
+    for (size_t i = 0; i < count; i++) {
+        if (answers[i].code != 0) {
+            return kube_verb_fail(k, answers[i].code, "permissions", answers[i].why);
+        }
+        may[i] = is_allowed(answers[i].doc);
+    }
+    return EXIT_DONE;
 }
 
 /* ---- time ---- */

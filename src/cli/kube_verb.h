@@ -67,6 +67,12 @@ int kube_verb_fail(struct kube_verb *k, int code, const char *what, const char *
 /* Whether we may: SelfSubjectAccessReview. `group` "" = core; `ns` NULL = cluster-wide, `name` NULL = any. */
 MUST_USE int kube_verb_may(struct kube_verb *k, const char *verb, const char *group,
                            const char *resource, const char *ns, const char *name, bool *may);
+/* The same of several at once: may[i] is true when rights[i] is given. */
+struct kube_verb_right {
+    const char *verb, *group, *resource, *ns;
+};
+MUST_USE int kube_verb_may_all(struct kube_verb *k, const struct kube_verb_right *rights,
+                               size_t count, bool *may);
 
 /* Lets the loop turn for so long: between two looks at something that is awaited. */
 void kube_verb_pause(struct kube_verb *k, int64_t ms);

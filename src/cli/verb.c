@@ -216,6 +216,12 @@ const char *verb_namespace_query(struct verb *v)
                                                    verb_escape(v, span_of(verb_namespace(v))));
 }
 
+bool verb_cluster_is_wanted(struct verb *v)
+{
+    const char *also;
+    return find_target(v, &also);
+}
+
 bool verb_finds_control(struct verb *v)
 {
     const char *also;

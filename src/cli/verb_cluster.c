@@ -19,7 +19,8 @@
 #define FIELDS_MAX 2
 
 struct verb_cluster {
-    struct kube_verb kube;
+    struct kube_verb *kube;
+    bool is_own; /* else it is the verb's */
     struct span token;
 };
 
@@ -50,42 +51,62 @@ bool verb_cluster_is_configured(struct verb *v)
 }
 
 /* data.token, which is base64 as all of a Secret's data is. */
-static int read_token(struct verb_cluster *c, struct verb *v)
+static struct span token_of(struct verb *v, const struct doc_node *secret)
 {
-    struct doc_node *secret;
-    int status =
-        kube_verb_get(&c->kube, &kube_verb_secrets, MESH_SYSTEM_NAMESPACE, TOKEN_SECRET, &secret);
-    if (status == EXIT_MISSING) {
-        return verb_fail(v, EXIT_UNREACHABLE, 1324, "mesh install --set profile=demo",
-                         "no mesh is installed in %s, or it did not start yet", c->kube.context);
+    struct span text = item_text(secret, "data.token");
+    if (text.len == 0 || text.len >= TOKEN_BYTES_MAX) {
+        return SPAN_EMPTY;
     }
-    const struct doc_node *text = doc_path(secret, "data.token");
-    if (status == EXIT_DONE && doc_is(text, DOC_TEXT) && text->text.len < TOKEN_BYTES_MAX) {
-        char *to = arena_bytes(&v->arena, base64_decoded_max(text->text.len));
-        ssize_t len = base64_decode(BASE64_STANDARD, text->text, to);
-        c->token = len > 0 ? span_from(to, (size_t)len) : SPAN_EMPTY;
+    char *to = arena_bytes(&v->arena, base64_decoded_max(text.len));
+    ssize_t len = base64_decode(BASE64_STANDARD, text, to);
+    return len > 0 ? span_from(to, (size_t)len) : SPAN_EMPTY;
+}
+
+int verb_cluster_attach(struct kube_verb *k, struct kube_answer *a)
+{
+    struct verb *v = k->verb;
+    struct err err;
+    const struct kube_call_spec spec = {.method = "GET",
+                                        .path = kube_path(&v->arena, &kube_verb_secrets,
+                                                          SPAN(MESH_SYSTEM_NAMESPACE),
+                                                          SPAN(TOKEN_SECRET), NULL)};
+    int code = kube_verb_ask(k, &spec, a, &err);
+    if (code == 0) {
+        v->cluster = arena_new(&v->arena, struct verb_cluster);
+        v->cluster->kube = k;
+        v->cluster->token = token_of(v, a->doc);
+        (void)snprintf(v->target, sizeof v->target, "context %.140s", k->context);
     }
-    return status;
+    return code;
 }
 
 int verb_cluster_open(struct verb *v)
 {
-    struct verb_cluster *c = arena_new(&v->arena, struct verb_cluster);
-    v->cluster = c;
-    int status = kube_verb_open(&c->kube, v);
-    if (status == EXIT_DONE) {
-        (void)snprintf(v->target, sizeof v->target, "context %.140s", c->kube.context);
-        status = read_token(c, v);
+    struct kube_answer a;
+    struct kube_verb *own = arena_new(&v->arena, struct kube_verb);
+    int status = kube_verb_open(own, v);
+    int code = status == EXIT_DONE ? verb_cluster_attach(own, &a) : 0;
+    if (code == -ENOENT) {
+        status = verb_fail(v, EXIT_UNREACHABLE, 1324, "mesh install --set profile=demo",
+                           "no mesh is installed in %s, or it did not start yet", own->context);
+    } else if (code != 0) {
+        status =
+            kube_verb_fail(own, code, "secrets " MESH_SYSTEM_NAMESPACE "/" TOKEN_SECRET, a.why);
+    }
+    if (v->cluster) {
+        v->cluster->is_own = true;
+    } else {
+        kube_verb_close(own);
     }
     return status;
 }
 
 void verb_cluster_close(struct verb *v)
 {
-    if (v->cluster) {
-        kube_verb_close(&v->cluster->kube);
-        v->cluster = NULL;
+    if (v->cluster && v->cluster->is_own) {
+        kube_verb_close(v->cluster->kube);
     }
+    v->cluster = NULL;
 }
 
 /* ---- asking ---- */
@@ -118,23 +139,27 @@ static int no_control(struct verb *v, const struct kube_answer *a)
                      "control does not answer in %s: %s", v->target, a->why);
 }
 
+struct kube_call_spec verb_cluster_call(struct verb *v, const char *method, const char *path)
+{
+    struct header *fields = arena_array(&v->arena, FIELDS_MAX, sizeof *fields);
+    return (struct kube_call_spec){
+        .method = method,
+        .path = arena_printf(&v->arena, PROXY "%s", path),
+        .fields = fields,
+        .field_count = put_fields(v->cluster, strcmp(method, "GET") != 0, fields),
+        .timeout_ms = v->flags->timeout_ms,
+    };
+}
+
 int verb_cluster_try(struct verb *v, const char *method, const char *path, struct span body,
                      struct doc_node **out, unsigned *http_status)
 {
-    struct verb_cluster *c = v->cluster;
-    struct header fields[FIELDS_MAX];
     struct kube_answer a;
     struct err err;
-    const struct kube_call_spec spec = {
-        .method = method,
-        .path = arena_printf(&v->arena, PROXY "%s", path),
-        .body = body,
-        .fields = fields,
-        .field_count = put_fields(c, strcmp(method, "GET") != 0, fields),
-        .timeout_ms = v->flags->timeout_ms,
-    };
+    struct kube_call_spec spec = verb_cluster_call(v, method, path);
+    spec.body = body;
     *http_status = 0;
-    if (kube_verb_ask(&c->kube, &spec, &a, &err) != 0 && is_servers(&a)) {
+    if (kube_verb_ask(v->cluster->kube, &spec, &a, &err) != 0 && is_servers(&a)) {
         return no_control(v, &a);
     }
     *http_status = a.status;
@@ -202,7 +227,7 @@ int verb_cluster_stream(struct verb *v, const char *path,
     };
     arena_init(&s.event, 16384);
     struct signals *signals = signals_new(v->loop, signos, on_interrupt, &s);
-    s.stream = kube_stream_open(v->cluster->kube.client, &spec);
+    s.stream = kube_stream_open(v->cluster->kube->client, &spec);
     loop_run(v->loop);
     kube_stream_close(s.stream);
     signals_free(signals);

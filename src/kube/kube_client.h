@@ -89,4 +89,8 @@ void kube_stream_close(struct kube_stream *s);
  * why". Not from within callbacks of that loop. */
 MUST_USE int kube_ask(struct kube_client *c, struct arena *arena, const struct kube_call_spec *spec,
                       struct kube_answer *a, struct err *err);
+/* Several at once, on one connection: runs the loop until all answers are there, in the order of the calls. Each says itself what came of it
+ * (answers[i].code). */
+void kube_ask_all(struct kube_client *c, struct arena *arena, const struct kube_call_spec *specs,
+                  size_t count, struct kube_answer *answers);
 #endif

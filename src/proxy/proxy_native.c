@@ -8,6 +8,7 @@
 #include "mesh/names.h"
 #include "proxy/node_identity.h"
 #include "proxy/pod/pod_labels.h"
+#include "version.h"
 
 enum { TEXT_BYTES_MAX = 1 << 20 };
 
@@ -115,6 +116,7 @@ static int put_node(struct map_out boot, const struct proxy_options *set, struct
     put(meta, "INSTANCE_IPS", has_several ? set->instance_ips : set->address);
     put(meta, "INTERCEPTION_MODE", modes[set->interception]);
     put(meta, "ISTIO_VERSION", ISTIO_VERSION);
+    put(meta, "MESH_VERSION", MESH_VERSION);
     put(meta, "DNS_CAPTURE", set->dns_capture ? "true" : NULL);
     if (set->http_proxy_port > 0) {
         put(meta, "HTTP_PROXY_PORT",

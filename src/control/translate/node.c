@@ -186,7 +186,10 @@ int node_read(struct node *n, const struct pb_core_Node *message, struct err *er
     n->workload = text_at(n, message, "WORKLOAD_NAME");
     n->cluster_id = text_at(n, message, "CLUSTER_ID");
     n->network = text_at(n, message, "NETWORK");
-    n->version = text_at(n, message, "ISTIO_VERSION");
+    n->version = text_at(n, message, "MESH_VERSION"); /* of our own proxies */
+    if (n->version.len == 0) {
+        n->version = text_at(n, message, "ISTIO_VERSION");
+    }
     if (n->version.len == 0) {
         n->version = arena_dup(&n->arena, message->user_agent_version);
     }
