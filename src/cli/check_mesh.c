@@ -92,8 +92,8 @@ static void look_at_sync(struct check *c, const struct doc_node *proxies, int64_
     }
     if (refusing.count > 0) {
         check_find(c, CHECK_CONTROL, "control/refused", 1348, NULL,
-                   "%zu prox%s not what control sent: %s: %.*s", refusing.count,
-                   refusing.count == 1 ? "y takes" : "ies take", names_text(&refusing),
+                   "%zu prox%s what control sent: %s: %.*s", refusing.count,
+                   refusing.count == 1 ? "y refuses" : "ies refuse", names_text(&refusing),
                    SPAN_ARG(span_first(why, 200)));
     }
     if (late.count > 0) {

@@ -10,6 +10,7 @@
 
 #define TEMPLATE_HASH "pod-template-hash"
 #define FIXES_MAX 10
+#define NAMES_MAX 4
 #define YOUNG_US (30LL * 1000000) /* a proxy connects within this */
 
 static bool is_over(const struct doc_node *pod)
@@ -70,15 +71,16 @@ static void add_owner(struct arena *a, struct check_pods *p, const struct doc_no
 
 /* ---- who has a proxy ---- */
 
-static const struct doc_node *labels_of(const struct check_pods *p, struct span ns)
+static const struct doc_node *labels_of(struct check *c, const struct check_pods *p, struct span ns)
 {
     for (size_t i = 0; i < doc_count(p->namespaces); i++) {
         const struct doc_node *one = doc_at(p->namespaces, i);
         if (span_eq(item_text(one, "metadata.name"), ns)) {
-            return doc_path(one, "metadata.labels");
+            const struct doc_node *labels = doc_path(one, "metadata.labels");
+            return labels ? labels : doc_new_map(&c->verb->arena);
         }
     }
-    return NULL;
+    return doc_new_map(&c->verb->arena); /* it is gone by now */
 }
 
 static bool should_have(struct check *c, const struct check_pods *p, const struct doc_node *pod)
@@ -86,7 +88,7 @@ static bool should_have(struct check *c, const struct check_pods *p, const struc
     struct inject_answer answer;
     struct span ns = item_text(pod, "metadata.namespace");
     const struct inject_subject subject = {
-        .pod = pod, .namespace = ns, .namespace_labels = labels_of(p, ns)};
+        .pod = pod, .namespace = ns, .namespace_labels = labels_of(c, p, ns)};
     inject_decide(&subject, p->settings, &c->verb->arena, &answer);
     return answer.outcome == INJECT_YES;
 }
@@ -96,45 +98,73 @@ static bool has_proxy(const struct doc_node *pod)
     return span_is(item_text(pod_merge_proxy(pod, NULL, NULL), "name"), INJECT_PROXY);
 }
 
-/* Workloads whose pods a rollout makes anew, then the others. */
+static const char *restart_word(const struct check_owner *o)
+{
+    return strcmp(o->kind, "StatefulSet") == 0 ? "statefulset"
+           : strcmp(o->kind, "DaemonSet") == 0 ? "daemonset"
+                                               : "deployment";
+}
+
+/* Behind the fix that is ours: how kubectl does it. */
+static void add_commands(struct check *c, const struct check_pods *p)
+{
+    struct arena *a = &c->verb->arena;
+    struct doc_node *fix = doc_get(doc_at(c->items, doc_count(c->items) - 1), "fix");
+    for (size_t i = 0, shown = 0; i < p->owner_count && shown < FIXES_MAX; i++) {
+        const struct check_owner *o = &p->owners[i];
+        if (o->can_restart) {
+            shown++;
+            doc_list_add(a, fix,
+                         doc_cstr(a, arena_printf(a, "kubectl -n %s rollout restart %s/%s", o->ns,
+                                                  restart_word(o), o->name)));
+        }
+    }
+}
+
+/* Those that a rollout makes anew, or the others. */
+struct group {
+    const char *names;
+    size_t pods, owners;
+};
+
+static struct group gather(struct check *c, const struct check_pods *p, bool can_restart)
+{
+    struct arena *a = &c->verb->arena;
+    struct group g = {.names = ""};
+    for (size_t i = 0; i < p->owner_count; i++) {
+        const struct check_owner *o = &p->owners[i];
+        if (o->can_restart != can_restart) {
+            continue;
+        }
+        g.pods += o->pods;
+        if (g.owners++ < NAMES_MAX) {
+            g.names = arena_printf(a, "%s%s%s %s/%s", g.names, *g.names ? ", " : "", o->kind, o->ns,
+                                   o->name);
+        }
+    }
+    if (g.owners > NAMES_MAX) {
+        g.names = arena_printf(a, "%s and %zu more", g.names, g.owners - NAMES_MAX);
+    }
+    return g;
+}
+
 static void tell_owners(struct check *c, const struct check_pods *p)
 {
     struct arena *a = &c->verb->arena;
-    size_t pods[2] = {0, 0};
-    size_t owners[2] = {0, 0};
-    const char *names[2] = {"", ""};
-    for (size_t i = 0; i < p->owner_count; i++) {
-        const struct check_owner *o = &p->owners[i];
-        bool can = o->can_restart;
-        pods[can] += o->pods;
-        if (owners[can]++ < 4) {
-            names[can] = arena_printf(a, "%s%s%s %s/%s", names[can], *names[can] ? ", " : "",
-                                      o->kind, o->ns, o->name);
-        } else if (owners[can] == 5) {
-            names[can] = arena_printf(a, "%s and more", names[can]);
-        }
-    }
-    if (owners[1] > 0) {
+    struct group yes = gather(c, p, true);
+    struct group no = gather(c, p, false);
+    if (yes.owners > 0) {
         check_find(c, CHECK_INJECTION, "injection/pods", 1352,
                    arena_printf(a, "mesh check --fix          restarts %zu workload%s, asks first",
-                                owners[1], owners[1] == 1 ? "" : "s"),
-                   "%zu pod%s no proxy and should have one: %s", pods[1],
-                   pods[1] == 1 ? " has" : "s have", names[1]);
-        struct doc_node *fix = doc_get(doc_at(c->items, doc_count(c->items) - 1), "fix");
-        for (size_t i = 0, shown = 0; i < p->owner_count && shown < FIXES_MAX; i++) {
-            const struct check_owner *o = &p->owners[i];
-            if (o->can_restart) {
-                shown++;
-                doc_list_add(a, fix,
-                             doc_cstr(a, arena_printf(a, "kubectl -n %s rollout restart %s %s",
-                                                      o->ns, o->kind, o->name)));
-            }
-        }
+                                yes.owners, yes.owners == 1 ? "" : "s"),
+                   "%zu pod%s no proxy and should have one: %s", yes.pods,
+                   yes.pods == 1 ? " has" : "s have", yes.names);
+        add_commands(c, p);
     }
-    if (owners[0] > 0) {
+    if (no.owners > 0) {
         check_find(c, CHECK_INJECTION, "injection/single-pods", 1360, NULL,
-                   "%zu pod%s no proxy, and no rollout makes %s again: %s", pods[0],
-                   pods[0] == 1 ? " has" : "s have", pods[0] == 1 ? "it" : "them", names[0]);
+                   "%zu pod%s no proxy, and no rollout makes %s again: %s", no.pods,
+                   no.pods == 1 ? " has" : "s have", no.pods == 1 ? "it" : "them", no.names);
     }
 }
 
