@@ -1,6 +1,6 @@
 # The image is the binary and nothing else. This file builds it from source with no other tool than docker or podman:
 #   docker build --build-arg VERSION=$(git describe --tags --always) -t mesh .
-# `make image` puts the binary of this machine through the second stage alone.
+# `make image` makes the same out of the binary of this machine, without such a tool.
 FROM debian:trixie AS build
 ARG VERSION=unknown
 RUN apt-get update && apt-get install -y --no-install-recommends make

@@ -110,7 +110,7 @@ help:
 #= make bench         beside nginx, HAProxy, Envoy and the floors: ratios, build/bench/results.json; QUICK=1: 2 minutes
 #= make lint          format, clang-tidy, cppcheck, layers, names, globals, scripts
 #= make format        rewrite the sources in the one true format
-#= make image         a container image with the binary and nothing else
+#= make image         build/mesh.tar: a container image with the binary and nothing else, for docker, podman, containerd
 #= make install       PREFIX=/usr/local, DESTDIR=
 #= make deps          install what the targets above need and the machine lacks
 #= make vendor        only fetch and build the libraries
@@ -367,5 +367,5 @@ lint-files: $(OURS:%=$(B)/lint/%.format) $(TIDY)
 lint: $(B)/dev/libmesh.a $(B)/deps/lint
 	@bad=0; $(MAKE) -k lint-files || bad=1; tests/lint/run || bad=1; exit $$bad
 
-image: $(B)/mesh $(B)/deps/image
-	@vendor/image.sh $(B)/mesh $(VERSION)
+image: $(B)/mesh
+	@$(B)/mesh image -o $(B)/mesh.tar --name mesh:$(VERSION)

@@ -67,7 +67,11 @@ for set in "$@"; do
         need procps have sysctl
         need util-linux have nsenter
         ;;
-    image) have buildah || have podman || have docker || need buildah have buildah ;;
+    image) # only to try the image that `mesh image` makes
+        need podman have podman
+        need runc have runc
+        need skopeo have skopeo
+        ;;
     *)
         echo "deps: no set '$set'; sets are build, test, bench, lint, fuzz, kube, image" >&2
         exit 2

@@ -91,7 +91,7 @@ struct verb_flags {
      .type = OPT_TEXT,                          \
      .offset = offsetof(SETTINGS, common.addr), \
      .arg = "ADDR",                             \
-     .help = "control: HOST:PORT or unix:PATH; default: see mesh help files"}
+     .help = "control: HOST:PORT or unix:PATH; default: see mesh help env"}
 #define VERB_CLUSTER_ROWS(SETTINGS)                      \
     {.name = "kubeconfig",                               \
      .type = OPT_TEXT,                                   \
