@@ -4,6 +4,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What comes from YAML or JSON is UTF-8. */
+static bool is_utf8(struct span text)
+{
+    while (text.len > 0) {
+        size_t len = span_utf8_char(text);
+        if (len == 0) {
+            return false;
+        }
+        text = span_from_offset(text, len);
+    }
+    return true;
+}
+
 static const char pod_text[] = "metadata: {name: web, labels: {app: web}}\n"
                                "spec:\n"
                                "  containers:\n"
@@ -22,6 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     inject_settings_init(&settings, &arena);
     int failed = doc_parse_yaml(&arena, span_of(pod_text), "pod", &pod, &err);
     ASSERT(failed == 0);
+    if (!is_utf8(span_from(data, size_min(size, 65536)))) {
+        arena_dispose(&arena);
+        return 0;
+    }
     struct doc_node *annotations = doc_map_in(&arena, doc_get(pod, "metadata"), "annotations");
     for (struct span rest = span_from(data, size_min(size, 65536)); rest.at;) {
         struct span value = span_cut(&rest, '\n');
