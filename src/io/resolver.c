@@ -232,18 +232,20 @@ static bool has_search(const char *path)
 static int make_channel(struct resolver *r, const struct resolver_spec *spec)
 {
     char lookups[] = "fb"; /* the hosts file, then DNS */
+    const char *conf = spec->resolv_conf != NULL ? spec->resolv_conf : "/etc/resolv.conf";
     struct ares_options options = {
-        .flags = ARES_FLAG_EDNS | (has_search("/etc/resolv.conf") ? 0 : ARES_FLAG_NOSEARCH),
+        .flags = ARES_FLAG_EDNS | (has_search(conf) ? 0 : ARES_FLAG_NOSEARCH),
         .timeout = TRY_MS,
         .tries = TRIES,
         .lookups = lookups,
         .sock_state_cb = on_sock_state,
         .sock_state_cb_data = r,
+        .resolvconf_path = (char *)(uintptr_t)conf,
         .hosts_path = (char *)(uintptr_t)spec->hosts_file, /* c-ares copies it */
         .qcache_max_ttl = 0,                               /* who asks has a schedule of his own */
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-               ARES_OPT_SOCK_STATE_CB | ARES_OPT_QUERY_CACHE;
+               ARES_OPT_SOCK_STATE_CB | ARES_OPT_QUERY_CACHE | ARES_OPT_RESOLVCONF;
     if (spec->hosts_file != NULL) {
         mask |= ARES_OPT_HOSTS_FILE;
     }

@@ -11,7 +11,9 @@
 struct resolver_spec {
     const char *servers;    /* "10.0.0.10,10.0.0.11:5353", or NULL = the system's */
     const char *hosts_file; /* NULL = /etc/hosts */
-    int64_t timeout_ms;     /* for a whole look-up; 0 = 5 s */
+    const char *
+        resolv_conf; /* NULL = /etc/resolv.conf: search domains, ndots, and servers unless they are given */
+    int64_t timeout_ms; /* for a whole look-up; 0 = 5 s */
 };
 
 struct resolver;

@@ -8,7 +8,9 @@
 
 /* A name server of a few lines: what it answers depends on the name's first letter.
  *   a: two addresses of either family    4: IPv4 only    n: no such name    e: no addresses of any kind
- *   f: server failure    s: silence    t: truncated over UDP, answered over TCP */
+ *   f: server failure    s: silence    t: truncated over UDP, answered over TCP
+ *   m: two addresses, if it is the whole name of a control plane in a cluster */
+#define CONTROL "mesh-control.mesh-system.svc.cluster.local"
 struct server {
     struct loop *loop;
     struct loop_fd udp;
@@ -53,7 +55,9 @@ static size_t make_answer(struct server *s, const uint8_t *q, size_t len, bool o
 {
     size_t end = read_name(q, len, s->last);
     bool v6 = q[end - 3] == 28;
-    uint8_t code = s->last[0] == 'n' ? 3 : s->last[0] == 'f' ? 2 : 0;
+    bool is_control = strcmp(s->last, CONTROL) == 0;
+    bool is_unknown = s->last[0] == 'n' || (s->last[0] == 'm' && !is_control);
+    uint8_t code = is_unknown ? 3 : s->last[0] == 'f' ? 2 : 0;
     bool cut = s->last[0] == 't' && !over_tcp;
     s->queries++;
     s->tcp_queries += over_tcp;
@@ -65,7 +69,8 @@ static size_t make_answer(struct server *s, const uint8_t *q, size_t len, bool o
     to[3] = (uint8_t)(0x80 | code);
     memset(to + 6, 0, 6);
     size_t n = end;
-    if ((s->last[0] == 'a' || s->last[0] == 't' || (s->last[0] == '4' && !v6)) && !cut) {
+    if ((s->last[0] == 'a' || is_control || s->last[0] == 't' || (s->last[0] == '4' && !v6)) &&
+        !cut) {
         n += add_addr(to + n, v6, 7, 60);
         n += add_addr(to + n, v6, 8, 30);
         to[7] = 2;
@@ -287,6 +292,50 @@ static void test_no_search_domains_of_its_own(void **state)
     assert_false(has_search("/no/such/file"));
 }
 
+/* As kubelet writes it for a pod: a name of fewer than five dots goes through the domains first, in their order. */
+static void test_in_a_pod(void **state)
+{
+    UNUSED(state);
+    static const char conf[] = "search shop.svc.cluster.local svc.cluster.local cluster.local\n"
+                               "nameserver 192.0.2.53\noptions ndots:5\n";
+    static const struct {
+        const char *name;
+        int queries;
+        int code;
+    } cases[] = {
+        {"mesh-control.mesh-system.svc", 3, 0},
+        {"mesh-control.mesh-system", 2, 0},
+        {CONTROL, 4, 0},
+        {CONTROL ".", 1, 0},
+        {"missing", 4, -ENOENT}, /* at last as it is */
+    };
+    char path[] = "/tmp/resolv_XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, conf, strlen(conf)), strlen(conf));
+    close(fd);
+    struct loop *loop = loop_new(false);
+    struct server server;
+    server_start(&server, loop);
+    const struct resolver_spec spec = {
+        .servers = server.place, .hosts_file = hosts, .resolv_conf = path};
+    struct resolver *r;
+    struct err err;
+    assert_int_equal(resolver_new(&r, loop, &spec, &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct got got = {.calls = 0};
+        server.queries = 0;
+        (void)resolver_start(r, span_of(cases[i].name), RESOLVER_V4, on_answer, &got);
+        TURN_UNTIL(loop, got.calls > 0);
+        assert_int_equal(got.answer.code, cases[i].code);
+        assert_int_equal(server.queries, cases[i].queries);
+        assert_int_equal(got.answer.count, cases[i].code == 0 ? 2 : 0);
+    }
+    resolver_free(r);
+    server_stop(&server);
+    loop_free(loop);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_silence_is_a_timeout(void **state)
 {
     UNUSED(state);
@@ -369,11 +418,9 @@ static int remove_hosts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_no_search_domains_of_its_own),
-        cmocka_unit_test(test_silence_is_a_timeout),
-        cmocka_unit_test(test_cancel_and_free),
-        cmocka_unit_test(test_bad_servers),
+        cmocka_unit_test(test_answers),         cmocka_unit_test(test_no_search_domains_of_its_own),
+        cmocka_unit_test(test_in_a_pod),        cmocka_unit_test(test_silence_is_a_timeout),
+        cmocka_unit_test(test_cancel_and_free), cmocka_unit_test(test_bad_servers),
     };
     return cmocka_run_group_tests(tests, write_hosts, remove_hosts);
 }
