@@ -181,7 +181,7 @@ static void arm_webhook(struct ca_webhook *w)
 static void on_renew(struct deadline *d)
 {
     struct ca_webhook *w = container_of(d, struct ca_webhook, renew);
-    struct tls_ctx *fresh;
+    struct tls_ctx *fresh = NULL;
     struct err err;
     if (ca_webhook_tls(w->ca, w->names, &fresh, &err) != 0) {
         log_error("ca", "webhook's certificate not renewed why=\"%s\"", err.text);

@@ -508,9 +508,9 @@ static int read_roots(struct node_identity *id, struct err *err)
     struct span roots = buf_span(&text);
     if (code != 0) {
         code = err_prefix(err, "--ca-root");
-    } else if (roots.len == 0) {
+    } else if (roots.at == NULL || roots.len == 0) {
         code = err_set(err, -ERR_CONFIG, "--ca-root '%s' is empty", id->spec.ca_root);
-    } else if (span_eq(roots, id->told_roots)) {
+    } else if (id->told_text != NULL && span_eq(roots, id->told_roots)) {
         code = -EALREADY;
     } else {
         mem_free(id->told_text);

@@ -9,6 +9,7 @@
 #include "ca/authenticate.h"
 #include "http/grpc.h"
 #include "http/host.h"
+#include "io/worker.h"
 #include "proto/istio_ca.pb.h"
 #include "tls/csr.h"
 #include "tls/keypair.h"
@@ -88,12 +89,12 @@ static struct host *host;
 static struct ca_desk *desk;
 static char folder[] = "/tmp/mesh-ca-review-XXXXXX";
 
-static void open_host(void)
+static void open_host(struct loop *on)
 {
     struct listener_spec where = {.addr.kind = ADDR_NONE};
     struct tls_ctx *tls;
     struct err err;
-    host = host_new(loop);
+    host = host_new(on);
     assert_int_equal(addr_parse(SPAN("127.0.0.1:0"), &where.addr, &err), 0);
     assert_int_equal(ca_server_tls(ca, &tls, &err), 0);
     assert_int_equal(host_listen(host, "xds-tls", &where, tls, &err), 0);
@@ -113,7 +114,7 @@ static int set_up(void **state)
     assert_int_equal(store_open(&store, db, &err), 0);
     const struct ca_spec spec = {.loop = loop, .store = store, .data_dir = folder};
     assert_int_equal(ca_new(&ca, &spec, &err), 0);
-    open_host();
+    open_host(loop);
     return 0;
 }
 
@@ -360,8 +361,51 @@ static void test_desk_that_closes(void **state)
     assert_int_equal(q.status, GRPC_UNAVAILABLE);
     is_slow = false;
     assert_int_equal(ca->review_count, 0);
-    open_host();
+    open_host(loop);
     expect("good.to.ken", ID, GRPC_OK, "");
+}
+
+/* ---- a desk on another thread, as control's are ---- */
+
+static int start_desk(struct worker *w, void *arg, struct err *err)
+{
+    (void)arg;
+    (void)err;
+    open_host(worker_loop(w));
+    return 0;
+}
+
+static void stop_desk(struct worker *w, void *arg)
+{
+    (void)w;
+    (void)arg;
+    ca_desk_close(desk);
+    host_free(host);
+}
+
+static void test_other_thread(void **state)
+{
+    (void)state;
+    static const struct worker_ops ops = {.on_start = start_desk, .on_stop = stop_desk};
+    struct worker *worker;
+    struct asking q;
+    struct err err;
+    ca_desk_close(desk);
+    host_free(host);
+    assert_int_equal(worker_start(&worker, 1, &ops, NULL, &err), 0);
+    for (int i = 0; i < 3; i++) {
+        expect("good.to.ken", ID, GRPC_OK, "");
+        expect("bad.to.ken", ID, GRPC_UNAUTHENTICATED, "MESH3052");
+    }
+    is_slow = true;
+    start(&q, "good.to.ken", ID);
+    turn_until_asked(asked + 1);
+    worker_stop(worker);
+    loop_task_add(loop, &held->task);
+    finish(&q);
+    assert_int_equal(q.status, GRPC_UNAVAILABLE);
+    is_slow = false;
+    open_host(loop);
 }
 
 int main(void)
@@ -370,7 +414,7 @@ int main(void)
         cmocka_unit_test(test_without_reviews),    cmocka_unit_test(test_answers),
         cmocka_unit_test(test_long_token),         cmocka_unit_test(test_reviews_that_change),
         cmocka_unit_test(test_who_asked_has_gone), cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_desk_that_closes),
+        cmocka_unit_test(test_desk_that_closes),   cmocka_unit_test(test_other_thread),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
