@@ -41,6 +41,8 @@ static const struct word words[] = {
     {"15010", "port of control for xDS without TLS; off unless asked for"},
     {"15012", "port of control for xDS, certificates and telemetry over mutual TLS"},
     {"15014", "port of control for its own metrics"},
+    {"15020",
+     "port of a proxy in a pod: the application's probes, and its metrics with the proxy's"},
     {"15021", "port of a proxy that says whether it is ready: /healthz/ready"},
     {"15053", "port of a proxy that answers DNS for the application"},
     {"15080", "port of control for the API"},
