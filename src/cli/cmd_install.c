@@ -1,10 +1,11 @@
-/* mesh install, mesh upgrade: the mesh into a cluster, by server-side apply, in steps that are told as they are done.
+/* mesh install, and what mesh upgrade has in common with it: the mesh into a cluster, by server-side apply, in steps that are told as they are done.
  * In: commands.def. Next: install_values, install_render, install_plan, install_wait. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/instant.h"
+#include "cli/cmd_install.h"
 #include "cli/commands.h"
 #include "cli/input.h"
 #include "cli/image_load.h"
@@ -22,7 +23,7 @@ struct settings {
 };
 
 #define AT(field) offsetof(struct settings, field)
-static const struct opt rows[] = {
+const struct opt cmd_install_rows[] = {
     {.name = "set",
      .type = OPT_LIST,
      .offset = AT(set),
@@ -57,18 +58,7 @@ static const struct opt_spec install_spec = {
     .examples = "mesh install --set profile=demo -y\n"
                 "mesh install --set meshConfig.accessLogFile=/dev/stdout --dry-run\n"
                 "mesh install --dry-run -o yaml > mesh.yaml\n",
-    .rows = rows,
-};
-
-static const struct opt_spec upgrade_spec = {
-    .command = "mesh upgrade",
-    .section = "cli",
-    .summary =
-        "Brings the mesh of a cluster to this version, with the settings it was installed with.",
-    .examples = "mesh upgrade --dry-run\n"
-                "mesh upgrade -y\n"
-                "mesh upgrade --set values.global.tag=v0.2.0 -y\n",
-    .rows = rows,
+    .rows = cmd_install_rows,
 };
 
 /* One run. */
@@ -467,7 +457,7 @@ static int run_on_cluster(struct run *r)
     return status;
 }
 
-static int run(const struct opt_spec *spec, bool is_upgrade, int argc, char **argv)
+int cmd_install_run(const struct opt_spec *spec, bool is_upgrade, int argc, char **argv)
 {
     struct settings set = {.dry_run = false};
     struct verb v;
@@ -498,10 +488,5 @@ static int run(const struct opt_spec *spec, bool is_upgrade, int argc, char **ar
 
 int cmd_install(int argc, char **argv)
 {
-    return run(&install_spec, false, argc, argv);
-}
-
-int cmd_upgrade(int argc, char **argv)
-{
-    return run(&upgrade_spec, true, argc, argv);
+    return cmd_install_run(&install_spec, false, argc, argv);
 }

@@ -102,22 +102,24 @@ static void compare(struct differ *d, const char *path, const struct doc_node *o
 
 /* ---- one object ---- */
 
-/* "v1.10.2" as a number that orders. */
-static uint64_t bundle_of(struct kube_verb *k, const struct doc_node *crd)
+/* "v1.10.2" as a number that orders; 0: it has none. */
+static uint64_t bundle_of(const struct doc_node *crd)
 {
-    const struct doc_node *notes = doc_path(crd, "metadata.annotations");
-    const struct doc_node *version = doc_get(notes, BUNDLE);
-    unsigned part[3] = {0, 0, 0};
-    if (!doc_is(version, DOC_TEXT) || sscanf(arena_cstr(&k->verb->arena, version->text),
-                                             "v%5u.%5u.%5u", &part[0], &part[1], &part[2]) < 2) {
-        return 0;
+    const struct doc_node *version = doc_get(doc_path(crd, "metadata.annotations"), BUNDLE);
+    struct span rest = doc_is(version, DOC_TEXT) ? version->text : SPAN_EMPTY;
+    uint64_t all = 0;
+    rest = span_from_offset(rest, span_starts(rest, SPAN("v")));
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t part = 0;
+        struct span word = rest.at ? span_cut(&rest, '.') : SPAN_EMPTY;
+        bool is_number = span_to_u64(word, &part) && part < 1u << 20;
+        all = (all << 20) + (is_number ? part : 0);
     }
-    return ((uint64_t)part[0] << 40) + ((uint64_t)part[1] << 20) + part[2];
+    return all;
 }
 
 /* Definitions and namespaces that others made stay as they are. */
-static const char *why_kept(struct kube_verb *k, const struct install_item *item,
-                            const struct doc_node *live)
+static const char *why_kept(const struct install_item *item, const struct doc_node *live)
 {
     bool is_crd = strcmp(item->what, "CustomResourceDefinition") == 0;
     if (!is_crd && strcmp(item->what, "Namespace") != 0) {
@@ -126,7 +128,7 @@ static const char *why_kept(struct kube_verb *k, const struct install_item *item
     if (!install_is_ours(live)) {
         return "found";
     }
-    return is_crd && bundle_of(k, live) > bundle_of(k, item->doc) ? "newer" : NULL;
+    return is_crd && bundle_of(live) > bundle_of(item->doc) ? "newer" : NULL;
 }
 
 /* Control writes into the webhook what the API server has to trust: it stays there. */
@@ -158,7 +160,7 @@ static int look_at(struct kube_verb *k, struct install_item *item)
     if (status != EXIT_DONE) {
         return status;
     }
-    const char *kept = why_kept(k, item, live);
+    const char *kept = why_kept(item, live);
     if (kept) {
         item->change = INSTALL_KEPT;
         item->facts = kept;

@@ -75,7 +75,7 @@ static void add_place(struct kube_verb *k, struct install_pods *out, struct span
 
 int install_pods(struct kube_verb *k, struct install_pods *out)
 {
-    struct doc_node *pods, *namespaces, *root;
+    struct doc_node *pods = NULL, *namespaces = NULL, *root = NULL;
     *out = (struct install_pods){.where = ""};
     int status = kube_verb_list(k, &kube_verb_namespaces, NULL, NULL, &namespaces);
     status = status ? status : kube_verb_list(k, &kube_verb_pods, NULL, NULL, &pods);
