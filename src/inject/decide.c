@@ -178,6 +178,12 @@ static bool decide_by_namespace(struct deciding *d)
 {
     static const char *const names[] = {NAMESPACE_LABEL, LABEL_INJECTION};
     const struct doc_node *labels = d->subject->namespace_labels;
+    if (d->subject->wanted) {
+        return say(
+            d, INJECT_YES, 1200, "namespace",
+            print(d, "the labels of namespace '%.*s' ask for it", SPAN_ARG(d->subject->namespace)),
+            NULL);
+    }
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct span value = pod_wish_text(labels, names[i], d->arena);
         if (value.at == NULL) {

@@ -27,7 +27,8 @@ struct inject_subject {
         *namespace_labels; /* a map of texts; NULL = not known: whoever asks has looked at them */
     /* The workload: "Deployment", "reviews-v1". Empty: told by metadata.ownerReferences, name or generateName. */
     struct span kind, name;
-    bool asked; /* when neither pod nor namespace say anything, yes (`mesh inject`) */
+    bool asked;  /* when neither pod nor namespace say anything, yes (`mesh inject`) */
+    bool wanted; /* the namespace wants it, whatever `namespace_labels` say, which may lag */
 };
 
 enum inject_outcome {

@@ -74,8 +74,9 @@ static void answer(struct injector *i, const struct http_request *rq, bool names
 {
     const struct review_spec spec = {
         .settings = i->spec.settings,
-        .namespace_labels = namespace_wants ? NULL : i->spec.namespace_labels,
+        .namespace_labels = i->spec.namespace_labels,
         .arg = i->spec.arg,
+        .namespace_wants = namespace_wants,
     };
     struct review_answer a;
     struct arena arena;

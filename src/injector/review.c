@@ -98,6 +98,7 @@ static int review_pod(struct reviewing *r)
         subject.namespace_labels = spec->namespace_labels(spec->arg, subject.namespace);
     }
     subject.asked = subject.namespace_labels == NULL;
+    subject.wanted = spec->namespace_wants;
     inject_pod(&subject, spec->settings, r->arena, &a);
     r->out->code = a.code;
     r->out->why = a.why;

@@ -12,6 +12,7 @@ struct review_spec {
     /* As in injector_spec; NULL = the namespace wants it. */
     const struct doc_node *(*namespace_labels)(void *arg, struct span name);
     void *arg;
+    bool namespace_wants; /* the webhook's namespaceSelector has looked */
 };
 
 enum review_outcome {

@@ -127,6 +127,10 @@ static void settings_decide_last(void **state)
     s.namespace_labels = yaml("{istio-injection: disabled}");
     decide(&s, &settings, &arena, &a);
     assert_int_equal(a.outcome, INJECT_SKIP);
+    s.wanted = true;
+    decide(&s, &settings, &arena, &a);
+    assert_int_equal(a.outcome, INJECT_YES);
+    s.wanted = false;
     s.namespace_labels = yaml("{istio.io/rev: canary}");
     decide(&s, &settings, &arena, &a);
     assert_int_equal(a.outcome, INJECT_YES);
