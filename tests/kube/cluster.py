@@ -96,6 +96,9 @@ def reserve(first=BY_HAND, last=LAST):
 @contextlib.contextmanager
 def cluster_of_tests(**how):
     """A cluster of this process' own, in build/kube-N; `how` is that of Cluster.start."""
+    why = why_not()
+    if why:
+        raise RuntimeError(why)
     number, lock = reserve()
     one = Cluster(REPO / "build" / f"kube-{number}", number)
     with lock:

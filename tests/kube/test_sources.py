@@ -8,6 +8,7 @@ import pytest
 
 from harness.proc import wait_until
 
+from .cluster import cluster_of_tests
 from .control import Endpoints, KubeControl, admin_token
 from .crowd import Crowd
 from .fault_proxy import FaultProxy
@@ -21,10 +22,17 @@ SOON_S, AFTER_OUTAGE_S = 15, 60
 
 
 @pytest.fixture(scope="module")
+def cluster():
+    """Its own, as its API server is killed; without nodes, as nothing runs there."""
+    with cluster_of_tests(nodes=0) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
 def crowd(cluster):
-    with Crowd(cluster) as crowd:
-        crowd.make(SERVICES, EACH)
-        yield crowd
+    crowd = Crowd(cluster).start()
+    crowd.make(SERVICES, EACH)
+    return crowd
 
 
 @pytest.fixture(scope="module")
