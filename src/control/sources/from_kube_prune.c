@@ -143,8 +143,13 @@ static void keep_ready(struct arena *arena, struct doc_node *pod_doc)
             doc_list_add(arena, kept, doc_at(all, i));
         }
     }
-    if (all != NULL) {
+    if (doc_count(kept) > 0) {
         doc_set(arena, status, "conditions", kept);
+    } else if (all != NULL) {
+        (void)doc_remove(status, "conditions"); /* it is there */
+        if (doc_count(status) == 0) {
+            (void)doc_remove(pod_doc, "status"); /* it is there */
+        }
     }
 }
 
