@@ -110,9 +110,11 @@ static void follow_config(struct control *c)
 
 static const struct doc_node *namespace_labels(void *arg, struct span name)
 {
+    static const struct doc_node none = {.kind = DOC_MAP}; /* NULL would mean: not known */
     const struct control *c = arg;
     const struct object *ns = map_get(&c->world->config->namespaces, name);
-    return ns ? doc_path(ns->doc, "metadata.labels") : NULL;
+    const struct doc_node *labels = ns ? doc_path(ns->doc, "metadata.labels") : NULL;
+    return ns && !labels ? &none : labels;
 }
 
 static int open_webhook(struct control *c, const struct addr *addr, struct err *err)
