@@ -23,10 +23,12 @@ const struct command cli_commands[] = {
 static const struct {
     const char *theirs, *ours;
 } others[] = {
-    {"proxy-status", "ps"}, {"proxy-config", "pc"}, {"viz", "stat"},        {"dump", "pc"},
-    {"describe", "get"},    {"identity", "certs"},  {"intention", "authz"}, {"create", "apply"},
-    {"rm", "delete"},       {"config", "apply"},    {"analyze", "get"},     {"check", "status"},
-    {"top", "stat"},        {"members", "ps"},      {"monitor", "tap"},     {"inspect", "pc"},
+    {"proxy-status", "ps"},  {"proxy-config", "pc"}, {"viz", "stat"},
+    {"dump", "pc"},          {"identity", "certs"},  {"intention", "authz"},
+    {"create", "apply"},     {"rm", "delete"},       {"config", "apply"},
+    {"validate", "analyze"}, {"precheck", "check"},  {"verify-install", "check"},
+    {"top", "stat"},         {"members", "ps"},      {"monitor", "tap"},
+    {"inspect", "describe"},
 };
 static const struct command *find(const char *word)
 {
@@ -90,11 +92,8 @@ static int unknown(const char *word, const struct role *roles)
 /* `mesh analyze` has no verb of its own yet: findings are what it looks for. */
 static int run_ours(const char *theirs, const char *ours, int argc, char **argv)
 {
-    char findings[] = "findings";
-    char *only[] = {argv[0], findings, NULL};
-    bool is_analyze = strcmp(theirs, "analyze") == 0;
-    fprintf(stderr, "%s: here it is `mesh %s%s`\n", theirs, ours, is_analyze ? " findings" : "");
-    return is_analyze ? find(ours)->run(2, only) : find(ours)->run(argc, argv);
+    fprintf(stderr, "%s: here it is `mesh %s`\n", theirs, ours);
+    return find(ours)->run(argc, argv);
 }
 
 int cli_main(int argc, char **argv, const struct role *roles)

@@ -43,6 +43,7 @@ static const struct opt rows[] = {
      .arg = "TIME",
      .fallback = "168h",
      .help = "a root that ends within it is an error"},
+    VERB_LOOK_ROWS(struct settings),
     VERB_OUTPUT_ROWS(struct settings),
     VERB_TIMEOUT_ROW(struct settings, "5s", "how long to wait for an answer"),
     VERB_ADDR_ROW(struct settings),
@@ -55,9 +56,8 @@ static const struct opt_spec spec = {
     .section = "cli",
     .summary = "Whether the mesh is well; what is not, comes with what to do.",
     .examples = "mesh check\n"
-                "mesh check --before          does the cluster take a mesh?\n"
-                "mesh check --fix             restart what should have a proxy\n"
-                "mesh check --fail-on warning -o json\n",
+                "mesh check --before\n"
+                "mesh check --fix\n",
     .rows = rows,
 };
 
@@ -112,9 +112,8 @@ static int check_machine(struct run *r)
     r->answers = (struct check_answers){status, proxies, certs, findings};
     check_mesh(&r->check, &r->answers, r->set->certs_within_ms, instant_wall_us());
     const char *dot = dots(v);
-    return finish(r, arena_printf(&v->arena, "%s%smesh %s%s%lld workloads, %lld proxies", v->target,
-                                  dot, cell_text(v, status, "version"), dot,
-                                  (long long)number(status, "workloads"),
+    return finish(r, arena_printf(&v->arena, "%s%smesh %s%s%lld proxies", v->target, dot,
+                                  cell_text(v, status, "version"), dot,
                                   (long long)number(status, "proxies.connected")));
 }
 
@@ -168,6 +167,12 @@ static struct inject_settings *read_settings(struct run *r, const struct doc_nod
     return settings;
 }
 
+/* -n: only pods of that namespace; NULL: all. */
+static const char *pods_of(const struct verb *v)
+{
+    return v->flags->all_namespaces ? NULL : v->flags->namespace;
+}
+
 static int look_at_pods(struct run *r)
 {
     struct doc_node *map, *pods, *namespaces = NULL;
@@ -176,7 +181,7 @@ static int look_at_pods(struct run *r)
         kube_verb_get(k, &kube_verb_configmaps, MESH_SYSTEM_NAMESPACE, INJECT_CONFIG_MAP, &map);
     status = status == EXIT_MISSING ? EXIT_DONE : status;
     status = status ? status : kube_verb_list(k, &kube_verb_namespaces, NULL, NULL, &namespaces);
-    status = status ? status : kube_verb_list(k, &kube_verb_pods, NULL, NULL, &pods);
+    status = status ? status : kube_verb_list(k, &kube_verb_pods, pods_of(r->v), NULL, &pods);
     if (status == EXIT_DONE) {
         r->pods.settings = read_settings(r, map);
         r->pods.namespaces = namespaces;

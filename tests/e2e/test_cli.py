@@ -84,6 +84,8 @@ LOOK = {
     "get": ["get", "all"], "get-one": ["get", "destinationrule/reviews"], "findings": ["get", "findings"],
     "authz": ["authz", "check", "productpage", "reviews"], "authz-list": ["authz", "list"],
     "authz-explain": ["authz", "explain", "ratings", "reviews"], "tokens": ["token", "list"],
+    "check": ["check"], "describe": ["describe", "pod/reviews-v2"], "describe-service": ["describe", "svc/reviews"],
+    "analyze": ["analyze"],
     "explain": ["explain", "UH"], "explain-code": ["explain", "MESH2031"], "version": ["version"],
 }
 IDS = sorted(LOOK)
@@ -97,7 +99,7 @@ def masked(text, demo):
         line = re.sub(r"[0-9a-f]{32}|token:\w+|sha256:\w+", "HEX", line)
         line = re.sub(r"^\w{10}(?=  default )", "ID", line)
         line = re.sub(r"[▁▂▃▄▅▆▇█]+|[_.=+*#@-]{15}", "SPARK", line)
-        line = re.sub(r"(control    |^mesh )\S+", r"\1VERSION", line)
+        line = re.sub(r"(control    |^mesh |proxy +mesh |· mesh )\S+", r"\1VERSION", line)
         line = re.sub(r"(?<![\w.:-])(in )?\d[\d.]*(ms|s|m|h\d+m|d\d+h)?( ?%)?( [▼!])?(?![\w:-]|\.\w)", "N", line)
         lines.append(re.sub(r" +", " ", line).rstrip())
     if lines[0].startswith(("IDENTITY", "ID ")):
@@ -180,6 +182,13 @@ CODES = [
     ("apply -f -", BAD_OBJECT, 7, None), ("authz", None, 2, 1004), ("authz check productpage reviews", None, 0, None),
     ("authz check nobody reviews", None, 4, 3140), ("authz list nobody", None, 4, 3140),
     ("token", None, 0, None), ("token nonsense", None, 2, 1004), ("token revoke nobody", None, 4, None),
+    ("check", None, 0, None), ("check --fail-on warning", None, 0, None), ("check x", None, 2, 1011),
+    ("check --before --kubeconfig /nonexistent", None, 2, 1310), ("check --fail-on x", None, 2, 1011),
+    ("describe", None, 2, 1004), ("describe nonsense", None, 4, 1008), ("describe svc/nonsense", None, 4, 1008),
+    ("describe route/x", None, 2, 1004), ("describe reviews-v", None, 4, 1010), ("describe svc/reviews.default", None, 0, None),
+    ("describe svc reviews", None, 0, None), ("describe bookinfo-gateway", None, 0, None),
+    ("analyze", None, 0, None), ("analyze -f -", "a: [", 7, None), ("analyze -f /nonexistent", None, 7, 1007),
+    ("analyze x", None, 2, 1011),
     ("explain", None, 2, 1004), ("explain nonsense", None, 4, 1005), ("explain MESH9999", None, 4, 1005),
     ("completion", None, 2, None), ("completion bash", None, 0, None), ("help", None, 0, None),
     ("help nonsense", None, 4, 1014), ("help -s certificate", None, 0, None), ("help -s xyzzy", None, 4, None),
@@ -207,7 +216,8 @@ def test_exit_codes(demo, words, stdin, status, code):
 
 
 ASKING = ["stat", "edges", "status", "routes", "ps", "pc x", "certs", "certs x", "get services", "get findings",
-          "delete service x", "authz check a b", "authz list", "token list", "token create", "token revoke x", "tap",
+          "delete service x", "authz check a b", "authz list", "check", "describe x", "analyze",
+          "analyze -f - --against-cluster", "token list", "token create", "token revoke x", "tap",
           "tap x", "routes set reviews v1=1"]
 
 
@@ -232,6 +242,38 @@ def test_denied_is_one(demo):
         assert demo.run("authz", "list", "ratings").stdout.count("\n") >= 2
     finally:
         assert demo.run("delete", "authorizationpolicy/ratings-for-reviews").returncode == 0
+
+
+BAD_ROUTE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http: [{route: [{destination: {host: reviewz}, weigth: 1}]}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+"""
+
+
+def test_analyze_files(demo, tmp_path):
+    """By itself an object is fine, beside the others it is not; what is in force does not change."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "route.yaml").write_text(BAD_ROUTE)
+    (tmp_path / "notes.txt").write_text("no: [manifest")
+    folder = str(tmp_path)
+    alone = demo.run("analyze", "-f", folder, "-o", "json")
+    assert alone.returncode == 0, alone.stderr
+    assert [f["code"] for f in json.loads(alone.stdout)["items"]] == ["MESH2010"]
+    beside = demo.run("analyze", "-f", folder, "--against-cluster", "-o", "json")
+    found = {f["code"]: f for f in json.loads(beside.stdout)["items"]}
+    assert beside.returncode == 1 and sorted(found) == ["MESH2010", "MESH2031"]
+    assert found["MESH2031"]["where"]["file"] == folder + "/deep/route.yaml" and found["MESH2031"]["where"]["line"] == 7
+    assert demo.run("analyze", "-f", folder, "--fail-on", "warning").returncode == 1
+    assert json.loads(demo.run("analyze", "-o", "json").stdout)["items"] == []
+    assert demo.run("get", "virtualservice/reviews").returncode == 4
 
 
 # ---- words
@@ -300,7 +342,7 @@ def test_help_of_verbs(demo, verb):
     assert a.stdout == demo.run("help", verb).stdout or verb in PAGES + ["completion"]
     assert max(map(len, a.stdout.splitlines())) <= 120
     if verb not in ("check", "completion", "demo", "image", "inject", "install", "samples", "uninject", "uninstall", "upgrade",
-                    "tap", "ready", "apply", "delete", "routes", "stat", "ps", "status"):
+                    "tap", "ready", "apply", "delete", "routes", "stat", "ps", "status", "expose", "open"):
         examples = re.search(r"Examples:\n((?:  .*\n)+)", a.stdout).group(1).splitlines()
         assert len(examples) == 3
         for line in examples:

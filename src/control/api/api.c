@@ -15,7 +15,7 @@
 
 static const struct api_route *const parts[] = {
     api_objects_routes, api_apply_routes, api_status_routes, api_ca_routes,
-    api_traffic_routes, api_authz_routes, api_tap_routes,
+    api_traffic_routes, api_authz_routes, api_tap_routes,    api_analyze_routes,
 };
 
 /* One path of one server. */

@@ -11,6 +11,7 @@
  * POST /api/v1/apply?dryRun=&file= (YAML or JSON, any number of objects; `file` names the text in findings): all or nothing, answered after the store
  * has it: {"kind":"ApplyResult","dryRun","items":[{"kind","namespace","name","result":"created|configured|unchanged|deleted","generation"}],
  * "warnings":[findings]}; 422 with "findings" when there is an error among them. GET /api/v1/findings: FindingList.
+ * POST /api/v1/analyze {"files":[{"name","text"}]}: what would be wrong if these objects were in force, too: FindingList with "objects", how many were read.
  *
  * Lists: {"apiVersion":"mesh/v1","kind":"<X>List","items":[...],"warnings":[...]}. Errors: {"apiVersion":"mesh/v1","kind":"Error", and the fields of
  * finding_to_doc}, with the HTTP status. `?pretty=true` indents.

@@ -10,4 +10,5 @@ extern const struct api_route api_ca_routes[];      /* tokens, certs */
 extern const struct api_route api_traffic_routes[]; /* stat, edges, routes */
 extern const struct api_route api_authz_routes[];   /* authz */
 extern const struct api_route api_tap_routes[];     /* tap */
+extern const struct api_route api_analyze_routes[]; /* analyze */
 #endif
