@@ -210,6 +210,8 @@ static int before(struct run *r)
     if (status != EXIT_DONE) {
         return status;
     }
+    verb_footer(r->v, "context %s \u00b7 Kubernetes %s \u00b7 %zu node%s", r->k.context,
+                r->k.version, l->nodes, l->nodes == 1 ? "" : "s");
     if (l->denied[0]) {
         progress_fail(&r->progress, "permissions %u/%u", l->allowed, l->asked);
         return verb_fail(r->v, EXIT_FORBIDDEN, 1312,
@@ -222,10 +224,11 @@ static int before(struct run *r)
                          INSTALL_MINOR_MIN);
     }
     int64_t skew = l->skew_s < 0 ? -l->skew_s : l->skew_s;
-    const char *facts = arena_printf(
-        a, "permissions %u/%u \u00b7 %s \u00b7 clock skew %s", l->allowed, l->asked,
-        l->other_mesh[0] ? arena_printf(a, "%s is here too", l->other_mesh) : "no other mesh",
-        skew < 2 ? "under 2 s" : arena_printf(a, "%lld s", (long long)skew));
+    const char *facts =
+        arena_printf(a, "permissions %u/%u \u00b7 %s \u00b7 clock skew %s", l->allowed, l->asked,
+                     l->other_mesh[0] ? arena_printf(a, "%s is here too (MESH1343)", l->other_mesh)
+                                      : "no other mesh",
+                     skew < 2 ? "under 2 s" : arena_printf(a, "%lld s", (long long)skew));
     if (l->other_mesh[0] || skew > SKEW_MAX_S) {
         progress_warn(&r->progress, "%s", facts);
         r->warnings++;
@@ -266,6 +269,11 @@ static int apply_deployment(struct run *r, enum install_step step, const char *t
     status = status ? status
                     : install_wait_deployment(&r->k, &r->progress, MESH_SYSTEM_NAMESPACE, name,
                                               r->deadline_ms, &facts);
+    if (status == EXIT_DONE && step == INSTALL_STEP_GATEWAY) {
+        bool is_accepted = install_wait_class(&r->k, "mesh", r->deadline_ms);
+        facts = arena_printf(&r->v->arena, "%s \u00b7 GatewayClass mesh %s", facts,
+                             is_accepted ? "accepted" : "not accepted yet");
+    }
     if (status == EXIT_DONE) {
         progress_done(&r->progress, "%s", facts);
     }
@@ -305,7 +313,7 @@ static int tell_pods(struct run *r)
         const char *bare = arena_printf(a, "%zu should have a sidecar and have none", pods.bare);
         const char *old = arena_printf(a, "%zu have one that trusts an earlier root", pods.old);
         progress_step(&r->progress, "pods");
-        progress_warn(&r->progress, "%s%s%s: in %s", pods.bare ? bare : "",
+        progress_warn(&r->progress, "%s%s%s: in %s (MESH1352)", pods.bare ? bare : "",
                       pods.bare && pods.old ? ", " : "", pods.old ? old : "", pods.where);
         r->restart = pods.where;
     }
@@ -375,13 +383,6 @@ static int apply_all(struct run *r)
 }
 
 /* ---- the whole ---- */
-
-static void print_head(const struct run *r)
-{
-    if (r->v->flags->output == OUTPUT_TABLE || r->v->flags->output == OUTPUT_WIDE) {
-        verb_footer(r->v, "context %s \u00b7 Kubernetes %s", r->k.context, r->k.version);
-    }
-}
 
 static void print_end(struct run *r, size_t changes)
 {
@@ -476,7 +477,6 @@ int cmd_install_run(const struct opt_spec *spec, bool is_upgrade, int argc, char
     } else if (status == EXIT_DONE) {
         status = kube_verb_open(&r.k, &v);
         if (status == EXIT_DONE) {
-            print_head(&r);
             progress_init(&r.progress, &v);
             status = run_on_cluster(&r);
         }

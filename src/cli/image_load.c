@@ -47,7 +47,8 @@ static const char *find_tool(struct verb *v, const char *name)
 {
     const char *path = getenv("PATH");
     for (struct span rest = span_of(path); rest.at != NULL;) {
-        const char *file = arena_printf(&v->arena, "%.*s/%s", SPAN_ARG(span_cut(&rest, ':')), name);
+        struct span folder = span_cut(&rest, ':');
+        const char *file = arena_printf(&v->arena, "%.*s/%s", SPAN_ARG(folder), name);
         if (access(file, X_OK) == 0) {
             return file;
         }

@@ -152,6 +152,8 @@ MUST_USE int install_wait_crds(struct kube_verb *k, struct progress *p,
  * ready". */
 MUST_USE int install_wait_deployment(struct kube_verb *k, struct progress *p, const char *ns,
                                      const char *name, int64_t deadline_ms, const char **facts);
+/* Whether control accepts the GatewayClass; waits for it a little. */
+bool install_wait_class(struct kube_verb *k, const char *name, int64_t deadline_ms);
 /* A pod as a dry run that asks for a sidecar: 0 when it came back with one, after `*ms`; else a negative code, and `*why` says what was in the way. */
 MUST_USE int install_probe_injection(struct kube_verb *k, const char *ns, int64_t *ms,
                                      const char **why);

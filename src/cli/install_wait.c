@@ -7,6 +7,7 @@
 #include "cli/install.h"
 
 #define LOOK_MS 250
+#define CLASS_MS 5000
 /* What will hardly mend itself is waited for no longer than this. */
 #define PATIENCE_MS 25000
 
@@ -88,6 +89,23 @@ int install_wait_crds(struct kube_verb *k, struct progress *p, const struct inst
         }
     }
     return EXIT_DONE;
+}
+
+/* ---- GatewayClass ---- */
+
+bool install_wait_class(struct kube_verb *k, const char *name, int64_t deadline_ms)
+{
+    static const struct kube_kind classes = {"gateway.networking.k8s.io", "v1", "gatewayclasses",
+                                             false};
+    int64_t until = i64_min(deadline_ms, instant_mono_ms() + CLASS_MS);
+    struct doc_node *class;
+    while (kube_verb_get(k, &classes, NULL, name, &class) == EXIT_DONE) {
+        if (is_true(k, class, "Accepted") || instant_mono_ms() >= until) {
+            return is_true(k, class, "Accepted");
+        }
+        kube_verb_pause(k, LOOK_MS);
+    }
+    return false;
 }
 
 /* ---- deployments ---- */

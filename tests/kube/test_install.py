@@ -170,6 +170,15 @@ def test_says_what_it_waits_for(mesh):
     assert "1/1 ready" in told.stdout
 
 
+def test_self_image(cluster, mesh, tmp_path):
+    """No tool is known for this cluster: the archive stays, with what to do with it."""
+    done = subprocess.run([mesh.binary, "install", "--self-image", "--set", "profile=minimal", "-y", "--kubeconfig",
+                           str(cluster.config)], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "is in mesh-image.tar: skopeo copy oci-archive:mesh-image.tar" in done.stdout
+    assert 1_000_000 < (tmp_path / "mesh-image.tar").stat().st_size < 4_200_000
+
+
 def test_permissions(cluster, mesh, namespace, tmp_path):
     """Somebody who may not: nothing is written, exit 5; nobody at all: exit 5; no cluster: exit 3; no configuration: exit 2."""
     token = cluster.kubectl("-n", namespace, "create", "token", "default").stdout.strip()
@@ -236,7 +245,7 @@ def test_older_pods_are_named(cluster, mesh, namespace):
     cluster.apply(pod % "bare", "-n", namespace)
     cluster.kubectl("label", "namespace", namespace, "mesh-injection=enabled")
     told = mesh.run("install", "--set", "profile=minimal", "-y")
-    assert "1 should have a sidecar and have none: in " + namespace in told.stdout
+    assert "1 should have a sidecar and have none: in " + namespace + " (MESH1352)" in told.stdout
     assert told.stdout.endswith(f"Next: kubectl rollout restart deployment -n {namespace}\n")
     cluster.apply(pod % "meshed", "-n", namespace)
     cluster.kubectl("-n", namespace, "delete", "pod", "bare", "--wait=true")
