@@ -1,10 +1,13 @@
-"""What tests on Kubernetes share: `cluster` (one for the run, in build/kube-N), a `namespace` for each test, `kubectl`.
+"""What tests on Kubernetes share: `cluster` (one for the run, in build/kube-N), a `namespace` for each test, `kubectl`;
+`mesh`, which is installed, and `shop`, Bookinfo in it, for all tests of a file.
 When a test fails, its report ends with the pods and the last events of the cluster."""
 import itertools
+import time
 
 import pytest
 
 from .cluster import cluster_of_tests
+from .mesh import DEPLOYMENTS, Mesh, Shop, apply_files, delete_files, pods, rolled_out
 
 _serial = itertools.count(1)
 
@@ -30,6 +33,32 @@ def namespace(cluster):
                  lambda: cluster.kubectl("-n", name, "get", "serviceaccount", "default", check=False).returncode == 0)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def mesh(cluster):
+    one = Mesh(cluster)
+    told = one.install()
+    assert "mesh-control" in told.stdout
+    yield one
+    one.uninstall()
+
+
+@pytest.fixture(scope="module")
+def shop(mesh):
+    """Bookinfo, injected, behind the ingress gateway (Istio's form)."""
+    cluster = mesh.cluster
+    cluster.kubectl("label", "namespace", "default", "istio-injection=enabled", "--overwrite")
+    cluster.wait("the pods of another file to be gone", lambda: not pods(cluster))
+    started = time.monotonic()
+    apply_files(cluster, "bookinfo.yaml", "bookinfo-gateway.yaml")
+    one = Shop(mesh.gateway())
+    cluster.wait("the first page", lambda: one.get(timeout=2)[0] == 200)
+    one.first_page_s = time.monotonic() - started
+    rolled_out(cluster, *DEPLOYMENTS)
+    yield one
+    delete_files(cluster, "bookinfo-gateway.yaml", "bookinfo.yaml")
+    cluster.kubectl("label", "namespace", "default", "istio-injection-")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,9 +1,11 @@
 """mesh in a cluster: installed by its own CLI, and what tests ask of Bookinfo through the gateway."""
 import collections
+import contextlib
 import json
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from harness.proc import REPO, find_mesh
 
@@ -45,9 +47,10 @@ class Shop:
     def __init__(self, address):
         self.address = address
 
-    def get(self, path="/productpage", user=None, timeout=20):
+    def get(self, path="/productpage", user=None, timeout=20, host=None):
         """Status (0: no answer) and text."""
         headers = {"end-user": user} if user else {}  # as the page sends it on for who is logged in
+        headers |= {"host": host} if host else {}
         request = urllib.request.Request(f"http://{self.address}{path}", headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
@@ -90,6 +93,13 @@ class Load:
         return json.loads(out)
 
 
+def rolled_out(cluster, *names, namespace="default", timeout_s=60):
+    """Waits until each Deployment (or KIND/NAME) has its new pods, and they are ready."""
+    for name in names:
+        cluster.kubectl("-n", namespace, "rollout", "status", name if "/" in name else f"deployment/{name}",
+                        f"--timeout={timeout_s}s", timeout=timeout_s + 10)
+
+
 def manifests(*names):
     return [str(BOOKINFO / name) for name in names]
 
@@ -102,6 +112,43 @@ def apply_files(cluster, *names):
 def delete_files(cluster, *names):
     for path in manifests(*names):
         cluster.kubectl("delete", "--ignore-not-found", "-f", path)
+
+
+def _is_of(cluster, status):
+    """Whether a process, as /proc/PID/status has it, descends from the cluster's node program."""
+    node = cluster.pid("node")
+    while (parent := int(status["PPid"])) > 1:
+        if parent == node:
+            return True
+        status = _status_of(parent)
+    return False
+
+
+def _status_of(pid):
+    return dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def resident_kb(cluster, *words):
+    """Memory of each process of the cluster's pods whose command line begins so: what it has, and the most it had."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, KeyError):
+            if (entry / "cmdline").read_text().split("\0")[:len(words)] == list(words):
+                status = _status_of(entry.name)
+                if _is_of(cluster, status):
+                    found.append(tuple(int(status[name].split()[0]) for name in ("VmRSS", "VmHWM")))
+    return found
+
+
+def failures(cluster):
+    """What the proxies of all pods, also of those that are gone, logged of requests that did not go well."""
+    bad = []
+    for path in sorted((cluster.folder / "node" / "log").glob("*/mesh-proxy.log")):
+        for line in path.read_text(errors="replace").splitlines():
+            words = line.split()
+            if line.startswith("[") and len(words) > 4 and words[1].startswith('"') and not words[4].startswith(("2", "3")):
+                bad.append(f"{path.parent.name}: {line}")
+    return bad
 
 
 def pods(cluster, namespace="default", selector=None):

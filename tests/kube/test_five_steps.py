@@ -6,35 +6,9 @@ import time
 
 import pytest
 
-from .mesh import DEPLOYMENTS, Load, Mesh, Shop, apply_files, delete_files, pods
+from .mesh import DEPLOYMENTS, Load, Shop, apply_files, delete_files, pods
 
 FIRST_PAGE_S = 15
-
-
-@pytest.fixture(scope="module")
-def mesh(cluster):
-    one = Mesh(cluster)
-    told = one.install()
-    assert "mesh-control" in told.stdout or "control" in told.stdout
-    yield one
-    one.uninstall()
-
-
-@pytest.fixture(scope="module")
-def shop(mesh):
-    """Bookinfo, injected, behind the ingress gateway (Istio's form)."""
-    cluster = mesh.cluster
-    cluster.kubectl("label", "namespace", "default", "istio-injection=enabled", "--overwrite")
-    started = time.monotonic()
-    apply_files(cluster, "bookinfo.yaml", "bookinfo-gateway.yaml")
-    one = Shop(mesh.gateway())
-    cluster.wait("the first page", lambda: one.get(timeout=2)[0] == 200)
-    one.first_page_s = time.monotonic() - started
-    for name in DEPLOYMENTS:
-        cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s", timeout=70)
-    yield one
-    delete_files(cluster, "bookinfo-gateway.yaml", "bookinfo.yaml")
-    cluster.kubectl("label", "namespace", "default", "istio-injection-")
 
 
 @pytest.fixture
