@@ -400,6 +400,11 @@ static void remove_one(struct ingest *g, struct ingest_entry *e)
     if (e->is_static) {
         return;
     }
+    /* A certificate in use stays until its successor comes: people replace a Secret by deleting and creating it. As Envoy (SdsApi::onConfigUpdate refuses an
+     * update without the secret). */
+    if (e->kind == CONF_SECRET && e->active && e->mentions > 0) {
+        return;
+    }
     e->missing = true;
     forget_failure(e);
     drop_active(g, e);

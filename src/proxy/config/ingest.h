@@ -45,7 +45,7 @@ struct ingest_resource {
     struct span type_url;
     struct span value; /* the Any's bytes; copied */
 };
-/* All or nothing. Removed names of a wildcard type disappear from the next snapshot. -ERR_CONFIG is what
+/* All or nothing. Removed names disappear from the next snapshot, but for secrets in use. -ERR_CONFIG is what
  * the NACK says. `full`: state of the world, names not listed are removed (listeners and clusters). */
 MUST_USE int ingest_apply(struct ingest *g, const struct ingest_resource *added, size_t added_count,
                           struct span type_url, const struct span *removed, size_t removed_count,

@@ -277,6 +277,25 @@ static void takes_secrets_by_name(void **state)
     assert_span(b.snapshot->secrets[tls->trust_slot]->trust[0].roots_pem, pem_of(0));
 }
 
+static void keeps_a_secret_in_use_until_its_successor_comes(void **state)
+{
+    (void)state;
+    bench_apply(&b, sds_cluster, "1");
+    bench_apply(&b, secrets, "1");
+    bench_settle(&b);
+    const struct conf_tls *tls = bench_cluster(&b, "c")->tls;
+    const struct conf_secret *first = b.snapshot->secrets[tls->identity_slot];
+    assert_non_null(first);
+    bench_remove(&b, SECRET, "default");
+    bench_settle(&b);
+    assert_ptr_equal(b.snapshot->secrets[tls->identity_slot], first);
+    bench_remove(&b, CLUSTER, "c"); /* and goes with the last that uses it */
+    bench_settle(&b);
+    for (size_t i = 0; i < b.snapshot->slots; i++) {
+        assert_null(b.snapshot->secrets[i]);
+    }
+}
+
 static void needs_no_interest_in_static_secrets(void **state)
 {
     (void)state;
@@ -497,6 +516,7 @@ int main(void)
         T(removes_by_name_and_by_omission),
         T(refuses_all_or_nothing),
         T(takes_secrets_by_name),
+        T(keeps_a_secret_in_use_until_its_successor_comes),
         T(needs_no_interest_in_static_secrets),
         T(keeps_the_old_secret_when_the_new_is_broken),
         T(stays_flat_over_many_pushes),
