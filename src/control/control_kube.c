@@ -1,9 +1,9 @@
-/* In: control.c. Next: cluster/cluster_life, sources/from_kube, injector. */
+/* In: control.c. Next: cluster/in_cluster, sources/from_kube, injector. */
 #include "control/control_kube.h"
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "control/cluster/cluster_life.h"
+#include "control/cluster/in_cluster.h"
 #include "control/control_int.h"
 #include "control/sources/from_kube.h"
 #include "injector/injector.h"
@@ -24,7 +24,7 @@ struct made_with {
 };
 
 struct control_kube {
-    struct cluster *cluster;
+    struct in_cluster *cluster;
     struct token_reviews *reviews;
     struct from_kube *objects;
     struct reflector *config; /* ConfigMap mesh-injector */
@@ -41,7 +41,7 @@ static struct made_with *made_with_new(const struct control *c)
     arena_init(&m->arena, 4096);
     inject_settings_init(&m->settings, &m->arena);
     m->settings.trust_domain = arena_dup(&m->arena, span_of(c->set.trust_domain));
-    inject_settings_for_cluster(&m->settings, (int)cluster_minor(c->kube->cluster));
+    inject_settings_for_cluster(&m->settings, (int)in_cluster_minor(c->kube->cluster));
     return m;
 }
 
@@ -60,7 +60,7 @@ static void use_settings(struct control_kube *k, struct made_with *m)
     if (k->injector) {
         injector_set_settings(k->injector, &m->settings);
     }
-    cluster_settings(k->cluster, &m->settings);
+    in_cluster_settings(k->cluster, &m->settings);
     made_with_free(old);
 }
 
@@ -97,9 +97,9 @@ static void follow_config(struct control *c)
 {
     struct control_kube *k = c->kube;
     k->config = reflector_new(&(struct reflector_spec){
-        .client = cluster_client(k->cluster),
+        .client = in_cluster_client(k->cluster),
         .kind = {.group = "", .version = "v1", .plural = "configmaps", .namespaced = true},
-        .namespace = cluster_namespace(k->cluster),
+        .namespace = in_cluster_namespace(k->cluster),
         .field_selector = "metadata.name=" INJECT_CONFIG_MAP,
         .on_object = on_config,
         .on_gone = on_config_gone,
@@ -146,28 +146,28 @@ int control_kube_open(struct control *c, const char *data_dir, struct err *err)
 {
     struct control_kube *k = mem_new(struct control_kube);
     c->kube = k;
-    int code = cluster_open(&k->cluster,
-                            &(struct cluster_spec){.loop = c->loop,
-                                                   .kubeconfig = c->set.kubeconfig,
-                                                   .context = c->set.context},
-                            err);
-    return code ? code : cluster_bring_root(k->cluster, data_dir, err);
+    int code = in_cluster_open(&k->cluster,
+                               &(struct in_cluster_spec){.loop = c->loop,
+                                                         .kubeconfig = c->set.kubeconfig,
+                                                         .context = c->set.context},
+                               err);
+    return code ? code : in_cluster_bring_root(k->cluster, data_dir, err);
 }
 
 int control_kube_join(struct control *c, const char *data_dir, void (*on_synced)(void *arg),
                       void *arg, struct err *err)
 {
     struct control_kube *k = c->kube;
-    int code = cluster_keep_root(k->cluster, data_dir, err);
-    code = code ? code : cluster_api_token(k->cluster, &c->api.token, err);
+    int code = in_cluster_keep_root(k->cluster, data_dir, err);
+    code = code ? code : in_cluster_api_token(k->cluster, &c->api.token, err);
     if (code != 0) {
         return code;
     }
-    k->reviews = token_reviews_new(cluster_client(k->cluster), audiences);
+    k->reviews = token_reviews_new(in_cluster_client(k->cluster), audiences);
     ca_set_reviews(c->ca, k->reviews);
     use_settings(k, made_with_new(c));
     follow_config(c);
-    k->objects = from_kube_new(&(struct from_kube_spec){.client = cluster_client(k->cluster),
+    k->objects = from_kube_new(&(struct from_kube_spec){.client = in_cluster_client(k->cluster),
                                                         .sources = c->sources,
                                                         .on_synced = on_synced,
                                                         .arg = arg});
@@ -184,15 +184,15 @@ int control_kube_serve(struct control *c, struct err *err)
     if (code != 0) {
         return err_prefix(err, "--webhook-address");
     }
-    cluster_begin(k->cluster, ca_roots_pem(c->ca), c->sources);
-    cluster_world(k->cluster, c->world);
+    in_cluster_begin(k->cluster, ca_roots_pem(c->ca), c->sources);
+    in_cluster_world(k->cluster, c->world);
     return 0;
 }
 
 void control_kube_world(struct control *c, struct world *w)
 {
     if (c->kube) {
-        cluster_world(c->kube->cluster, w);
+        in_cluster_world(c->kube->cluster, w);
     }
 }
 
@@ -210,7 +210,7 @@ void control_kube_free(struct control *c)
     if (c->kube) {
         injector_free(c->kube->injector);
         token_reviews_free(c->kube->reviews);
-        cluster_free(c->kube->cluster);
+        in_cluster_free(c->kube->cluster);
         made_with_free(c->kube->made_with);
         mem_free(c->kube);
         c->kube = NULL;

@@ -38,7 +38,7 @@ struct api {
     struct host *host; /* for /readyz and /livez */
     struct sources *sources;
     struct from_store *store; /* NULL: no writes, objects come from files alone */
-    struct span token; /* of callers over TCP; empty: none is asked for */
+    struct span token;        /* of callers over TCP; empty: none is asked for */
     const struct span *hosts; /* more names for Host on TCP */
     size_t host_count;
     /* Findings of the world about objects in relation to one another; may be NULL. */

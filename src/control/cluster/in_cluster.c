@@ -1,5 +1,5 @@
-/* In: control_kube.c. Next: cluster_secrets.c for what is kept as Secrets; keeper and those who want. */
-#include "control/cluster/cluster_life.h"
+/* In: control_kube.c. Next: in_cluster_secrets.c for what is kept as Secrets; keeper and those who want. */
+#include "control/cluster/in_cluster.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include "base/instant.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "control/cluster/cluster_int.h"
+#include "control/cluster/in_cluster_int.h"
 
 #define TRY_FOR_MS 60000
 #define TRY_EVERY_MS 1000
@@ -20,8 +20,8 @@ static bool is_worth_a_try(int code)
     return code != -EACCES && code != -ERR_CONFIG && code != -ENOENT;
 }
 
-int cluster_ask(struct cluster *c, struct arena *arena, const struct kube_call_spec *spec,
-                struct kube_answer *a, struct err *err)
+int in_cluster_ask(struct in_cluster *c, struct arena *arena, const struct kube_call_spec *spec,
+                   struct kube_answer *a, struct err *err)
 {
     int64_t until_ms = instant_mono_ms() + TRY_FOR_MS;
     for (;;) {
@@ -34,13 +34,13 @@ int cluster_ask(struct cluster *c, struct arena *arena, const struct kube_call_s
     }
 }
 
-static int ask_version(struct cluster *c, struct err *err)
+static int ask_version(struct in_cluster *c, struct err *err)
 {
     struct arena arena;
     struct kube_answer a;
     arena_init(&arena, 1024);
-    int code = cluster_ask(c, &arena, &(struct kube_call_spec){.method = "GET", .path = "/version"},
-                           &a, err);
+    int code = in_cluster_ask(
+        c, &arena, &(struct kube_call_spec){.method = "GET", .path = "/version"}, &a, err);
     const struct doc_node *minor = code == 0 ? doc_get(a.doc, "minor") : NULL;
     if (doc_is(minor, DOC_TEXT)) {
         c->minor = (unsigned)strtoul(span_to_cstr(minor->text, (char[16]){0}, 16), NULL, 10);
@@ -51,7 +51,7 @@ static int ask_version(struct cluster *c, struct err *err)
 
 static void on_look(struct deadline *d);
 
-static void look_soon(struct cluster *c)
+static void look_soon(struct in_cluster *c)
 {
     if (c->world && !deadline_is_armed(&c->look)) {
         deadline_arm(&c->look, c->loop, LOOK_AFTER_MS);
@@ -60,7 +60,7 @@ static void look_soon(struct cluster *c)
 
 static void on_leading(void *arg, bool leading)
 {
-    struct cluster *c = arg;
+    struct in_cluster *c = arg;
     log_info("cluster", "%s holder=%.*s", leading ? "leads: writes status" : "follows",
              SPAN_ARG(lease_holder(c->lease)));
     keeper_lead(c->keeper, leading);
@@ -77,9 +77,9 @@ static struct span own_name(struct arena *arena)
     return arena_dup(arena, span_of(pod ? pod : host));
 }
 
-int cluster_open(struct cluster **out, const struct cluster_spec *spec, struct err *err)
+int in_cluster_open(struct in_cluster **out, const struct in_cluster_spec *spec, struct err *err)
 {
-    struct cluster *c = mem_new(struct cluster);
+    struct in_cluster *c = mem_new(struct in_cluster);
     const char *ns = getenv("POD_NAMESPACE");
     arena_init(&c->arena, 1024);
     c->loop = spec->loop;
@@ -103,7 +103,7 @@ int cluster_open(struct cluster **out, const struct cluster_spec *spec, struct e
         &(struct kube_client_spec){.conf = &c->conf, .user_agent = "mesh-control"}, err);
     code = code ? code : ask_version(c, err);
     if (code != 0) {
-        cluster_free(c);
+        in_cluster_free(c);
         return err_prefix(err, "Kubernetes");
     }
     c->keeper = keeper_new(c->client);
@@ -115,7 +115,7 @@ int cluster_open(struct cluster **out, const struct cluster_spec *spec, struct e
     return 0;
 }
 
-void cluster_free(struct cluster *c)
+void in_cluster_free(struct in_cluster *c)
 {
     if (c == NULL) {
         return;
@@ -133,24 +133,24 @@ void cluster_free(struct cluster *c)
     mem_free(c);
 }
 
-struct kube_client *cluster_client(struct cluster *c)
+struct kube_client *in_cluster_client(struct in_cluster *c)
 {
     return c->client;
 }
 
-struct span cluster_namespace(const struct cluster *c)
+struct span in_cluster_namespace(const struct in_cluster *c)
 {
     return c->namespace;
 }
 
-unsigned cluster_minor(const struct cluster *c)
+unsigned in_cluster_minor(const struct in_cluster *c)
 {
     return c->minor;
 }
 
 /* ---- life ---- */
 
-void cluster_begin(struct cluster *c, struct span roots_pem, const struct sources *sources)
+void in_cluster_begin(struct in_cluster *c, struct span roots_pem, const struct sources *sources)
 {
     c->sources = sources;
     c->roots_pem = roots_pem;
@@ -165,8 +165,8 @@ void cluster_begin(struct cluster *c, struct span roots_pem, const struct source
 
 static void on_look(struct deadline *d)
 {
-    struct cluster *c = container_of(d, struct cluster, look);
-    if (!cluster_is_leading(c)) {
+    struct in_cluster *c = container_of(d, struct in_cluster, look);
+    if (!in_cluster_is_leading(c)) {
         return; /* looked at when it begins to */
     }
     keeper_begin(c->keeper);
@@ -178,7 +178,7 @@ static void on_look(struct deadline *d)
     keeper_end(c->keeper);
 }
 
-void cluster_world(struct cluster *c, struct world *w)
+void in_cluster_world(struct in_cluster *c, struct world *w)
 {
     struct world *old = c->world;
     c->world = world_ref(w);
@@ -186,22 +186,22 @@ void cluster_world(struct cluster *c, struct world *w)
     look_soon(c);
 }
 
-void cluster_settings(struct cluster *c, const struct inject_settings *settings)
+void in_cluster_settings(struct in_cluster *c, const struct inject_settings *settings)
 {
     c->settings = settings;
     look_soon(c);
 }
 
-bool cluster_is_leading(const struct cluster *c)
+bool in_cluster_is_leading(const struct in_cluster *c)
 {
     return c->lease && lease_is_leading(c->lease);
 }
 
-struct cluster_numbers cluster_numbers(const struct cluster *c)
+struct in_cluster_numbers in_cluster_numbers(const struct in_cluster *c)
 {
     struct keeper_numbers k = keeper_numbers(c->keeper);
-    return (struct cluster_numbers){.leading = cluster_is_leading(c),
-                                    .written = k.written,
-                                    .write_failures = k.failed,
-                                    .waiting = k.waiting};
+    return (struct in_cluster_numbers){.leading = in_cluster_is_leading(c),
+                                       .written = k.written,
+                                       .write_failures = k.failed,
+                                       .waiting = k.waiting};
 }

@@ -12,7 +12,7 @@
 #include "base/rng.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
-#include "control/cluster/cluster_int.h"
+#include "control/cluster/in_cluster_int.h"
 #include "control/cluster/cluster_object.h"
 #include "kube/kube_path.h"
 
@@ -26,10 +26,10 @@ static const struct kube_kind secrets = {
 static const char *const root_files[] = {"ca-key.pem", "ca-cert.pem", "cert-chain.pem",
                                          "root-cert.pem"};
 
-static int get_secret(struct cluster *c, struct arena *arena, const char *name,
+static int get_secret(struct in_cluster *c, struct arena *arena, const char *name,
                       struct kube_answer *a, struct err *err)
 {
-    return cluster_ask(
+    return in_cluster_ask(
         c, arena,
         &(struct kube_call_spec){
             .method = "GET", .path = kube_path(arena, &secrets, c->namespace, span_of(name), NULL)},
@@ -58,16 +58,17 @@ static void set_value(struct arena *arena, struct doc_node *secret, const char *
 }
 
 /* POST; -EEXIST: it is there by now. */
-static int create_secret(struct cluster *c, struct arena *arena, const struct doc_node *secret,
+static int create_secret(struct in_cluster *c, struct arena *arena, const struct doc_node *secret,
                          struct err *err)
 {
     struct buf text;
     struct kube_answer a;
     buf_init(&text, 1UL << 20);
     int code = doc_write_json(secret, false, &text);
-    code = code
-               ? err_set(err, code, "a Secret of more than 1 MiB")
-               : cluster_ask(c, arena,
+    code =
+        code
+            ? err_set(err, code, "a Secret of more than 1 MiB")
+            : in_cluster_ask(c, arena,
                              &(struct kube_call_spec){
                                  .method = "POST",
                                  .path = kube_path(arena, &secrets, c->namespace, SPAN_EMPTY, NULL),
@@ -95,7 +96,7 @@ static int write_file(const char *folder, const char *name, struct span bytes, s
     return code ? err_set(err, code, "%s: %s", path, strerror(-code)) : 0;
 }
 
-int cluster_bring_root(struct cluster *c, const char *folder, struct err *err)
+int in_cluster_bring_root(struct in_cluster *c, const char *folder, struct err *err)
 {
     static const char *const names[] = {CLUSTER_ISTIO_ROOT_SECRET, CLUSTER_ROOT_SECRET};
     struct arena arena;
@@ -137,7 +138,7 @@ static struct span read_file(struct arena *arena, const char *folder, const char
     return span_from(to, n > 0 ? (size_t)n : 0);
 }
 
-int cluster_keep_root(struct cluster *c, const char *folder, struct err *err)
+int in_cluster_keep_root(struct in_cluster *c, const char *folder, struct err *err)
 {
     struct arena arena;
     if (c->has_root) {
@@ -172,7 +173,7 @@ int cluster_keep_root(struct cluster *c, const char *folder, struct err *err)
 
 /* ---- the API's token ---- */
 
-static int make_token(struct cluster *c, struct arena *arena, struct err *err)
+static int make_token(struct in_cluster *c, struct arena *arena, struct err *err)
 {
     uint8_t secret[TOKEN_BYTES];
     char text[2 * TOKEN_BYTES + 1];
@@ -186,7 +187,7 @@ static int make_token(struct cluster *c, struct arena *arena, struct err *err)
     return code == -EEXIST ? 0 : code; /* another control did: then that one counts */
 }
 
-int cluster_api_token(struct cluster *c, struct span *token, struct err *err)
+int in_cluster_api_token(struct in_cluster *c, struct span *token, struct err *err)
 {
     struct arena arena;
     struct kube_answer a;

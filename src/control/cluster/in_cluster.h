@@ -1,10 +1,10 @@
-#ifndef CONTROL_CLUSTER_CLUSTER_LIFE_H
-#define CONTROL_CLUSTER_CLUSTER_LIFE_H
+#ifndef CONTROL_CLUSTER_IN_CLUSTER_H
+#define CONTROL_CLUSTER_IN_CLUSTER_H
 /* Control inside Kubernetes: the client, the authority's root and the API's token kept as Secrets, leadership, and what the leader writes (root
  * certificates, Gateways' Deployments, status).
  *
- *   at start:  cluster_open -> cluster_bring_root -> (ca_new) -> cluster_keep_root, cluster_api_token
- *   then:      lease --leading--> keeper;  world -> cluster_world -> root_maps, gateway_deployer, status_writer -> keeper
+ *   at start:  in_cluster_open -> in_cluster_bring_root -> (ca_new) -> in_cluster_keep_root, in_cluster_api_token
+ *   then:      lease --leading--> keeper;  world -> in_cluster_world -> root_maps, gateway_deployer, status_writer -> keeper
  *
  * Main thread. In: control_kube.c. */
 #include "base/compiler.h"
@@ -22,37 +22,38 @@
 #define CLUSTER_LEASE "mesh-leader"
 #define CLUSTER_WEBHOOK "mesh-injector"
 
-struct cluster;
-struct cluster_spec {
+struct in_cluster;
+struct in_cluster_spec {
     struct loop *loop;
     const char *kubeconfig, *context; /* NULL = the pod's account, else as kubectl finds it */
 };
 /* Connects and asks for the server's version; tries for a minute while nobody answers. Runs the loop. */
-MUST_USE int cluster_open(struct cluster **out, const struct cluster_spec *spec, struct err *err);
-void cluster_free(struct cluster *c); /* NULL is fine */
-struct kube_client *cluster_client(struct cluster *c);
-struct span cluster_namespace(const struct cluster *c);
-unsigned cluster_minor(const struct cluster *c); /* 34 of "1.34" */
+MUST_USE int in_cluster_open(struct in_cluster **out, const struct in_cluster_spec *spec,
+                             struct err *err);
+void in_cluster_free(struct in_cluster *c); /* NULL is fine */
+struct kube_client *in_cluster_client(struct in_cluster *c);
+struct span in_cluster_namespace(const struct in_cluster *c);
+unsigned in_cluster_minor(const struct in_cluster *c); /* 34 of "1.34" */
 
 /* Writes the authority's files of the Secret, if there is one, into `folder` (as ca/root.h wants them). */
-MUST_USE int cluster_bring_root(struct cluster *c, const char *folder, struct err *err);
+MUST_USE int in_cluster_bring_root(struct in_cluster *c, const char *folder, struct err *err);
 /* Makes the Secret of the files in `folder`, unless they came from it. -EEXIST: another control was first; ours must not be used. */
-MUST_USE int cluster_keep_root(struct cluster *c, const char *folder, struct err *err);
+MUST_USE int in_cluster_keep_root(struct in_cluster *c, const char *folder, struct err *err);
 /* The token that callers of the API show; made at the first start. Lives as long as the cluster. */
-MUST_USE int cluster_api_token(struct cluster *c, struct span *token, struct err *err);
+MUST_USE int in_cluster_api_token(struct in_cluster *c, struct span *token, struct err *err);
 
 /* From now on stands for leader; both are borrowed. */
-void cluster_begin(struct cluster *c, struct span roots_pem, const struct sources *sources);
+void in_cluster_begin(struct in_cluster *c, struct span roots_pem, const struct sources *sources);
 /* What Gateways' proxies are made with; borrowed until the next. NULL: none are made. */
-void cluster_settings(struct cluster *c, const struct inject_settings *settings);
+void in_cluster_settings(struct in_cluster *c, const struct inject_settings *settings);
 /* The world of now, which the leader's writings follow (some 100 ms later). A reference is taken. */
-void cluster_world(struct cluster *c, struct world *w);
-bool cluster_is_leading(const struct cluster *c);
+void in_cluster_world(struct in_cluster *c, struct world *w);
+bool in_cluster_is_leading(const struct in_cluster *c);
 
-struct cluster_numbers {
+struct in_cluster_numbers {
     bool leading;
     uint64_t written, write_failures;
     size_t waiting;
 };
-struct cluster_numbers cluster_numbers(const struct cluster *c);
+struct in_cluster_numbers in_cluster_numbers(const struct in_cluster *c);
 #endif
