@@ -181,7 +181,7 @@ def test_proxies(mesh_of_two, control):
     assert p["id"] == f"sidecar~{address}~reviews-v1.default~default.svc.cluster.local"
     assert p["identity"] == "spiffe://cluster.local/ns/default/sa/reviews" and p["addresses"] == [address]
     assert (p["kind"], p["protocol"], p["discovery"], p["synced"]) == ("sidecar", "delta", "on-demand", True)
-    assert list(p["types"]) == ["CDS", "EDS", "LDS", "RDS", "VHDS", "NDS"]
+    assert list(p["types"]) == ["CDS", "EDS", "LDS", "RDS", "VHDS", "NDS", "SDS"]
     has(p["types"]["LDS"], "state", "names", "sent", "acknowledged")
     assert p["types"]["LDS"]["state"] == "SYNCED" and p["types"]["LDS"]["names"] >= 1
     assert p["types"]["NDS"]["state"] == "NOT SENT"

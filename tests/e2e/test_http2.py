@@ -1,5 +1,5 @@
 """HTTP/2 on both sides: prior knowledge, ALPN, and HTTP/1 to HTTP/2 in either direction."""
-import threading
+import asyncio
 
 import httpx
 import pytest
@@ -33,18 +33,12 @@ def test_prior_knowledge(front):
 
 def test_many_streams_on_one_connection(front):
     proxy, port, app = front
-    with h2_client(port) as c:
-        assert c.get("/").status_code == 200
-        got = []
-
-        def one(i):
-            got.append(c.get(f"/echo?{i}").json()["target"])
-        threads = [threading.Thread(target=one, args=(i,)) for i in range(50)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join(20)
-        assert sorted(got) == sorted(f"/echo?{i}" for i in range(50))
+    async def all_at_once():
+        async with httpx.AsyncClient(http1=False, http2=True, base_url=f"http://127.0.0.1:{port}", timeout=20) as c:
+            assert (await c.get("/")).status_code == 200  # the connection is there
+            answers = await asyncio.gather(*(c.get(f"/echo?{i}") for i in range(50)))
+            return [a.json()["target"] for a in answers]
+    assert asyncio.run(all_at_once()) == [f"/echo?{i}" for i in range(50)]
     assert proxy.wait_stat("http.http.downstream_cx_http2_total", 1) == 1
 
 
