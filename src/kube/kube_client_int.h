@@ -64,6 +64,7 @@ struct kube_exchange {
     struct span body;
     const struct header *fields;
     size_t field_count;
+    bool holds; /* what on_data brought is given back by kube_exchange_consume */
     /* what came */
     struct head *head;   /* NULL = none; until on_end has returned */
     uint64_t generation; /* of the credentials that it went with */
@@ -73,7 +74,7 @@ struct kube_exchange {
     struct kube_ticket ticket;
     struct http_client_wait *wait;
     struct http_stream *stream;
-    bool complete;
+    bool complete; /* nothing follows: may be read in on_head and on_data */
     bool running;
 };
 struct kube_exchange_events {
@@ -86,6 +87,7 @@ struct kube_exchange_events {
 const struct header *kube_exchange_fields(struct arena *arena, const struct header *fields,
                                           size_t count);
 void kube_exchange_start(struct kube_exchange *x);
+void kube_exchange_consume(struct kube_exchange *x, size_t bytes);
 /* No event comes any more. Again is harmless. */
 void kube_exchange_stop(struct kube_exchange *x);
 

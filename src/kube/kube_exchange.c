@@ -39,7 +39,7 @@ static void on_data(void *arg, struct span data, bool is_last)
     if (data.len > 0) {
         x->events->on_data(x->arg, data);
     }
-    if (x->stream != NULL) { /* it was not stopped */
+    if (x->stream != NULL && !x->holds) { /* it was not stopped */
         http_stream_consume(x->stream, data.len);
     }
 }
@@ -104,11 +104,14 @@ static int add_fields(const struct kube_exchange *x, struct head *head)
 {
     const struct kube_client *c = x->client;
     const struct kube_conf *conf = c->conf;
-    int code = head_add(head, SPAN("user-agent"), c->user_agent);
+    int code = 0;
+    if (!has_field(x, SPAN("user-agent"))) {
+        code = head_add(head, SPAN("user-agent"), c->user_agent);
+    }
     if (code == 0 && !has_field(x, SPAN("accept"))) {
         code = head_add(head, SPAN("accept"), SPAN(KUBE_JSON));
     }
-    if (code == 0 && x->body.len > 0) {
+    if (code == 0 && x->body.len > 0 && !has_field(x, SPAN("content-type"))) {
         code = head_add(head, SPAN("content-type"),
                         span_of(x->content_type != NULL ? x->content_type : KUBE_JSON));
     }
@@ -220,6 +223,13 @@ void kube_exchange_start(struct kube_exchange *x)
         open_stream(x);
     } else if (code != -EAGAIN) {
         end(x, &err);
+    }
+}
+
+void kube_exchange_consume(struct kube_exchange *x, size_t bytes)
+{
+    if (x->stream != NULL) {
+        http_stream_consume(x->stream, bytes);
     }
 }
 

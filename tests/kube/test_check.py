@@ -1,9 +1,13 @@
 """mesh check, describe, analyze, expose and open on a real cluster: what people see before and after an installation, and when something is broken."""
 import json
+import re
+import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
-from .mesh import Mesh, apply_files, delete_files, pods
+from .mesh import DEPLOYMENTS, Mesh, Shop, apply_files, delete_files, pods
 
 PATIENT = """
 apiVersion: apps/v1
@@ -84,7 +88,101 @@ def test_pods_older_than_the_label(mesh, namespace):
     assert "mesh-proxy" in names
 
 
-def test_webhook_without_trust(mesh):
+@pytest.fixture(scope="module")
+def bookinfo(mesh):
+    """Bookinfo with proxies, without a gateway."""
+    cluster = mesh.cluster
+    cluster.kubectl("label", "namespace", "default", "mesh-injection=enabled", "--overwrite")
+    apply_files(cluster, "bookinfo.yaml")
+    for name in DEPLOYMENTS:
+        cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s", timeout=70)
+    yield mesh
+    delete_files(cluster, "bookinfo.yaml")
+    cluster.kubectl("label", "namespace", "default", "mesh-injection-")
+
+
+def facts(mesh, *words):
+    doc = json.loads(mesh.run("describe", *words, "-o", "json").stdout)
+    found = {}
+    for fact in doc["facts"]:
+        found.setdefault(fact["name"], []).append(fact["text"])
+    return found
+
+
+def test_describe(bookinfo, namespace):
+    service = facts(bookinfo, "svc/reviews")
+    assert service["endpoints"][0].startswith("3, 3 with a proxy: reviews-v1-")
+    assert service["ports"] == ["reviews:9080  http"]
+    pod = facts(bookinfo, "details-v1")
+    assert pod["is"][0].startswith("Pod of details-v1 ") and "configuration current" in pod["proxy"][0]
+    assert pod["identity"][0].startswith("spiffe://cluster.local/ns/default/sa/bookinfo-details")
+    cluster = bookinfo.cluster
+    cluster.kubectl("-n", namespace, "apply", "-f", "-", text=PATIENT)
+    cluster.wait("control to know the pods", lambda: bookinfo.run("describe", "alone", "-n", namespace, check=False).returncode == 0)
+    assert facts(bookinfo, "alone", "-n", namespace)["proxy"][0].startswith("none: ")
+    assert "MESH1204" in facts(bookinfo, f"pod/node-like.{namespace}")["proxy"][0]
+
+
+def test_analyze(bookinfo, tmp_path):
+    """A route to what is not there: told before it is applied, and nothing changes."""
+    route = tmp_path / "route.yaml"
+    route.write_text("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: reviews}\n"
+                     "spec: {hosts: [reviews], http: [{route: [{destination: {host: reviewz}}]}]}\n")
+    assert bookinfo.run("analyze", "-f", str(route)).returncode == 0
+    done = bookinfo.run("analyze", "-f", str(route), "--against-cluster", "-o", "json", check=False)
+    assert done.returncode == 1 and [f["code"] for f in json.loads(done.stdout)["items"]] == ["MESH2031"]
+    assert "reviews" not in bookinfo.cluster.kubectl("get", "virtualservices", check=False).stdout
+
+
+def test_expose(bookinfo):
+    """A Gateway and a route, asked for first; the page comes through the ingress gateway that is there."""
+    cluster = bookinfo.cluster
+    asked = bookinfo.run("expose", "productpage", check=False)
+    assert asked.returncode == 2 and "kind: HTTPRoute" in asked.stdout
+    assert cluster.kubectl("get", "httproutes", "-o", "name").stdout == ""
+    dry = bookinfo.run("expose", "productpage", "--dry-run", "-o", "yaml").stdout
+    cluster.kubectl("apply", "--dry-run=server", "-f", "-", text=dry)
+    bookinfo.gateway()  # until it has an address
+    url = json.loads(bookinfo.run("expose", "productpage", "-y", "-o", "json").stdout)["url"]
+    shop = Shop(re.match(r"http://([^/]+)/", url).group(1))
+    cluster.wait("the page", lambda: shop.get(timeout=2)[0] == 200)
+    assert len(cluster.kubectl("get", "deployments", "-o", "name").stdout.splitlines()) == len(DEPLOYMENTS)
+    assert bookinfo.run("expose", "nothing", "-y", check=False).returncode == 4
+    cluster.kubectl("delete", "httproute/productpage", "gateway.gateway.networking.k8s.io/mesh-ingress")
+
+
+def fetch(url, data=None, host=None):
+    request = urllib.request.Request(url, data=data, headers={"Host": host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_open(bookinfo):
+    """Through the API server: pages, forms and redirects; links come with its path, and that is taken too."""
+    words = [bookinfo.binary, "open", "productpage", "--path", "/productpage", "--print", "--kubeconfig", str(bookinfo.cluster.config)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        url = process.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/productpage", url)
+        origin = url.removesuffix("/productpage")
+        status, page = fetch(url)
+        assert status == 200 and "<h4>Book Reviews</h4>" in page
+        link = re.search(r'href="(/api/v1/namespaces/default/services/http:productpage:9080/proxy/[^"]*)"', page).group(1)
+        assert fetch(origin + link)[0] == 200
+        assert fetch(origin + "/login", data=b"username=jason&passwd=x")[0] == 200  # redirected to the page
+        assert fetch(origin + "/nosuch")[0] == 404
+        assert fetch(url, host="evil.example")[0] == 403
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+        process.communicate()
+    assert bookinfo.run("open", "productpage", "--port", "1", check=False).returncode == 2
+
+
+def test_control_away(mesh):
     """Each thing that is broken is a failed check with a fix; nothing is restarted then."""
     cluster = mesh.cluster
     cluster.kubectl("-n", "mesh-system", "scale", "deployment/mesh-control", "--replicas=0")
