@@ -116,6 +116,7 @@ class Cluster:
         self.folder = Path(folder).absolute()
         self.number = number
         self.die_with_us = die_with_us
+        self._without = ()
         self.name = "mesh-kube" + (f"-{number}" if number else "")
         link = ipaddress.ip_network("172.31.255.0/24").network_address + 4 * number
         self.host_address, self.address = str(link + 1), str(link + 2)
@@ -178,16 +179,8 @@ class Cluster:
         self.start_etcd()
         self.start_apiserver()
         self.wait_ready()
-        self.spawn("kube-controller-manager", [
-            TOOLS / "kube-controller-manager", f"--kubeconfig={self.folder}/controller-manager.config",
-            f"--service-account-private-key-file={self.folder}/pki/sa.key", f"--root-ca-file={self.folder}/pki/ca.crt",
-            f"--cluster-signing-cert-file={self.folder}/pki/ca.crt", f"--cluster-signing-key-file={self.folder}/pki/ca.key",
-            "--use-service-account-credentials", "--leader-elect=false", "--bind-address=127.0.0.1",
-            "--controllers=" + ",-".join(["*", *CONTROLLERS_OFF, *without]),
-            "--kube-api-qps=100", "--kube-api-burst=200", "--profiling=false"])
-        self.spawn("kube-scheduler", [
-            TOOLS / "kube-scheduler", f"--kubeconfig={self.folder}/scheduler.config", "--leader-elect=false",
-            "--bind-address=127.0.0.1", "--profiling=false"])
+        self._without = without
+        self._start_controllers()
         if nodes:
             self.spawn("node", [
                 sys.executable, NODE_PROGRAM, "--kubeconfig", self.folder / "node.config", "--state", self.folder / "node",
@@ -195,6 +188,18 @@ class Cluster:
         self.wait("the default ServiceAccount", self._account, program="kube-controller-manager")
         if nodes:
             self.wait(f"{nodes} ready nodes", lambda: self._nodes_ready() >= nodes, program="node")
+
+    def _start_controllers(self):
+        self.spawn("kube-controller-manager", [
+            TOOLS / "kube-controller-manager", f"--kubeconfig={self.folder}/controller-manager.config",
+            f"--service-account-private-key-file={self.folder}/pki/sa.key", f"--root-ca-file={self.folder}/pki/ca.crt",
+            f"--cluster-signing-cert-file={self.folder}/pki/ca.crt", f"--cluster-signing-key-file={self.folder}/pki/ca.key",
+            "--use-service-account-credentials", "--leader-elect=false", "--bind-address=127.0.0.1",
+            "--controllers=" + ",-".join(["*", *CONTROLLERS_OFF, *self._without]),
+            "--kube-api-qps=100", "--kube-api-burst=200", "--profiling=false"])
+        self.spawn("kube-scheduler", [
+            TOOLS / "kube-scheduler", f"--kubeconfig={self.folder}/scheduler.config", "--leader-elect=false",
+            "--bind-address=127.0.0.1", "--profiling=false"])
 
     def start_etcd(self):
         self.spawn("etcd", [
@@ -214,6 +219,15 @@ class Cluster:
             f"--kubelet-client-certificate={p}/kubelet-client.crt", f"--kubelet-client-key={p}/kubelet-client.key",
             "--kubelet-preferred-address-types=InternalIP", "--event-ttl=1h",
             "--profiling=false"])
+
+    def restart_apiserver(self):
+        """After it was ended: until it answers and the controllers are at work again. They begin anew as well: left alone, their informers come
+        back one by one within a minute or more, and meanwhile Deployments may roll on while EndpointSlices stand still."""
+        for name in ("kube-scheduler", "kube-controller-manager"):
+            self.end(name, grace_s=0)
+        self.start_apiserver()
+        self.wait_ready()
+        self._start_controllers()
 
     def stop(self):
         """Ends what start() made, also after a half start, also that of an earlier process; nothing of another cluster of

@@ -1,13 +1,17 @@
 """What tests on Kubernetes share: `cluster` (one for the run, in build/kube-N), a `namespace` for each test, `kubectl`;
-`mesh`, which is installed, and `shop`, Bookinfo in it, for all tests of a file.
+`mesh`, which is installed, and `shop`, Bookinfo in it, for all tests of a file; `loaded`, people who shop.
 When a test fails, its report ends with the pods and the last events of the cluster."""
+import contextlib
 import itertools
 import time
 
 import pytest
 
 from .cluster import cluster_of_tests
-from .mesh import DEPLOYMENTS, Mesh, Shop, apply_files, delete_files, pods, rolled_out
+from .mesh import DEPLOYMENTS, Load, Mesh, Shop, apply_files, delete_files, failures, pods, rolled_out
+
+RPS = 30
+DRAIN_S = 6  # a pod that ends serves for so long: what then happens to requests counts too
 
 _serial = itertools.count(1)
 
@@ -59,6 +63,22 @@ def shop(mesh):
     yield one
     delete_files(cluster, "bookinfo-gateway.yaml", "bookinfo.yaml")
     cluster.kubectl("label", "namespace", "default", "istio-injection-")
+
+
+@pytest.fixture
+def loaded(cluster, shop):
+    """with loaded(HOST): requests all the while and until what ends has ended, none of which may fail; without a host they are
+    for Bookinfo's page, and it must be whole."""
+    @contextlib.contextmanager
+    def under_load(host=None):
+        words = ["--host", host] if host else ["--reject", "currently unavailable"]
+        with Load(f"http://{shop.address}/productpage", RPS, *words) as load:
+            time.sleep(0.5)
+            yield
+            time.sleep(DRAIN_S)
+            told = load.stop()
+        assert told["failed"] == 0 and told["ok"] > RPS * DRAIN_S / 2, "\n".join([str(told), *failures(cluster)[-30:]])
+    return under_load
 
 
 @pytest.hookimpl(wrapper=True)

@@ -146,7 +146,7 @@ class FaultProxy:
         self._add(Fault("lose", share=share, **{"watch": True, **which}))
 
     def cut_watches(self, every_s):
-        """Each watch ends that long after it began, in order; None: no more."""
+        """Each watch, also one that is open, ends that long after it began, in order; None: no more."""
         self._cut_every_s = every_s
 
     def cut(self):
@@ -339,18 +339,28 @@ class _Connection:
             return await self._simple(stream, 200, event, [])
         if what == "slow":
             await asyncio.sleep(how["first_s"])
-        end = self.proxy._cut_every_s if seen.watch else None
         answer = await self.proxy._upstream.send(request, stream=True)
         try:
             seen.status = answer.status_code
             fields = [(k, v) for k, v in answer.headers.items() if k not in HOP_BY_HOP]
             self._head(stream, answer.status_code, fields)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._body(stream, self._changed(what, how, answer)), end)
+            await self._until_cut(seen, self._body(stream, self._changed(what, how, answer)))
             self._h2.end_stream(stream)
             self._writer.write(self._h2.data_to_send())
         finally:
             await answer.aclose()
+
+    async def _until_cut(self, seen, body):
+        """To the end of a body, or for as long as a watch may last; that may be told meanwhile."""
+        task = asyncio.ensure_future(body)
+        try:
+            while not (await asyncio.wait([task], timeout=0.1 if seen.watch else None))[0]:
+                every_s = self.proxy._cut_every_s
+                if every_s is not None and time.monotonic() - seen.at >= every_s:
+                    return
+            task.result()
+        finally:
+            task.cancel()
 
     async def _changed(self, what, how, answer):
         """The parts of the body as the fault makes them."""

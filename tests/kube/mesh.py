@@ -128,15 +128,22 @@ def _status_of(pid):
     return dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
 
 
-def resident_kb(cluster, *words):
-    """Memory of each process of the cluster's pods whose command line begins so: what it has, and the most it had."""
+def processes(cluster, *words):
+    """Ids of the processes of the cluster's pods whose command line begins so, as this machine numbers them."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, KeyError):
-            if (entry / "cmdline").read_text().split("\0")[:len(words)] == list(words):
-                status = _status_of(entry.name)
-                if _is_of(cluster, status):
-                    found.append(tuple(int(status[name].split()[0]) for name in ("VmRSS", "VmHWM")))
+            if (entry / "cmdline").read_text().split("\0")[:len(words)] == list(words) and _is_of(cluster, _status_of(entry.name)):
+                found.append(int(entry.name))
+    return found
+
+
+def resident_kb(cluster, *words):
+    """Memory of each of these processes: what it has, and the most it had."""
+    found = []
+    for pid in processes(cluster, *words):
+        with contextlib.suppress(OSError, KeyError):
+            found.append(tuple(int(_status_of(pid)[name].split()[0]) for name in ("VmRSS", "VmHWM")))
     return found
 
 

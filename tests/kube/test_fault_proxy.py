@@ -1,6 +1,7 @@
 """The fault proxy against clients that are not ours: kubectl, and HTTP/2 by hand."""
 import json
 import ssl
+import threading
 import time
 
 import httpx
@@ -104,10 +105,15 @@ def test_watch_expires_by_event(proxy, client, namespace):
 
 
 def test_watches_are_cut(proxy, client, namespace):
+    version = version_of(client, namespace)
+    open_already = threading.Thread(target=watch, args=(client, namespace, version))
+    open_already.start()
+    wait_until(lambda: proxy.requests("/configmaps", watch=True), "a watch")
     proxy.cut_watches(0.5)
     began = time.monotonic()
-    watch(client, namespace, version_of(client, namespace))
-    assert time.monotonic() - began < 5
+    watch(client, namespace, version)
+    open_already.join(5)
+    assert not open_already.is_alive() and time.monotonic() - began < 5
 
 
 def test_events_are_lost(cluster, proxy, client, namespace):

@@ -1,16 +1,13 @@
 """Everything is replaced while people shop: no request fails, and no pod slips by without a proxy."""
-import contextlib
 import json
 import time
 
 import pytest
 
-from .mesh import DEPLOYMENTS, Load, failures, pods, resident_kb, rolled_out
+from .mesh import DEPLOYMENTS, pods, resident_kb, rolled_out
 
 CONTROL_KB, PROXY_KB = 30 * 1024, 12 * 1024
 READY_S = 10
-DRAIN_S = 6  # a pod that ends serves for so long: what then happens to requests counts too
-RPS = 30
 MANY = 200
 PATIENCE_S = 240
 
@@ -74,22 +71,6 @@ spec:
   gateways: [bookinfo-gateway]
   http: [{route: [{destination: {host: abrupt}}]}]
 """
-
-
-@pytest.fixture
-def loaded(cluster, shop):
-    """with loaded(HOST): requests all the while and until what ends has ended, none of which may fail; without a host they are
-    for Bookinfo's page, and it must be whole."""
-    @contextlib.contextmanager
-    def under_load(host=None):
-        words = ["--host", host] if host else ["--reject", "currently unavailable"]
-        with Load(f"http://{shop.address}/productpage", RPS, *words) as load:
-            time.sleep(0.5)
-            yield
-            time.sleep(DRAIN_S)
-            told = load.stop()
-        assert told["failed"] == 0 and told["ok"] > RPS * DRAIN_S / 2, "\n".join([str(told), *failures(cluster)[-30:]])
-    return under_load
 
 
 def test_memory(cluster, shop):
