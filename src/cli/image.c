@@ -202,8 +202,8 @@ static int write_archive(const struct parts *p, struct buf *out)
 int image_write(const struct image_spec *spec, struct buf *out, struct err *err)
 {
     struct parts parts = {.config = ""};
-    int code = check_program(spec->program, err);
-    code = code ? code : check_name(spec->name, err);
+    int code = check_name(spec->name, err); /* what was typed comes first */
+    code = code ? code : check_program(spec->program, err);
     if (code != 0) {
         return code;
     }
