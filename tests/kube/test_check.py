@@ -84,8 +84,8 @@ def test_pods_older_than_the_label(mesh, namespace):
     assert f"restarted Deployment {namespace}/old" in fixed.stderr
     cluster.kubectl("-n", namespace, "rollout", "status", "deployment/old", "--timeout=60s")
     cluster.wait("no pod without a proxy", lambda: checked(mesh)[0]["injection/single-pods"] and "MESH1352" not in mesh.run("check").stdout)
-    names = [c["name"] for c in pods(cluster, namespace, "app=old")[0]["spec"]["initContainers"]]
-    assert "mesh-proxy" in names
+    (new,) = [p for p in pods(cluster, namespace, "app=old") if "deletionTimestamp" not in p["metadata"]]
+    assert "mesh-proxy" in [c["name"] for c in new["spec"]["initContainers"]]
 
 
 @pytest.fixture(scope="module")
