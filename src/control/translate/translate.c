@@ -21,7 +21,9 @@ bool translate_split(struct span name, struct cluster_name *out)
     }
     uint64_t port;
     struct span number = span_cut(&rest, '|');
-    if (!rest.at || !span_to_u64(number, &port) || port == 0 || port > 65535) {
+    /* As we write it: what is answered has to have the name that was asked for. */
+    if (!rest.at || !span_to_u64(number, &port) || port == 0 || port > 65535 ||
+        number.at[0] == '0') {
         return false;
     }
     out->port = (uint16_t)port;
