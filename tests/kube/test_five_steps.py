@@ -48,12 +48,14 @@ def test_every_pod_has_its_proxy(cluster, shop):
         assert all(ready), pod["metadata"]["name"]
 
 
-def test_calls_are_mutual_tls(mesh, shop):
+def test_calls_are_mutual_tls(cluster, mesh, shop):
     shop.versions(10)
-    told = mesh.run("edges", "-o", "json")
-    edges = json.loads(told.stdout)["items"]
-    (edge,) = [e for e in edges if (e["source"].get("workload"), e["destination"].get("workload")) == (
-        "productpage-v1", "details-v1")]
+
+    def reported():
+        edges = json.loads(mesh.run("edges", "-o", "json").stdout)["items"]
+        return [e for e in edges if (e["source"].get("workload"), e["destination"].get("workload")) == (
+            "productpage-v1", "details-v1")]
+    (edge,) = cluster.wait("the proxies to report", reported, 20)
     assert edge["source"]["principal"].endswith("/ns/default/sa/bookinfo-productpage"), edge
 
 
