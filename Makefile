@@ -102,7 +102,8 @@ help:
 #= make unit T=base/arena     one unit test (also tests/sim: T=sim/NAME), or with T=base all of a folder
 #= make golden         write tests/golden anew, so that the difference can be reviewed
 #= make asan, tsan    the tests under AddressSanitizer + UBSan, or ThreadSanitizer, with build/asan/mesh, build/tsan/mesh
-#= make test-kube     the tests on a real Kubernetes (as root; the first time builds it with Go, about ten minutes)
+#= make test-kube     the tests on a real Kubernetes (as root; the first time builds it with Go, about ten minutes);
+#=                    KUBE_SECS=400: as many as begin in that time, the most important first
 #= make kube-up, kube-down     leave that Kubernetes running, with a kubeconfig in build/kube/config; end it
 #= make kube-tools    only build its programs into build/tools
 #= make fuzz T=h1_parse SECS=60    fuzz one parser; inputs that crash it are kept in tests/corpus
@@ -298,7 +299,7 @@ kube-down: $(VENV)/.ok
 	@$(VENV)/bin/python tests/kube/lab.py down --number $(or $(NUMBER),0)
 test-kube: $(if $(filter-out 0,$(shell id -u)),not-root)
 test-kube: kube-tools $(B)/mesh $(VENV)/.ok | $(B)/deps/kube
-	@$(VENV)/bin/python tests/run kube
+	@$(if $(KUBE_SECS),KUBE_SECS=$(KUBE_SECS)) $(VENV)/bin/python tests/run kube
 .PHONY: not-root
 not-root:
 	@echo 'test-kube: a cluster of network namespaces needs root: sudo make test-kube' >&2; false

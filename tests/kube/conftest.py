@@ -3,6 +3,7 @@
 When a test fails, its report ends with the pods and the last events of the cluster."""
 import contextlib
 import itertools
+import os
 import time
 
 import pytest
@@ -14,6 +15,7 @@ RPS = 30
 DRAIN_S = 6  # a pod that ends serves for so long: what then happens to requests counts too
 
 _serial = itertools.count(1)
+_until = time.monotonic() + float(os.environ.get("KUBE_SECS", "inf"))
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +81,19 @@ def loaded(cluster, shop):
             told = load.stop()
         assert told["failed"] == 0 and told["ok"] > RPS * DRAIN_S / 2, "\n".join([str(told), *failures(cluster)[-30:]])
     return under_load
+
+
+def pytest_runtest_setup(item):
+    if time.monotonic() > _until:
+        pytest.skip("KUBE_SECS are over")
+
+
+# What everybody does comes first, for where there is not the time for all.
+_FIRST = ["test_five_steps.py", "test_pods.py", "test_install.py", "test_life.py", "test_gateway_tls.py", "test_check.py"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: _FIRST.index(item.path.name) if item.path.name in _FIRST else len(_FIRST))
 
 
 @pytest.hookimpl(wrapper=True)
