@@ -8,6 +8,7 @@
 #include "base/span.h"
 #include "cli/help_files.h"
 #include "cli/verb.h"
+#include "http/limits.h"
 #include "mesh/codes.h"
 #include "version.h"
 
@@ -110,6 +111,23 @@ static int verb_page(const struct command *c)
     return c->run(2, argv);
 }
 
+/* The page "limits" goes on with the table that the product is made of. */
+static void print_limits(void)
+{
+    static const char *const units[] = {" bytes", "", " ms", " bytes/s"};
+    for (size_t i = LIMIT_NONE + 1; i < LIMIT_COUNT; i++) {
+        const struct limit_row *r = &limits_rows[i];
+        printf("\n%s\n  %s\n  default %lld%s%s   answer: %s\n", r->name, r->what,
+               (long long)r->value, units[r->unit], r->value == 0 ? " (none)" : "", r->reply);
+        if (r->envoy[0] != '\0') {
+            printf("  set by  %s\n", r->envoy);
+        }
+        if (limits_stats[r->stat] != NULL) {
+            printf("  counter http.PREFIX.%s\n", limits_stats[r->stat]);
+        }
+    }
+}
+
 static int open_page(const char *topic, const struct role *roles)
 {
     char name[64];
@@ -117,6 +135,9 @@ static int open_page(const char *topic, const struct role *roles)
     const struct embed *f = embed_find(help_files, name);
     if (f) {
         fwrite(f->bytes, 1, f->length, stdout);
+        if (strcmp(topic, "limits") == 0) {
+            print_limits();
+        }
         return EXIT_DONE;
     }
     for (const struct command *c = cli_commands; c->word; c++) {

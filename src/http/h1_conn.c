@@ -290,6 +290,7 @@ static void on_due(struct deadline *d)
         break;
     case H1_TIMER_IDLE:
         if (idle) {
+            c->base.broke = LIMIT_idle_ms;
             h1_conn_end(c, HTTP_RESET_TIMEOUT, false);
         }
         break;
@@ -298,6 +299,7 @@ static void on_due(struct deadline *d)
             h1_conn_end(c, HTTP_RESET_TIMEOUT, false);
             break;
         }
+        c->base.broke = LIMIT_head_ms;
         http_conn_tell_bad(&c->base, 408, "the request head took too long");
         if (!h1_is_over(c)) {
             c->in_event = true;

@@ -11,6 +11,9 @@
 static void message_bad(struct h1_conn *c, const struct h1_bad *bad)
 {
     c->base.why = bad->why;
+    c->base.broke = bad->status == 431   ? LIMIT_head_bytes
+                    : bad->status == 414 ? LIMIT_uri_bytes
+                                         : LIMIT_NONE;
     enum http_reset why =
         bad->status == 431 || bad->status == 414 ? HTTP_RESET_LIMIT : HTTP_RESET_PROTO;
     if (!c->base.server) {

@@ -3,21 +3,6 @@
 
 #include "http/http_conn_int.h"
 
-const struct http_limits http_limits_default = {
-    .head_bytes = 65536,    /* Envoy allows 60 KiB, Go 1 MiB, nginx 32 KiB */
-    .fields = 100,          /* as Envoy's max_headers_count */
-    .streams = 100,         /* RFC 9113 section 6.5.2 recommends no less */
-    .stream_window = 65536, /* the protocol's default */
-    .conn_window = 1048576, /* 16 full streams in flight */
-    .queue_bytes = 65536,
-    .head_ms = 60000,   /* slow heads */
-    .idle_ms = 3600000, /* as Envoy's idle_timeout */
-    .ping_ms = 0,
-    .half_close_ms = 10000,
-    .requests = 0,
-    .resets = 500, /* a browser tab that closes resets some tens */
-};
-
 const char *http_reset_name(enum http_reset why)
 {
     switch (why) {
@@ -92,6 +77,11 @@ bool http_conn_is_gone(const struct http_conn *c)
 const char *http_conn_why(const struct http_conn *c)
 {
     return c->why;
+}
+
+enum limit http_conn_broke(const struct http_conn *c)
+{
+    return c->broke;
 }
 
 struct http_stream *http_conn_request(struct http_conn *c, const struct http_stream_events *ev,

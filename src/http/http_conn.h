@@ -26,6 +26,7 @@
 #include "base/compiler.h"
 #include "base/span.h"
 #include "http/head.h"
+#include "http/limits.h"
 #include "io/io.h"
 
 struct http_conn;
@@ -58,27 +59,6 @@ struct http_stream_events {
     void (*on_drained)(void *arg);
     void (*on_close)(void *arg, enum http_reset why);
 };
-
-struct http_limits {
-    uint32_t head_bytes;    /* default 64 KiB; 431 beyond */
-    uint32_t fields;        /* default 100; 431 beyond */
-    uint32_t streams;       /* concurrent, per connection; default 100 */
-    uint32_t stream_window; /* h2 initial window and held-body limit; default 64 KiB */
-    uint32_t conn_window;   /* h2; default 1 MiB */
-    uint32_t queue_bytes;   /* most bytes queued per stream before the sender must wait; 64 KiB */
-    int64_t head_ms;        /* a request head must be complete within; default 60 s */
-    int64_t idle_ms;        /* no stream for so long closes the connection; default 1 h */
-    int64_t
-        ping_ms; /* h2: with streams open and nothing heard for so long a PING is sent, and after as long
-                              again without an answer the connection is gone (HTTP_RESET_TIMEOUT); default 0 = never */
-    int64_t
-        half_close_ms; /* h1 server: a client that ended its side gets its answer for so long before
-                                   it is taken for gone; default 10 s */
-    uint32_t requests; /* then Connection: close or GOAWAY; 0 = no limit */
-    uint32_t resets;   /* h2: streams reset by the peer, or by us for its mistakes, beyond what 20 a
-                                   second allow (rapid reset); default 500 */
-};
-extern const struct http_limits http_limits_default;
 
 struct http_conn_events {
     /* Server: the peer began an exchange. Answer the events and their argument through `*ev, *arg`.
@@ -120,6 +100,8 @@ uint64_t http_conn_served(const struct http_conn *c);
 bool http_conn_is_gone(const struct http_conn *c);
 /* Which rule the peer broke, in static text, or NULL. */
 const char *http_conn_why(const struct http_conn *c);
+/* Which limit the peer broke, or LIMIT_NONE; told in on_bad and on_gone. */
+enum limit http_conn_broke(const struct http_conn *c);
 /* Client: opens a stream; send the head next. NULL when there is no room. */
 struct http_stream *http_conn_request(struct http_conn *c, const struct http_stream_events *ev,
                                       void *arg);

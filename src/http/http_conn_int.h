@@ -25,8 +25,9 @@ struct http_conn {
     const struct http_conn_events *events; /* borrowed from the owner */
     void *arg;                             /* of the owner */
     struct span scheme;
-    const char *why; /* the rule that the peer broke */
-    uint64_t served; /* exchanges begun before the present ones */
+    const char *why;  /* the rule that the peer broke */
+    enum limit broke; /* the limit, if it is one; set before on_bad or the end */
+    uint64_t served;  /* exchanges begun before the present ones */
     bool server;
     bool is_gone; /* streams are having their on_close, then on_gone comes */
     enum http_proto proto;

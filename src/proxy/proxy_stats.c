@@ -30,10 +30,10 @@ static void put_row(struct page *page, struct span name, int64_t value)
     }
 }
 
-/* "ssl_handshake" is "ssl.handshake" in Envoy's tree; so is all of rbac. */
+/* "ssl_handshake" is "ssl.handshake" in Envoy's tree; so are rbac and http2. */
 static struct span branch_of(const char *name, const char **leaf)
 {
-    static const char *const branches[] = {"ssl_", "rbac_"};
+    static const char *const branches[] = {"ssl_", "rbac_", "http2_"};
     for (size_t i = 0; i < ARRAY_LEN(branches); i++) {
         size_t len = strlen(branches[i]);
         if (strncmp(name, branches[i], len) == 0) {

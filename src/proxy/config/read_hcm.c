@@ -2,17 +2,15 @@
 #include "proxy/config/read_hcm.h"
 
 #include "policy/known.h"
+#include "http/limits.h"
 #include "policy/pb_value.h"
 #include "proto/hcm.pb.h"
 #include "proxy/config/read_access_log.h"
 #include "proxy/config/read_hcm_filters.h"
 #include "proxy/config/read_routes.h"
 
-#define IDLE_MS 3600000       /* HttpProtocolOptions.idle_timeout */
-#define STREAM_IDLE_MS 300000 /* stream_idle_timeout */
-#define DRAIN_MS 5000         /* drain_timeout */
-#define HEADERS_KB 60         /* max_request_headers_kb */
-#define HEADERS_MAX 100       /* HttpProtocolOptions.max_headers_count */
+#define DRAIN_MS 5000 /* drain_timeout */
+#define HEADERS_KB 60 /* max_request_headers_kb */
 #define TYPE_UUID "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
 
 static int refuse_unsupported(struct read *rd, const struct pb_hcm_HttpConnectionManager *c,
@@ -208,11 +206,12 @@ static int limits(struct conf_http *out, const struct pb_hcm_HttpConnectionManag
         return err_set(err, -ERR_CONFIG, "max_request_headers_kb is %u; use 1 to 8192",
                        out->max_request_headers_kb);
     }
-    out->max_headers = pb_value_u32(h ? h->max_headers_count : NULL, HEADERS_MAX);
+    out->max_headers = pb_value_u32(h ? h->max_headers_count : NULL, http_limits_default.fields);
     out->max_requests_per_connection = pb_value_u32(h ? h->max_requests_per_connection : NULL, 0);
     out->max_streams = pb_value_u32(
         c->http2_protocol_options ? c->http2_protocol_options->max_concurrent_streams : NULL, 0);
-    int rc = pb_value_ms(h ? h->idle_timeout : NULL, IDLE_MS, "idle_timeout", &out->idle_ms, err);
+    int rc = pb_value_ms(h ? h->idle_timeout : NULL, http_limits_default.idle_ms, "idle_timeout",
+                         &out->idle_ms, err);
     rc = rc != 0 ? rc
                  : pb_value_ms(h ? h->max_connection_duration : NULL, 0, "max_connection_duration",
                                &out->max_connection_ms, err);
@@ -220,8 +219,8 @@ static int limits(struct conf_http *out, const struct pb_hcm_HttpConnectionManag
                  : pb_value_ms(h ? h->max_stream_duration : NULL, 0, "max_stream_duration",
                                &out->max_stream_ms, err);
     rc = rc != 0 ? rc
-                 : pb_value_ms(c->stream_idle_timeout, STREAM_IDLE_MS, "stream_idle_timeout",
-                               &out->stream_idle_ms, err);
+                 : pb_value_ms(c->stream_idle_timeout, LIMIT_DEFAULT_stream_idle_ms,
+                               "stream_idle_timeout", &out->stream_idle_ms, err);
     rc =
         rc != 0 ? rc : pb_value_ms(c->request_timeout, 0, "request_timeout", &out->request_ms, err);
     rc = rc != 0 ? rc

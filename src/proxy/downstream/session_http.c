@@ -86,13 +86,24 @@ static void on_bad(void *arg, unsigned status, const char *why)
     struct session_http *s = arg;
     UNUSED(status);
     UNUSED(why);
-    metric_add(s->stats.downstream_cx_protocol_error, 1);
+    if (http_conn_broke(s->conn) == LIMIT_NONE) {
+        metric_add(s->stats.downstream_cx_protocol_error, 1);
+    }
+}
+
+/* Cold: the number is looked up. */
+static void count_limit(struct session_http *s, enum limit broken)
+{
+    if (broken != LIMIT_NONE) {
+        stats_limit(s->base.entry->ds->upstream.stats, s->http->stat_prefix, broken);
+    }
 }
 
 static void on_gone(void *arg, enum http_reset why)
 {
     struct session_http *s = arg;
     UNUSED(why);
+    count_limit(s, http_conn_broke(s->conn));
     metric_gauge_add(s->stats.downstream_cx_active, -1);
     deadline_disarm(&s->age);
     if (s->last != NULL) {
@@ -107,7 +118,9 @@ static const struct http_conn_events conn_events = {
 
 static void on_age(struct deadline *d)
 {
-    http_conn_drain(container_of(d, struct session_http, age)->conn);
+    struct session_http *s = container_of(d, struct session_http, age);
+    count_limit(s, LIMIT_connection_ms);
+    http_conn_drain(s->conn);
 }
 
 static void newest(const struct request_place *p, const struct conf_http **conf, struct view **view)
@@ -127,9 +140,12 @@ static void fill_limits(struct http_limits *limits, const struct conf_http *conf
     }
     if (conf->max_request_headers_kb > 0) {
         limits->head_bytes = conf->max_request_headers_kb * 1024;
+        limits->uri_bytes = limits->head_bytes;
+        limits->trailer_bytes = limits->head_bytes;
     }
     if (conf->max_headers > 0) {
         limits->fields = conf->max_headers;
+        limits->trailer_fields = conf->max_headers;
     }
     if (conf->max_streams > 0) {
         limits->streams = conf->max_streams;

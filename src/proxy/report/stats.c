@@ -98,6 +98,10 @@ static const char *const rbac_labels[] = {"envoy_rbac_prefix", NULL};
     COUNTER_ROW("envoy_rbac_" #n, "See Envoy's network RBAC statistics.", rbac_labels),
 static const struct metric_family_spec rbac_rows[] = {STATS_RBAC_LIST(RBAC_COUNTER)};
 static const struct metric_family_spec http_rows[] = {STATS_HTTP_LIST(HTTP_COUNTER, HTTP_GAUGE)};
+static const struct metric_family_spec limit_rows[LIMIT_STAT_COUNT] = {
+#define LIMIT_STAT(n, h) [LIMIT_STAT_##n] = COUNTER_ROW("envoy_http_" #n, h, http_prefix_labels),
+#include "http/limits.def"
+};
 static const struct metric_family_spec cluster_xx_row = COUNTER_ROW(
     "envoy_cluster_upstream_rq_xx", "Responses of upstreams by class.", cluster_xx_labels);
 static const struct metric_family_spec http_xx_row =
@@ -117,6 +121,7 @@ struct stats_families {
     struct metric_family *cluster[ARRAY_LEN(cluster_rows)];
     struct metric_family *listener[ARRAY_LEN(listener_rows)];
     struct metric_family *http[ARRAY_LEN(http_rows)];
+    struct metric_family *limit[LIMIT_STAT_COUNT];
     struct metric_family *rbac[ARRAY_LEN(rbac_rows)];
     struct metric_family *cluster_xx, *http_xx;
     struct stats_workload self;
@@ -161,6 +166,7 @@ struct stats_families *stats_families_new(struct metric_registry *r,
     add_all(r, cluster_rows, ARRAY_LEN(cluster_rows), f->cluster);
     add_all(r, listener_rows, ARRAY_LEN(listener_rows), f->listener);
     add_all(r, http_rows, ARRAY_LEN(http_rows), f->http);
+    add_all(r, limit_rows + 1, ARRAY_LEN(limit_rows) - 1, f->limit + 1); /* the first is none */
     add_all(r, rbac_rows, ARRAY_LEN(rbac_rows), f->rbac);
     f->cluster_xx = metric_family_add(r, &cluster_xx_row);
     f->http_xx = metric_family_add(r, &http_xx_row);
@@ -487,4 +493,15 @@ void stats_http_bind(struct stats *s, struct span stat_prefix, struct stats_http
 {
     bind_row(s, s->families->http, ARRAY_LEN(http_rows), stat_prefix, (struct metric_series **)out);
     bind_classes(s, s->families->http_xx, stat_prefix, out->downstream_rq_xx);
+    for (size_t i = LIMIT_STAT_none + 1; i < LIMIT_STAT_COUNT; i++) { /* they show from the start */
+        (void)metric_series_get(s->shard, s->families->limit[i], &stat_prefix);
+    }
+}
+
+void stats_limit(struct stats *s, struct span stat_prefix, enum limit broken)
+{
+    enum limit_stat stat = limits_rows[broken].stat;
+    if (stat != LIMIT_STAT_none) {
+        metric_add(metric_series_get(s->shard, s->families->limit[stat], &stat_prefix), 1);
+    }
 }

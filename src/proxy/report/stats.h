@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 #include "base/metric.h"
 #include "base/span.h"
+#include "http/limits.h"
 
 /* A workload as Istio labels it; empty spans are exported as "unknown". */
 struct stats_workload {
@@ -155,4 +156,6 @@ void stats_cluster_bind(struct stats *s, struct span cluster, struct stats_clust
 void stats_listener_bind(struct stats *s, struct span address, struct stats_listener *out);
 void stats_rbac_bind(struct stats *s, struct span stat_prefix, struct stats_rbac *out);
 void stats_http_bind(struct stats *s, struct span stat_prefix, struct stats_http *out);
+/* A limit of a connection manager was broken: counts it, if it has a counter (http/limits.def). Looks it up. */
+void stats_limit(struct stats *s, struct span stat_prefix, enum limit broken);
 #endif
