@@ -109,6 +109,7 @@ help:
 #= make fuzz T=h1_parse SECS=60    fuzz one parser; inputs that crash it are kept in tests/corpus
 #= make fuzz-all SECS=360        fuzz every parser, the ones that changed last first
 #= make bench         beside nginx, HAProxy, Envoy and the floors: ratios, build/bench/results.json; QUICK=1: 2 minutes
+#= make soak          a sidecar pair under mixed load, SECS=1800: memory of the release stays, the sanitizers stay silent
 #= make lint          format, clang-tidy, cppcheck, layers, names, globals, scripts
 #= make format        rewrite the sources in the one true format
 #= make image         build/mesh.tar: a container image with the binary and nothing else, for docker, podman, containerd
@@ -341,6 +342,13 @@ bench: $(B)/mesh $(BENCH) $(B)/bench/tls_relay $(B)/bench/swarm $(VENV)/.ok | $(
 	@bad=0; $(VENV)/bin/python tests/bench/bench.py || bad=1; \
 	  $(VENV)/bin/python tests/bench/control_scale.py || bad=1; \
 	  $(VENV)/bin/python tests/bench/instructions.py || bad=1; exit $$bad
+
+# Both at once: two processors are enough for them.
+.PHONY: soak
+soak: $(B)/mesh $(B)/asan/mesh $(VENV)/.ok
+	@MESH_BIN=$(CURDIR)/$(B)/asan/mesh $(VENV)/bin/python tests/bench/soak.py --secs $(or $(SECS),1800) --out $(B)/soak/asan > $(B)/soak-asan.log 2>&1 & \
+	  asan=$$!; bad=0; $(VENV)/bin/python tests/bench/soak.py --secs $(or $(SECS),1800) --out $(B)/soak || bad=1; \
+	  wait $$asan || bad=1; tail -n 5 $(B)/soak-asan.log; exit $$bad
 
 # --- lint --------------------------------------------------------------------------------------------------------
 
