@@ -571,7 +571,10 @@ static void op_reset(struct http_stream *base, enum http_reset why)
         (void)nghttp2_session_consume_stream(c->session, s->id, s->held);
         s->held = 0;
     }
-    (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->id, code_of(c, why));
+    bool tunnel =
+        s->opaque && why == HTTP_RESET_PEER; /* RFC 9113 section 8.5: its other end failed */
+    uint32_t code = tunnel ? (uint32_t)NGHTTP2_CONNECT_ERROR : code_of(c, why);
+    (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->id, code);
     h2_conn_kick(c);
 }
 
