@@ -208,6 +208,8 @@ $(B)/$(1)/libsim.a: $(SIM_HELPERS:%.c=$(B)/$(1)/%.o)
 -include $$(OBJ_$(1):.o=.d)
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour,$(f))))
+# The compiler must not make calls of memcpy of what is memcpy.
+$(B)/release/src/base/bytes.o: CF_release += -ffreestanding -fno-tree-loop-distribute-patterns
 -include $(foreach f,asan tsan,$(patsubst %.c,$(B)/$(f)/%.d,$(UNIT) $(SIM) $(HELPERS) $(SIM_HELPERS)))
 -include $(foreach f,asan fuzz,$(FUZZ_SRC:%.c=$(B)/$(f)/%.d))
 
