@@ -24,4 +24,6 @@ unsigned worker_index(const struct worker *w);
 void worker_stop(struct worker *w);
 /* CPUs this process may use: min of affinity and the cgroup's quota, at least 1. */
 unsigned worker_cpu_quota(void);
+/* Bytes that the control groups of this process may use: the smallest limit; 0 = none is set. */
+uint64_t worker_memory_quota(void);
 #endif

@@ -1,5 +1,5 @@
 /* How many CPUs this process may use: the affinity mask, and the quotas of the control groups it is in,
- * rounded up. */
+ * rounded up; and how much memory. */
 #include "io/worker.h"
 
 #include <fcntl.h>
@@ -137,4 +137,61 @@ unsigned worker_cpu_quota(void)
     char text[FILE_BYTES];
     cpus = smaller(cpus, cgroup_quota("/sys/fs/cgroup", read_file("/proc/self/cgroup", text)));
     return cpus == 0 ? 1 : cpus;
+}
+
+/* ---- memory ---- */
+
+static uint64_t bytes_of(const char *folder, const char *file)
+{
+    char path[PATH_BYTES];
+    char text[FILE_BYTES];
+    uint64_t bytes;
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, file);
+    bool there = span_to_u64(span_trim(first_line(read_file(path, text))), &bytes);
+    return there && bytes > 0 ? bytes : UINT64_MAX; /* "max", or no such file */
+}
+
+static uint64_t memory_up(const char *mount, struct span group, const char *file)
+{
+    uint64_t least = UINT64_MAX;
+    for (;;) {
+        char folder[PATH_BYTES / 2];
+        int n = snprintf(folder, sizeof(folder), "%s%.*s", mount, SPAN_ARG(group));
+        if (n > 0 && (size_t)n < sizeof(folder)) {
+            uint64_t bytes = bytes_of(folder, file);
+            least = bytes < least ? bytes : least;
+        }
+        if (group.len == 0) {
+            return least;
+        }
+        ssize_t slash = span_rfind_byte(group, '/');
+        group = span_first(group, slash < 0 ? 0 : (size_t)slash);
+    }
+}
+
+static uint64_t cgroup_memory(const char *sys, struct span table)
+{
+    uint64_t least = UINT64_MAX;
+    while (table.at != NULL) {
+        struct span path = span_cut(&table, '\n');
+        struct span number = span_cut(&path, ':');
+        struct span controllers = span_cut(&path, ':');
+        uint64_t bytes = UINT64_MAX;
+        if (path.len > 0 && controllers.len == 0 && span_is(number, "0")) {
+            bytes = memory_up(sys, path, "memory.max");
+        } else if (path.len > 0 && span_is(controllers, "memory")) {
+            char mount[PATH_BYTES / 4];
+            (void)snprintf(mount, sizeof(mount), "%s/memory", sys);
+            bytes = memory_up(mount, path, "memory.limit_in_bytes");
+        }
+        least = bytes < least ? bytes : least;
+    }
+    return least;
+}
+
+uint64_t worker_memory_quota(void)
+{
+    char text[FILE_BYTES];
+    uint64_t bytes = cgroup_memory("/sys/fs/cgroup", read_file("/proc/self/cgroup", text));
+    return bytes >= INT64_MAX / 2 ? 0 : bytes; /* version 1 says "none" by a huge number */
 }

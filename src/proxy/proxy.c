@@ -18,6 +18,7 @@
 #include "proxy/bootstrap.h"
 #include "proxy/dns_capture.h"
 #include "proxy/node_identity.h"
+#include "proxy/overload.h"
 #include "proxy/pod/pod_ports.h"
 #include "proxy/proxy_admin.h"
 #include "proxy/last_good.h"
@@ -51,6 +52,7 @@ struct proxy {
     struct dns_names *dns_names;       /* NULL: no DNS */
     struct dns_capture *dns;
     struct proxy_admin *admin;
+    struct overload *overload;
     struct pod_ports *pod; /* NULL: none of them is open */
     struct proxy_worker *workers[PROXY_WORKERS_MAX];
     unsigned worker_count, idle_count;
@@ -473,6 +475,7 @@ static int open_admin(struct proxy *p, struct err *err)
         .node_cluster = p->boot.node_cluster,
         .started_us = p->started_us,
         .numbers = &p->numbers,
+        .overload = p->overload,
         .state = get_state,
         .snapshot = get_snapshot,
         .fail_health = fail_health,
@@ -630,6 +633,17 @@ static void start_keeping(struct proxy *p)
 
 static int serve(struct proxy *p, struct err *err)
 {
+    const struct overload_spec limits = {
+        .loop = p->loop,
+        .registry = p->registry,
+        .shared = p->shared,
+        .workers = p->workers,
+        .worker_count = &p->worker_count,
+        .max_connections = (uint32_t)p->set.max_connections,
+        .max_connections_per_peer = (uint32_t)p->set.max_connections_per_peer,
+        .memory_bytes = (uint64_t)p->set.memory_limit_mb << 20,
+    };
+    p->overload = overload_new(&limits); /* before workers read its limits */
     int code = start_workers(p, err);
     code = code ? code : open_admin(p, err);
     code = code ? code : open_pod(p, err);
@@ -669,6 +683,7 @@ static void take_down(struct proxy *p)
     p->last_good = NULL;
     node_identity_free(p->identity);
     dns_capture_free(p->dns);
+    overload_free(p->overload);
     proxy_sources_free(p->sources);
     for (unsigned i = 0; i < p->worker_count; i++) {
         proxy_worker_stop(p->workers[i]);

@@ -9,6 +9,7 @@
 #include "base/metric.h"
 #include "http/http_server.h"
 #include "proxy/config/ingest.h"
+#include "proxy/overload.h"
 #include "proxy/proxy_numbers.h"
 #include "proxy/proxy_worker.h"
 
@@ -24,6 +25,7 @@ struct proxy_admin_view {
     struct span node_id, node_cluster;
     int64_t started_us;
     const struct proxy_numbers *numbers;
+    const struct overload *overload; /* NULL in tests */
     enum proxy_state (*state)(void *arg);
     const struct snapshot *(*snapshot)(void *arg); /* the newest; NULL before the first */
     void (*fail_health)(void *arg, bool failed);

@@ -26,6 +26,7 @@ struct proxy_options {
     const char *labels_file, *status_addr, *ready_addr, *stats_addr, *app_probes, *app_metrics,
         *instance_ips;
     bool exit_idle;
+    int64_t max_connections, max_connections_per_peer, memory_limit_mb; /* overload.h */
 };
 
 extern const struct opt_spec proxy_options;

@@ -133,6 +133,11 @@ static void put_server(struct page *page, const struct proxy_admin_view *view)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         put_row(page, span_of(rows[i].name), rows[i].value);
     }
+    struct overload_gauge gauges[OVERLOAD_GAUGES];
+    size_t count = overload_gauges(view->overload, gauges);
+    for (size_t i = 0; i < count; i++) {
+        put_row(page, span_of(gauges[i].name), gauges[i].value);
+    }
     put_updates(page, "listener_manager.lds", n->lds);
     put_updates(page, "cluster_manager.cds", n->cds);
 }

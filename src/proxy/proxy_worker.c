@@ -257,7 +257,10 @@ struct word_mail {
     bool stop_accepting;
 };
 
-#define WATCH_MS 100 /* how often a draining worker looks whether anybody is left */
+#define SHED_PART \
+    4 /* overload: of the connections, at most this part at once ends for being idle */
+#define SHED_LEAST 16 /* ... and so many more */
+#define WATCH_MS 100  /* how often a draining worker looks whether anybody is left */
 
 static void on_watch(struct deadline *d)
 {
@@ -287,6 +290,43 @@ static void on_drain(struct mail *mail, void *owner)
         deadline_arm(&w->watch, w->loop, 0);
     }
     mem_free(m);
+}
+
+struct shed_mail {
+    struct mail mail;
+    struct proxy_shed what;
+};
+
+static void shed_idle(struct proxy_worker *w)
+{
+    size_t left = w->ds.session_count / SHED_PART + SHED_LEAST;
+    LIST_EACH(node, next, &w->ds.entries) {
+        struct entry *e = list_item(node, struct entry, node);
+        if (e->conf == NULL || !e->conf->ignore_overload) {
+            left -= entry_shed(e, left);
+        }
+    }
+}
+
+static void on_shed(struct mail *mail, void *owner)
+{
+    struct proxy_worker *w = owner;
+    struct shed_mail *m = container_of(mail, struct shed_mail, mail);
+    w->ds.ends_soon = m->what.idle;
+    w->ds.refusing = m->what.connections;
+    w->ds.upstream.shedding = m->what.requests;
+    if (m->what.idle) {
+        shed_idle(w);
+    }
+    mem_free(m);
+}
+
+void proxy_worker_shed(struct proxy_worker *w, struct proxy_shed what)
+{
+    struct shed_mail *m = mem_new(struct shed_mail);
+    m->mail.on_arrive = on_shed;
+    m->what = what;
+    mailbox_post_take(worker_mailbox(w->worker), &m->mail);
 }
 
 static void on_reopen(struct mail *mail, void *owner)

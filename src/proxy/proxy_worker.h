@@ -42,6 +42,11 @@ void proxy_worker_apply(struct proxy_worker *w, struct snapshot *s);
 /* New requests end their connections; with `stop_accepting` listeners close too. */
 void proxy_worker_drain(struct proxy_worker *w, bool stop_accepting);
 void proxy_worker_reopen_logs(struct proxy_worker *w);
+/* What overload.h asks of it, until told otherwise; `idle`: ends a quarter of the connections that carry nothing. */
+struct proxy_shed {
+    bool idle, connections, requests;
+};
+void proxy_worker_shed(struct proxy_worker *w, struct proxy_shed what);
 
 /* The answer to a question; what was found is in the snapshot that was applied last. */
 void proxy_worker_answer(struct proxy_worker *w, enum conf_kind kind, struct span name,

@@ -383,6 +383,7 @@ int read_listener(struct read *rd, struct conf_listener *out,
     out->bind = pb_value_bool(config->bind_to_port, binds);
     out->use_original_dst = pb_value_bool(config->use_original_dst, false);
     out->transparent = pb_value_bool(config->transparent, false);
+    out->ignore_overload = config->bypass_overload_manager || config->ignore_global_conn_limit;
     out->reuse_port = pb_value_bool(config->enable_reuse_port, true);
     out->direction = direction_of(config->traffic_direction);
     if (config->socket_options.count > 0) {

@@ -227,6 +227,7 @@ struct conf_listener {
     size_t mesh_range_count;
     const struct span *known;
     size_t known_count;
+    bool ignore_overload; /* bypass_overload_manager or ignore_global_conn_limit */
 };
 
 struct conf_routes {

@@ -36,6 +36,7 @@ void arrival_close(struct arrival *a)
     io_close(a->io);
     a->io = NULL;
     metric_add(a->entry->stats.downstream_cx_destroy, 1);
+    shared_leave(a->entry->ds->upstream.shared, a->ticket);
     leave(a);
 }
 
@@ -51,6 +52,7 @@ static void become_session(struct arrival *a, enum http_proto proto)
         .original_dst = a->original_dst,
         .redirected = a->redirected,
         .sni = a->sni,
+        .ticket = a->ticket,
         .proto = proto,
     };
     a->io = NULL;
@@ -384,9 +386,15 @@ static void look_for_other(struct arrival *a)
 
 void arrival_start_take(struct entry *e, struct io *io)
 {
+    arrival_counted_take(e, io, 0);
+}
+
+void arrival_counted_take(struct entry *e, struct io *io, uint64_t ticket)
+{
     struct arrival *a = mem_new(struct arrival);
     a->entry = e;
     a->io = io;
+    a->ticket = ticket;
     a->original_dst = io->local;
     a->state = ARRIVAL_ASKING;
     buf_init(&a->got, SNIFF_BYTES_MAX + 2 * LOOP_READ_BYTES);

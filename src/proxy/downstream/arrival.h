@@ -30,6 +30,8 @@ struct arrival {
     struct ask_wait ask;
     enum { ARRIVAL_ASKING, ARRIVAL_SNIFFING, ARRIVAL_HANDSHAKING, ARRIVAL_PEEKING } state;
     struct span sni; /* owned copy */
+    uint64_t
+        ticket; /* upstream/shared: it is counted among the clients' connections; 0 = it is not */
 };
 
 static inline bool arrival_has_chain(const struct arrival *a)
@@ -38,6 +40,8 @@ static inline bool arrival_has_chain(const struct arrival *a)
 }
 /* Takes the stream. */
 void arrival_start_take(struct entry *e, struct io *io);
+/* The same for one that was counted by shared_enter. */
+void arrival_counted_take(struct entry *e, struct io *io, uint64_t ticket);
 void arrival_close(struct arrival *a);
 /* The entry has new chains: `chain_index` is where the arrival's own is now. Closes it where that is gone. */
 void arrival_rebind(struct arrival *a, int chain_index);

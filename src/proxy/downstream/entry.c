@@ -153,11 +153,48 @@ static void make_chains(struct entry *e, const struct conf_listener *conf)
     }
 }
 
+/* Who is told nothing but that the connection ends: there is no room for it. */
+static void turn_away_take(struct entry *e, struct io *io, struct metric_series *counter,
+                           const char *why)
+{
+    struct downstream *ds = e->ds;
+    uint32_t dropped;
+    metric_add(counter, 1);
+    if (log_limit_allows(&ds->turned_away, loop_now_ms(ds->loop), &dropped)) {
+        char peer[ADDR_TEXT_BYTES];
+        log_warn("proxy", "MESH4080 connection refused: %s peer=%s more=%u", why,
+                 addr_format(&io->peer, peer), dropped);
+    }
+    io_close(io);
+}
+
 static void on_accept(void *arg, struct io *io)
 {
     struct entry *e = arg;
-    metric_add(e->stats.downstream_cx_total, 1);
-    arrival_start_take(e, io);
+    struct stats_listener *stats = &e->stats;
+    uint64_t ticket = 0;
+    if (e->conf->ignore_overload) { /* Listener.bypass_overload_manager, ignore_global_conn_limit */
+        metric_add(stats->downstream_cx_total, 1);
+        arrival_start_take(e, io);
+        return;
+    }
+    if (e->ds->refusing) {
+        turn_away_take(e, io, stats->downstream_cx_overload_reject, "the proxy is overloaded");
+        return;
+    }
+    const struct ip *peer = io->peer.kind == ADDR_IP ? &io->peer.ip : NULL;
+    switch (shared_enter(e->ds->upstream.shared, peer, &ticket)) {
+    case SHARED_FULL:
+        turn_away_take(e, io, stats->downstream_global_cx_overflow, "--max-connections");
+        return;
+    case SHARED_PEER_FULL:
+        turn_away_take(e, io, stats->downstream_cx_peer_overflow, "--max-connections-per-peer");
+        return;
+    case SHARED_ENTERED:
+        break;
+    }
+    metric_add(stats->downstream_cx_total, 1);
+    arrival_counted_take(e, io, ticket);
 }
 
 static struct listener *open_listener(struct entry *e, const struct addr *addr)
@@ -266,6 +303,22 @@ void entry_drain(struct entry *e)
         struct session *s = list_item(node, struct session, node);
         s->drain(s);
     }
+}
+
+size_t entry_shed(struct entry *e, size_t most)
+{
+    size_t count = 0;
+    LIST_EACH(node, next, &e->sessions) {
+        struct session *s = list_item(node, struct session, node);
+        if (count == most) {
+            break;
+        }
+        if (s->is_idle != NULL && s->is_idle(s)) {
+            s->drain(s);
+            count++;
+        }
+    }
+    return count;
 }
 
 void entry_close(struct entry *e)

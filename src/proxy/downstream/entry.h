@@ -34,9 +34,11 @@ struct downstream {
     struct cluster *(*cluster_named)(void *arg, struct span name);
     void *arg;
     bool draining;
+    bool ends_soon; /* overload: connections end with the exchange in hand */
+    bool refusing;  /* overload: new connections are closed at once */
     unsigned session_count;
     struct asks *asks; /* owned by the worker; NULL: nothing is learned on demand */
-    struct log_limit refused;
+    struct log_limit refused, turned_away;
     bool reuse_port; /* several workers share the address */
     /* A listener could not be opened: for /listeners and readiness. */
     void (*on_listen_fail)(void *arg, struct span name, const struct err *err);
@@ -76,6 +78,8 @@ struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)
 void entry_update(struct entry *e, const struct conf_listener *conf);
 /* HTTP connections end after the exchange in hand. */
 void entry_drain(struct entry *e);
+/* Ends up to `most` of the connections that carry nothing now, the oldest first; how many. */
+size_t entry_shed(struct entry *e, size_t most);
 /* Closes its connections now; they tell in this turn. */
 void entry_close(struct entry *e);
 /* When it is empty. */

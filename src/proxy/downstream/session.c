@@ -4,10 +4,11 @@
 #include "base/mem.h"
 #include "proxy/downstream/entry.h"
 
-void session_init(struct session *s, struct entry *e, int chain_index)
+void session_init(struct session *s, struct entry *e, int chain_index, uint64_t ticket)
 {
     s->entry = e;
     s->chain_index = chain_index;
+    s->ticket = ticket;
     struct span name = entry_chain_at(e, chain_index)->conf->name;
     s->chain_name = name.len > 0 ? span_from(mem_strndup(name.at, name.len), name.len) : SPAN_EMPTY;
     list_init(&s->node);
@@ -19,6 +20,7 @@ void session_init(struct session *s, struct entry *e, int chain_index)
 void session_dispose(struct session *s)
 {
     list_remove(&s->node);
+    shared_leave(s->entry->ds->upstream.shared, s->ticket);
     s->entry->ds->session_count--;
     metric_gauge_add(s->entry->stats.downstream_cx_active, -1);
     metric_add(s->entry->stats.downstream_cx_destroy, 1);

@@ -14,12 +14,15 @@ struct session {
     struct entry *entry;
     struct span chain_name; /* owned copy; empty names are matched by their place */
     int chain_index;
+    uint64_t ticket; /* of shared_enter; 0 = not counted */
     /* The chain it came by, in the new configuration; NULL = gone, or its security has changed (then
      * `must_end`: what goes on would go on under rules that do not hold any more). */
     void (*on_rebind)(struct session *s, struct entry_chain *chain, bool must_end);
     void (*drain)(struct session *s);
     void (*close)(struct session *s);
+    bool (*is_idle)(
+        const struct session *s); /* draining it now would take nothing away; NULL: never */
 };
-void session_init(struct session *s, struct entry *e, int chain_index);
+void session_init(struct session *s, struct entry *e, int chain_index, uint64_t ticket);
 void session_dispose(struct session *s);
 #endif

@@ -69,6 +69,11 @@ static void close_now(struct session *base)
     http_conn_close(container_of(base, struct session_http, base)->conn);
 }
 
+static bool is_idle(const struct session *base)
+{
+    return http_conn_streams(container_of(base, const struct session_http, base)->conn) == 0;
+}
+
 static void on_open(void *arg, struct http_stream *stream, const struct http_stream_events **ev,
                     void **stream_arg)
 {
@@ -76,7 +81,7 @@ static void on_open(void *arg, struct http_stream *stream, const struct http_str
     struct downstream *ds = s->base.entry->ds;
     *ev = &request_events;
     *stream_arg = request_new(&s->place, stream, s->http, s->last ? s->last : ds->view);
-    if (ds->draining || (s->place.tls && io_tls_is_worn(http_conn_io(s->conn)))) {
+    if (ds->draining || ds->ends_soon || (s->place.tls && io_tls_is_worn(http_conn_io(s->conn)))) {
         http_conn_drain(s->conn);
     }
 }
@@ -191,10 +196,11 @@ void session_http_start_take(const struct session_start *start)
     struct downstream *ds = start->entry->ds;
     struct entry_chain *chain = entry_chain_at(start->entry, start->chain_index);
     struct session_http *s = mem_new(struct session_http);
-    session_init(&s->base, start->entry, start->chain_index);
+    session_init(&s->base, start->entry, start->chain_index, start->ticket);
     s->base.on_rebind = on_rebind;
     s->base.drain = drain;
     s->base.close = close_now;
+    s->base.is_idle = is_idle;
     arena_init_in(&s->texts, s->first, sizeof(s->first), 1024);
     who_read(&s->who, start->io, start->sni, chain->tls.local_uri, &s->texts);
     fill_place(s, start);

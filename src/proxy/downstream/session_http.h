@@ -16,6 +16,7 @@ struct session_start {
     bool redirected;       /* see arrival.h */
     struct span sni;       /* copied */
     enum http_proto proto; /* HTTP sessions */
+    uint64_t ticket;       /* of shared_enter; 0 = not counted */
 };
 
 void session_http_start_take(const struct session_start *start);

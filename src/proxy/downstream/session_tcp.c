@@ -418,7 +418,7 @@ void session_tcp_start_take(const struct session_start *start)
     struct downstream *ds = start->entry->ds;
     struct entry_chain *chain = entry_chain_at(start->entry, start->chain_index);
     struct session_tcp *s = mem_new(struct session_tcp);
-    session_init(&s->base, start->entry, start->chain_index);
+    session_init(&s->base, start->entry, start->chain_index, start->ticket);
     s->base.on_rebind = on_rebind;
     s->base.drain = drain;
     s->base.close = close_now;

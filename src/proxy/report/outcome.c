@@ -73,6 +73,8 @@ static const struct outcome_row rows[OUTCOME_COUNT] = {
                           true},
     [OUTCOME_ABORTED] = {"aborted", 503, FLAG_FI, SPAN_INIT("fault_filter_abort"),
                          SPAN_INIT("fault filter abort"), true},
+    [OUTCOME_OVERLOAD] = {"overload", 503, FLAG_OM, SPAN_INIT("overload"),
+                          SPAN_INIT("envoy overloaded"), true},
 };
 
 const struct outcome_row *outcome_row(enum outcome o)
@@ -83,7 +85,7 @@ const struct outcome_row *outcome_row(enum outcome o)
 
 static const char *const names[] = {"UH",    "UF",   "UO", "NR", "URX", "NC",  "DT",
                                     "DC",    "UC",   "UT", "UR", "SI",  "DPE", "UPE",
-                                    "UMSDR", "UAEX", "LR", "DI", "FI"};
+                                    "UMSDR", "UAEX", "LR", "DI", "FI",  "OM"};
 
 uint32_t outcome_flags_parse(struct span text)
 {

@@ -32,6 +32,7 @@ enum outcome {
     OUTCOME_UPGRADE_REFUSED, /* upgrade not allowed on this route */
     OUTCOME_DRAINING,        /* we are going away */
     OUTCOME_ABORTED,         /* by a fault filter, on purpose */
+    OUTCOME_OVERLOAD,        /* the proxy itself is short of memory (Envoy's overload manager) */
     OUTCOME_COUNT
 };
 
@@ -56,6 +57,7 @@ enum {
     FLAG_LR = 1u << 16,
     FLAG_DI = 1u << 17,
     FLAG_FI = 1u << 18,
+    FLAG_OM = 1u << 19,
 };
 
 struct outcome_row {

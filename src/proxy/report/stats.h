@@ -102,6 +102,9 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(downstream_pre_cx_timeout)      \
     COUNTER(downstream_cx_asked)            \
     COUNTER(downstream_cx_unknown_mesh)     \
+    COUNTER(downstream_global_cx_overflow)  \
+    COUNTER(downstream_cx_peer_overflow)    \
+    COUNTER(downstream_cx_overload_reject)  \
     COUNTER(ssl_handshake)                  \
     COUNTER(ssl_connection_error)           \
     COUNTER(ssl_fail_verify_san)

@@ -162,6 +162,10 @@ static void on_head(void *arg, struct head *head, bool end)
     if (rq->conf->max_stream_ms > 0) {
         deadline_arm(&rq->longest, rq->place->loop, rq->conf->max_stream_ms);
     }
+    if (rq->place->upstream->shedding) {
+        request_fail(rq, OUTCOME_OVERLOAD);
+        return;
+    }
     run(rq);
 }
 
@@ -304,7 +308,8 @@ void request_fail(struct request *rq, enum outcome why)
     /* Envoy says so that callers do not count it against the service. */
     static const struct header overloaded = {.name = SPAN_INIT(HEADER_OVERLOADED),
                                              .value = SPAN_INIT("true")};
-    bool say = why == OUTCOME_OVERFLOW && rq->conf != NULL && !rq->conf->suppress_envoy_headers;
+    bool full = why == OUTCOME_OVERFLOW || why == OUTCOME_OVERLOAD;
+    bool say = full && rq->conf != NULL && !rq->conf->suppress_envoy_headers;
     struct request_answer a = {
         .why = why,
         .status = row->status,

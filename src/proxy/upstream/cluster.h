@@ -27,6 +27,7 @@ struct upstream {
     const struct peer_self *self; /* what we say to them; NULL: nothing */
     struct mirrors *mirrors;      /* copies of requests under way; request/mirror's */
     struct tap *tap;              /* NULL while nobody watches */
+    bool shedding;                /* overload: new requests are answered 503 */
 };
 
 struct cluster {

@@ -76,12 +76,63 @@ static void workers_agree(void **state)
     shared_free(s);
 }
 
+static void connections_are_limited(void **state)
+{
+    UNUSED(state);
+    struct shared *s = shared_new();
+    struct ip a = ip_from_bytes("\x0a\0\0\1", 4);
+    struct ip b = ip_from_bytes("\x0a\0\0\2", 4);
+    uint64_t of_a[2], of_b, more;
+    assert_int_equal(shared_enter(s, &a, &more), SHARED_ENTERED); /* no limit is set */
+    shared_leave(s, more);
+    shared_set_connections(s, 3, 2);
+    assert_int_equal(shared_enter(s, &a, &of_a[0]), SHARED_ENTERED);
+    assert_int_equal(shared_enter(s, &a, &of_a[1]), SHARED_ENTERED);
+    assert_int_equal(shared_enter(s, &a, &more), SHARED_PEER_FULL);
+    assert_int_equal(more, 0);
+    assert_int_equal(shared_enter(s, &b, &of_b), SHARED_ENTERED);
+    assert_int_equal(shared_enter(s, &b, &more), SHARED_FULL);
+    assert_int_equal(shared_enter(s, NULL, &more), SHARED_FULL);
+    shared_leave(s, 0);
+    shared_leave(s, of_a[0]);
+    assert_int_equal(shared_connections(s), 2);
+    assert_int_equal(shared_enter(s, NULL, &more), SHARED_ENTERED); /* a unix socket is nobody's */
+    shared_leave(s, more);
+    assert_int_equal(shared_enter(s, &a, &of_a[0]), SHARED_ENTERED);
+    shared_leave(s, of_a[0]);
+    shared_leave(s, of_a[1]);
+    shared_leave(s, of_b);
+    assert_int_equal(shared_connections(s), 0);
+    shared_free(s);
+}
+
+/* One /64 is one peer. */
+static void a_network_is_one_peer(void **state)
+{
+    UNUSED(state);
+    struct shared *s = shared_new();
+    char bytes[16] = "\x20\x01\x0d\xb8";
+    uint64_t first, more;
+    shared_set_connections(s, 0, 1);
+    struct ip ip = ip_from_bytes(bytes, 16);
+    assert_int_equal(shared_enter(s, &ip, &first), SHARED_ENTERED);
+    bytes[15] = 9;
+    ip = ip_from_bytes(bytes, 16);
+    assert_int_equal(shared_enter(s, &ip, &more), SHARED_PEER_FULL);
+    bytes[7] = 9;
+    ip = ip_from_bytes(bytes, 16);
+    assert_int_equal(shared_enter(s, &ip, &more), SHARED_ENTERED);
+    shared_leave(s, first);
+    shared_leave(s, more);
+    shared_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slots_never_move),
-        cmocka_unit_test(places_are_limited),
-        cmocka_unit_test(workers_agree),
+        cmocka_unit_test(slots_never_move),      cmocka_unit_test(places_are_limited),
+        cmocka_unit_test(workers_agree),         cmocka_unit_test(connections_are_limited),
+        cmocka_unit_test(a_network_is_one_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
