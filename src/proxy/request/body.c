@@ -23,10 +23,9 @@ static void give_back(struct body *b)
     }
 }
 
-int body_push(struct body *b, struct span data, bool end)
+static int send_or_keep(struct body *b, struct span data, bool end)
 {
     b->ended = end;
-    b->held += data.len;
     if (b->sink == NULL) {
         return buf_append_span(&b->kept, data);
     }
@@ -41,11 +40,50 @@ int body_push(struct body *b, struct span data, bool end)
     } else if (data.len > 0) {
         b->lost = true;
     }
-    int code = http_stream_data(b->sink, data, end);
-    if (code == 0 && http_stream_queued(b->sink) <= BODY_QUEUE_HIGH) {
-        give_back(b);
+    return http_stream_data(b->sink, data, end);
+}
+
+int body_emit(struct body *b, struct span data, bool end)
+{
+    int code = send_or_keep(b, data, end);
+    if (b->tee != NULL) {
+        b->tee(b, data, end);
     }
     return code;
+}
+
+static void give_back_if_low(struct body *b)
+{
+    if (b->sink != NULL && http_stream_queued(b->sink) <= BODY_QUEUE_HIGH) {
+        give_back(b);
+    }
+}
+
+int body_push(struct body *b, struct span data, bool end)
+{
+    b->held += data.len;
+    int code =
+        b->filter == NULL ? body_emit(b, data, end) : b->filter->push(b->filter, b, data, end);
+    if (code == 0) {
+        give_back_if_low(b);
+    }
+    return code;
+}
+
+int body_trailers(struct body *b, struct head *trailers, bool *pass)
+{
+    *pass = true;
+    struct body_filter *f = b->filter;
+    if (f == NULL) {
+        return 0;
+    }
+    return f->trailers != NULL ? f->trailers(f, b, trailers, pass)
+                               : f->push(f, b, SPAN_EMPTY, false);
+}
+
+bool body_refuses(const struct body *b, int code)
+{
+    return b->filter != NULL && (code == -ERR_PROTO || code == -ERR_LIMIT);
 }
 
 int body_attach(struct body *b, struct http_stream *sink)

@@ -323,6 +323,7 @@ void request_fail(struct request *rq, enum outcome why)
 
 void request_answer_head(struct request *rq, struct head *head, bool end)
 {
+    rq->response_ended = end; /* for the steps: no body comes */
     for (size_t i = ARRAY_LEN(road); i-- > 0;) {
         if (road[i]->on_response != NULL) {
             road[i]->on_response(rq, head);
@@ -330,10 +331,13 @@ void request_answer_head(struct request *rq, struct head *head, bool end)
     }
     rq->status = head->status;
     rq->head_down = true;
-    rq->response_ended = end;
     rq->response_ns = loop_now_ns(rq->place->loop);
     rq->response = head;
-    int code = http_stream_head(rq->down, head, end);
+    bool bytes_come = !end || rq->back.filter != NULL;
+    int code = http_stream_head(rq->down, head, !bytes_come);
+    if (end && bytes_come && code == 0) {
+        code = body_push(&rq->back, SPAN_EMPTY, true);
+    }
     UNUSED(code); /* on_close tells */
     request_let_view_go(rq);
 }

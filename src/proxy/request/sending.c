@@ -224,8 +224,10 @@ static void on_data(void *arg, struct span data, bool end)
     request_moved(rq);
     rq->bytes_sent += data.len;
     rq->response_ended = rq->response_ended || end;
-    int code = body_push(&rq->back, data, end);
-    UNUSED(code); /* a closing downstream tells by its on_close */
+    int code = body_push(&rq->back, data, end); /* a closing downstream tells by its on_close */
+    if (body_refuses(&rq->back, code)) {
+        request_fail(rq, OUTCOME_UPSTREAM_PROTO);
+    }
 }
 
 static void on_trailers(void *arg, struct head *trailers)
@@ -234,7 +236,13 @@ static void on_trailers(void *arg, struct head *trailers)
     read_grpc_status(rq, trailers);
     rq->trailers = keep_head(rq, trailers);
     rq->response_ended = true;
-    int code = http_stream_trailers(rq->down, trailers);
+    bool pass;
+    int code = body_trailers(&rq->back, trailers, &pass);
+    if (body_refuses(&rq->back, code)) {
+        request_fail(rq, OUTCOME_UPSTREAM_PROTO);
+        return;
+    }
+    code = pass ? http_stream_trailers(rq->down, trailers) : 0;
     UNUSED(code);
 }
 
@@ -318,6 +326,14 @@ static void start(struct request *rq, bool fresh)
     }
 }
 
+static void copy_body(struct body *b, struct span data, bool end)
+{
+    struct request *rq = container_of(b, struct request, up);
+    if (rq->mirrors != NULL) {
+        mirror_body(rq, data, end);
+    }
+}
+
 static enum step_answer on_request(struct request *rq)
 {
     /* A body may have to be sent again; it may have come whole while an earlier step waited. */
@@ -326,6 +342,7 @@ static enum step_answer on_request(struct request *rq)
     rq->at++; /* through, whatever comes */
     if (rq->route->mirror_count > 0) {
         mirror_begin(rq);
+        rq->up.tee = copy_body;
     }
     if (rq->request_ended) {
         arm(rq, &rq->total, rq->timeout_ms);
@@ -359,10 +376,10 @@ static void request_is_whole(struct request *rq)
 
 void sending_body(struct request *rq, struct span data, bool end)
 {
-    int code = body_push(&rq->up, data, end);
-    UNUSED(code); /* a closing upstream tells by on_fail */
-    if (rq->mirrors != NULL) {
-        mirror_body(rq, data, end);
+    int code = body_push(&rq->up, data, end); /* a closing upstream tells by on_fail */
+    if (body_refuses(&rq->up, code)) {
+        request_fail(rq, OUTCOME_CLIENT_PROTO);
+        return;
     }
     if (end) {
         request_is_whole(rq);
@@ -371,12 +388,22 @@ void sending_body(struct request *rq, struct span data, bool end)
 
 void sending_trailers(struct request *rq, struct head *trailers)
 {
+    bool pass;
+    int code = body_trailers(&rq->up, trailers, &pass);
+    if (body_refuses(&rq->up, code)) {
+        request_fail(rq, OUTCOME_CLIENT_PROTO);
+        return;
+    }
+    if (!pass) {
+        request_is_whole(rq);
+        return;
+    }
     rq->trailers_up = trailers;
     if (rq->mirrors != NULL) {
         mirror_trailers(rq, trailers);
     }
     if (rq->attempt.stream != NULL) {
-        int code = http_stream_trailers(rq->attempt.stream, trailers);
+        code = http_stream_trailers(rq->attempt.stream, trailers);
         UNUSED(code);
     }
     request_is_whole(rq);
