@@ -35,6 +35,9 @@ for set in "$@"; do
         need openssl have openssl
         need curl have curl
         need protobuf-compiler have protoc
+        need nginx have /usr/sbin/nginx
+        need nghttp2-client have nghttp
+        need slowhttptest have slowhttptest
         ;;
     bench)
         need nginx have /usr/sbin/nginx
