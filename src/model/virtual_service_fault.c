@@ -282,17 +282,5 @@ static const struct reader_field cors_fields[] = {
     READER_FIELD("unmatchedPreflights", ENUM, struct virtual_service_cors, forward_unmatched,
                  .names = preflights),
 };
-/* An Envoy under this control plane acts on it. */
-static void check_cors(struct reader *r, const struct doc_node *node, void *out)
-{
-    UNUSED(out);
-    struct finding *found = reader_say(r, 2011, node, NULL,
-                                       "mesh proxy does not answer preflights or add CORS headers");
-    found->why =
-        SPAN("corsPolicy is read and handed on, and the proxy leaves it to the application");
-    found->fix = SPAN("let the application answer CORS until mesh proxy does");
-}
-
 const struct reader_table virtual_service_cors_table = {
-    READER_TABLE(struct virtual_service_cors, cors_fields), .start = start_cors,
-    .check = check_cors};
+    READER_TABLE(struct virtual_service_cors, cors_fields), .start = start_cors};

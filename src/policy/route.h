@@ -60,6 +60,19 @@ struct route_override {
     const struct rbac *shadow;
     bool deny;                       /* the action of `rules` */
     const struct route_fault *fault; /* in place of the fault filter's own */
+    const struct route_cors *cors;
+};
+
+struct string_match;
+/* Texts are those of the configuration; empty = not told. */
+struct route_cors {
+    const struct string_match *origins;
+    size_t origin_count;
+    struct span methods, headers, expose, max_age;
+    bool credentials, private_network;
+    bool
+        forward_unmatched; /* preflights of other origins go on; else they are answered with nothing */
+    uint32_t enabled_ppm; /* parts per million of the requests */
 };
 
 struct route_fault {
@@ -223,6 +236,10 @@ MUST_USE int route_fault_compile(const struct route_fault **out, struct arena *a
 /* Whether it is for this request at all; `cluster` may be NULL. */
 bool route_fault_applies(const struct route_fault *f, const struct route_cluster *cluster,
                          const struct traffic *tr, struct arena *scratch);
+/* envoy.extensions.filters.http.cors.v3.CorsPolicy from its bytes. */
+MUST_USE int route_cors_compile(const struct route_cors **out, struct arena *arena,
+                                struct span bytes, struct err *err);
+bool route_cors_allows(const struct route_cors *c, struct span origin);
 /* The override of that filter for this route and this choice of cluster (may be NULL); NULL = none. */
 const struct route_override *route_override(const struct route *r, const struct route_cluster *c,
                                             struct span filter);

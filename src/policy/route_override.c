@@ -65,9 +65,12 @@ static int compile_one(struct route_override *out, bool *used, struct arena *are
         int rc = route_fault_compile(&out->fault, arena, bytes, err);
         return rc != 0 ? err_prefix(err, "typed_per_filter_config '%.*s'", SPAN_ARG(filter)) : 0;
     }
+    if (span_is(type, "envoy.extensions.filters.http.cors.v3.CorsPolicy")) {
+        int rc = route_cors_compile(&out->cors, arena, bytes, err);
+        return rc != 0 ? err_prefix(err, "typed_per_filter_config '%.*s'", SPAN_ARG(filter)) : 0;
+    }
     *used = false;
-    /* Nothing is allowed by CORS that would not be without it, so that a route may ask for it in vain; control says so. */
-    if (is_optional || span_is(type, "envoy.extensions.filters.http.cors.v3.CorsPolicy")) {
+    if (is_optional) {
         return 0;
     }
     return err_set(err, -ERR_CONFIG, "typed_per_filter_config '%.*s': type '%.*s' is not known",

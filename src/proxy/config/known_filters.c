@@ -26,8 +26,6 @@ static const struct known_filter {
     /* ALPN towards upstreams follows Istio's convention without being told. */
     {AT(KNOWN_HTTP), false, "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
      "ALPN follows what a connection carries"},
-    /* Without settings it only acts where a route names it, and that is refused there. */
-    {AT(KNOWN_HTTP), false, "envoy.extensions.filters.http.cors.v3.Cors", "acts per route only"},
     /* The codec is not a step that can be left out. */
     {AT(KNOWN_UPSTREAM), false, "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
      "part of every connection"},

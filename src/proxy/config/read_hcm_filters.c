@@ -10,6 +10,7 @@
 
 #define TYPE_RBAC "envoy.extensions.filters.http.rbac.v3.RBAC"
 #define TYPE_FAULT "envoy.extensions.filters.http.fault.v3.HTTPFault"
+#define TYPE_CORS "envoy.extensions.filters.http.cors.v3.Cors"
 #define TYPE_ROUTER "envoy.extensions.filters.http.router.v3.Router"
 
 static int rbac_filter(struct read *rd, struct conf_rbac *out, const struct pb_hcm_HttpFilter *f,
@@ -90,6 +91,10 @@ static int one(struct read *rd, struct conf_http *out, struct conf_rbac *rbac,
     }
     if (span_is(type, TYPE_FAULT)) {
         return fault_filter(rd, out, f, err);
+    }
+    if (span_is(type, TYPE_CORS)) { /* has no settings; routes have */
+        out->cors_name = f->name;
+        return 0;
     }
     if (known_filters_builtin(KNOWN_HTTP, type, f->name, f->typed_config)) {
         return 0;

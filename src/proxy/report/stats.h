@@ -129,6 +129,8 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(downstream_rq_mirror_dropped) \
     COUNTER(fault_delays_injected)        \
     COUNTER(fault_aborts_injected)        \
+    COUNTER(cors_origin_valid)            \
+    COUNTER(cors_origin_invalid)          \
     COUNTER(no_route)
 
 #define STATS_RBAC_LIST(COUNTER) \

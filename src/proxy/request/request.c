@@ -10,8 +10,8 @@
 
 /* In reading order; the response head passes it backward. */
 static const struct step *const road[] = {
-    &step_normalize, &step_peer,   &step_forward, &step_trace,   &step_route,
-    &step_authorize, &step_inject, &step_target,  &step_rewrite, &step_send,
+    &step_normalize, &step_peer, &step_forward, &step_trace,   &step_route, &step_authorize,
+    &step_inject,    &step_cors, &step_target,  &step_rewrite, &step_send,
 };
 
 static void finish(struct request *rq)

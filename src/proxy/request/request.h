@@ -107,6 +107,8 @@ struct request {
     bool has_hash;             /* hashing.c: for consistent hashing */
     uint64_t hash;
 
+    const struct route_cors
+        *cors; /* cors.c: the origin is allowed; of the view; NULL = says nothing */
     struct request_mirrors *mirrors; /* mirror.h; in the arena; NULL: none */
 
     /* upstream side */

@@ -10,6 +10,7 @@ extern const struct step step_trace;   /* tracing.c: traceparent, B3 */
 extern const struct step step_route;   /* routing.c: which route, which of its clusters */
 extern const struct step step_authorize; /* authorize.c: RBAC */
 extern const struct step step_inject;    /* injecting.c: delays and aborts on purpose */
+extern const struct step step_cors;      /* cors.c: who may call from other origins */
 extern const struct step
     step_target; /* target.c: an answer of ours, or the cluster with its times and retries */
 extern const struct step step_rewrite; /* rewrite.c: path, host and header changes of the route */
