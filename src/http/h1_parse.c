@@ -1,8 +1,6 @@
-/* HTTP/1 messages from bytes to values. llhttp is included here and nowhere else.
+/* HTTP/1 messages from bytes to values.
  * In: bytes of a connection (h1_conn). Out: struct head, framing. Next: http_conn events. */
 #include "http/h1_parse.h"
-
-#include <llhttp.h>
 
 #include "base/err.h"
 
@@ -16,11 +14,24 @@ static int bad_set(struct h1_bad *bad, unsigned status, const char *why)
     return status == 431 || status == 414 ? -ERR_LIMIT : -ERR_PROTO;
 }
 
-/* RFC 9110 section 5.6.2. */
+/* RFC 9110 section 5.6.2: each byte of a token in lower case, 0 for what is none. */
+static const char token_lower[256] = {
+    ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*',
+    ['+'] = '+', ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`',   ['|'] = '|',
+    ['~'] = '~', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4',   ['5'] = '5',
+    ['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9', ['A'] = 'a', ['B'] = 'b',   ['C'] = 'c',
+    ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i',   ['J'] = 'j',
+    ['K'] = 'k', ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p',   ['Q'] = 'q',
+    ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w',   ['X'] = 'x',
+    ['Y'] = 'y', ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd',   ['e'] = 'e',
+    ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k',   ['l'] = 'l',
+    ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r',   ['s'] = 's',
+    ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y',   ['z'] = 'z',
+};
+
 static bool is_tchar(unsigned char c)
 {
-    static const uint32_t set[4] = {0, 0x03ff6cfau, 0xc7fffffeu, 0x57ffffffu};
-    return c < 128 && (set[c >> 5] >> (c & 31) & 1) != 0;
+    return token_lower[c] != 0;
 }
 
 /* RFC 9112 section 2.3: "HTTP/1.1" exactly; 505 for another major version. */
@@ -97,15 +108,13 @@ ssize_t h1_parse_head_end(struct h1_scan *scan, enum h1_block kind, struct span 
     return 0;
 }
 
-/* ---- lines by llhttp ---- */
+/* ---- lines ---- */
 
 struct reader {
-    llhttp_t llhttp; /* `data` points back here */
     struct head *head;
+    char *at;        /* what is not read yet; writable, names become lower case in place */
+    const char *end; /* of the block */
     struct span target;
-    struct span reason;
-    struct span name;
-    struct span value;
     struct span host;
     struct span upgrade;
     struct span length;
@@ -116,41 +125,8 @@ struct reader {
     unsigned length_count;
     unsigned coding_count;
     bool te_trailers;
-    bool limit;
 };
 
-/* In one contiguous block a part comes whole; llhttp may still announce it in pieces that touch. */
-static int span_more(struct span *s, const char *at, size_t len)
-{
-    if (!s->at) {
-        *s = (struct span){at, len};
-    } else {
-        s->len = (size_t)(at - s->at) + len;
-    }
-    return 0;
-}
-
-static int on_url(llhttp_t *p, const char *at, size_t len)
-{
-    return span_more(&((struct reader *)p->data)->target, at, len);
-}
-
-static int on_status(llhttp_t *p, const char *at, size_t len)
-{
-    return span_more(&((struct reader *)p->data)->reason, at, len);
-}
-
-static int on_field(llhttp_t *p, const char *at, size_t len)
-{
-    return span_more(&((struct reader *)p->data)->name, at, len);
-}
-
-static int on_value(llhttp_t *p, const char *at, size_t len)
-{
-    return span_more(&((struct reader *)p->data)->value, at, len);
-}
-
-/* The block is ours to write to (h1_parse_request says so); the spans of llhttp are const. */
 static void lower_in_place(struct span name)
 {
     char *to = (char *)(uintptr_t)name.at;
@@ -158,6 +134,51 @@ static void lower_in_place(struct span name)
         unsigned char c = (unsigned char)to[i];
         to[i] = (char)(c | ((unsigned)(c - 'A') < 26u ? 0x20 : 0));
     }
+}
+
+static bool is_control(char c)
+{
+    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* The first control byte other than a tab (RFC 9110 section 5.5), or `end`. Eight bytes at a time while there is none: the
+ * highest bit of each says whether it is below 0x20 or is 0x7f; a borrow may err, but only above a true one. */
+static char *find_control(char *at, const char *end)
+{
+    while (end - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        uint64_t del = word ^ EACH_BYTE(0x7f);
+        uint64_t hit = ((word - EACH_BYTE(0x20)) & ~word) | ((del - EACH_BYTE(1)) & ~del);
+        hit &= EACH_BYTE(0x80);
+        if (hit == 0) {
+            at += 8;
+            continue;
+        }
+        at += __builtin_ctzll(hit) / 8;
+        if (*at != '\t') {
+            return at;
+        }
+        at++;
+    }
+    while (at < end && !is_control(*at)) {
+        at++;
+    }
+    return at;
+}
+
+/* The rest of the line in hand, which it must end with CRLF; the reader goes behind. */
+static int take_line(struct reader *r, struct span *line)
+{
+    char *end = find_control(r->at, r->end);
+    if (r->end - end < 2 || end[0] != '\r' || end[1] != '\n') {
+        return -ERR_PROTO;
+    }
+    *line = span_from(r->at, (size_t)(end - r->at));
+    r->at = end + 2;
+    return 0;
 }
 
 static bool has_token(struct span list, const char *token)
@@ -189,8 +210,7 @@ static int take_field(struct reader *r, struct span name, struct span value)
         return 0;
     case HEAD_CONNECTION:
         if (r->nominated_count == ARRAY_LEN(r->nominated)) {
-            r->limit = true;
-            return -1;
+            return -ERR_LIMIT;
         }
         r->nominated[r->nominated_count++] = value;
         return 0;
@@ -207,81 +227,33 @@ static int take_field(struct reader *r, struct span name, struct span value)
     default:
         break;
     }
-    if (head_add_as(r->head, id, name, value) != 0) {
-        r->limit = true;
-        return -1;
-    }
-    return 0;
+    return head_add_as(r->head, id, name, value);
 }
 
-static int on_value_complete(llhttp_t *p)
+/* RFC 9112 section 5: field-name ":" OWS field-value OWS CRLF, up to the empty line; nothing is folded, and no white space
+ * stands before the colon. */
+static int read_fields(struct reader *r, struct h1_bad *bad)
 {
-    struct reader *r = p->data;
-    struct span name = r->name;
-    struct span value = r->value.at ? span_trim(r->value) : SPAN("");
-    r->name = r->value = SPAN_EMPTY;
-    lower_in_place(name);
-    return take_field(r, name, value);
-}
-
-/* The body is framed by us: llhttp stops here. */
-static int on_headers_complete(llhttp_t *p)
-{
-    UNUSED(p);
-    return HPE_PAUSED;
-}
-
-static const llhttp_settings_t reader_settings = {
-    .on_url = on_url,
-    .on_status = on_status,
-    .on_header_field = on_field,
-    .on_header_value = on_value,
-    .on_header_value_complete = on_value_complete,
-    .on_headers_complete = on_headers_complete,
-};
-
-static void reader_init(struct reader *r, struct head *h, llhttp_type_t type)
-{
-    memset(r, 0, sizeof(*r));
-    llhttp_init(&r->llhttp, type, &reader_settings);
-    r->llhttp.data = r;
-    r->head = h;
-}
-
-/* Feeds `first` (may be empty) and then the block; everything must be used. */
-static int reader_run(struct reader *r, struct span first, struct span block, struct h1_bad *bad)
-{
-    if (first.len > 0 && llhttp_execute(&r->llhttp, first.at, first.len) != HPE_OK) {
-        return bad_set(bad, 400, "malformed request line");
-    }
-    r->target = SPAN_EMPTY;
-    llhttp_errno_t code = llhttp_execute(&r->llhttp, block.at, block.len);
-    if (code == HPE_PAUSED) {
-        return 0;
-    }
-    if (r->limit) {
-        return bad_set(bad, 431, "too many header fields");
-    }
-    static const struct {
-        llhttp_errno_t code;
-        const char *why;
-    } rows[] = {
-        {HPE_UNEXPECTED_CONTENT_LENGTH, "content-length twice or beside transfer-encoding"},
-        {HPE_INVALID_CONTENT_LENGTH, "malformed content-length"},
-        {HPE_INVALID_TRANSFER_ENCODING,
-         "transfer-encoding beside content-length, or not chunked last"},
-        {HPE_INVALID_HEADER_TOKEN, "invalid byte in a header field"},
-        {HPE_INVALID_URL, "invalid byte in the request target"},
-        {HPE_INVALID_VERSION, "malformed HTTP version"},
-        {HPE_INVALID_STATUS, "malformed status"},
-        {HPE_UNEXPECTED_SPACE, "white space where none may be"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].code == code) {
-            return bad_set(bad, 400, rows[i].why);
+    for (;;) {
+        char *name = r->at;
+        char lower;
+        while (r->at < r->end && (lower = token_lower[(unsigned char)*r->at]) != 0) {
+            *r->at++ = lower;
+        }
+        struct span name_span = span_from(name, (size_t)(r->at - name));
+        if (name_span.len == 0 && r->end - r->at == 2 && memcmp(r->at, "\r\n", 2) == 0) {
+            return 0;
+        }
+        struct span value;
+        bool colon = name_span.len > 0 && r->at < r->end && *r->at == ':';
+        r->at += colon;
+        if (!colon || take_line(r, &value) != 0) {
+            return bad_set(bad, 400, "invalid byte in a header field");
+        }
+        if (take_field(r, name_span, span_trim(value)) != 0) {
+            return bad_set(bad, 431, "too many header fields");
         }
     }
-    return bad_set(bad, 400, "malformed head");
 }
 
 /* ---- what the fields mean ---- */
@@ -381,7 +353,7 @@ static int read_target(struct reader *r, struct h1_bad *bad)
     struct span target = r->target;
     for (size_t i = 0; i < target.len; i++) {
         unsigned char c = (unsigned char)target.at[i];
-        if (c <= 0x20 || c == 0x7f || c == '#') {
+        if (c <= 0x20 || c >= 0x7f || c == '#') {
             return bad_set(bad, 400, "invalid byte in the request target");
         }
     }
@@ -461,19 +433,19 @@ int h1_parse_request(struct head *h, char *block, size_t len, struct h1_framing 
     if (n == 0 || n == len || block[n] != ' ') {
         return bad_set(bad, 400, "malformed method");
     }
-    h->method = span_from(block, n);
+    h->method = span_from(block, n); /* any token is one (RFC 9110 section 9.1) */
     h->method_id = head_method_of(h->method);
-
-    /* llhttp knows a fixed list of methods; any token is one (RFC 9110 section 9.1). Only CONNECT
-     * changes how the rest is read. */
-    struct reader r;
-    reader_init(&r, h, HTTP_REQUEST);
-    struct span as = h->method_id == METHOD_CONNECT ? SPAN("CONNECT") : SPAN("GET");
-    int code = reader_run(&r, as, span_from(block + n, len - n), bad);
-    if (code != 0) {
+    struct reader r = {.head = h, .at = block + n + 1, .end = block + len};
+    struct span rest;
+    if (take_line(&r, &rest) != 0) {
+        return bad_set(bad, 400, "invalid byte in the request target");
+    }
+    r.target = span_cut(&rest, ' ');
+    int code = check_version(rest, bad);
+    if (code != 0 || (code = read_fields(&r, bad)) != 0) {
         return code;
     }
-    h->http_minor = r.llhttp.http_minor;
+    h->http_minor = (uint8_t)(rest.at[7] - '0');
     if ((code = read_target(&r, bad)) != 0 || (code = read_host(&r, bad)) != 0 ||
         (code = read_framing(&r, f, bad)) != 0) {
         return code;
@@ -524,23 +496,38 @@ static int response_body(struct reader *r, enum head_method asked, bool upgrade,
     return 0;
 }
 
+/* RFC 9112 section 4: version, three digits, and a reason that may be missing together with its blank. */
+static int read_status(struct head *h, struct span line, struct h1_bad *bad)
+{
+    int code = check_version(span_first(line, 8), bad);
+    if (code != 0) {
+        return code;
+    }
+    uint64_t status;
+    if (line.len < 12 || line.at[8] != ' ' || !span_to_u64(span_from(line.at + 9, 3), &status) ||
+        (line.len > 12 && line.at[12] != ' ')) {
+        return bad_set(bad, 400, "malformed status");
+    }
+    if (status < 100) {
+        return bad_set(bad, 502, "status below 100");
+    }
+    h->http_minor = (uint8_t)(line.at[7] - '0');
+    h->status = (unsigned)status;
+    h->reason = line.len > 13 ? span_from_offset(line, 13) : SPAN_EMPTY;
+    return 0;
+}
+
 int h1_parse_response(struct head *h, char *block, size_t len, enum head_method asked, bool upgrade,
                       struct h1_framing *f, struct h1_bad *bad)
 {
     *f = (struct h1_framing){.body = H1_BODY_NONE};
-    struct reader r;
-    reader_init(&r, h, HTTP_RESPONSE);
-    int code = reader_run(&r, SPAN_EMPTY, span_from(block, len), bad);
-    if (code != 0) {
-        return code;
+    struct reader r = {.head = h, .at = block, .end = block + len};
+    struct span line;
+    if (take_line(&r, &line) != 0) {
+        return bad_set(bad, 400, "malformed status");
     }
-    h->http_minor = r.llhttp.http_minor;
-    h->status = r.llhttp.status_code;
-    h->reason = r.reason;
-    if (h->status < 100) {
-        return bad_set(bad, 502, "status below 100");
-    }
-    if ((code = read_framing(&r, f, bad)) != 0) {
+    int code = read_status(h, line, bad);
+    if (code != 0 || (code = read_fields(&r, bad)) != 0 || (code = read_framing(&r, f, bad)) != 0) {
         return code;
     }
     (void)read_connection(&r,
@@ -550,13 +537,18 @@ int h1_parse_response(struct head *h, char *block, size_t len, enum head_method 
 
 int h1_parse_trailers(struct head *h, char *block, size_t len, struct h1_bad *bad)
 {
-    struct reader r;
-    reader_init(&r, h, HTTP_REQUEST);
-    int code = reader_run(&r, SPAN("GET / HTTP/1.1\r\n"), span_from(block, len), bad);
+    struct reader r = {.head = h, .at = block, .end = block + len};
+    int code = read_fields(&r, bad);
     if (code != 0) {
         return code;
     }
+    /* RFC 9110 section 6.5.1: framing has no meaning here; what would be refused in a head hides something. */
     struct h1_framing unused;
+    h->http_minor = 1;
+    if ((code = read_framing(&r, &unused, bad)) != 0) {
+        return code;
+    }
+    h->content_length = HEAD_LENGTH_UNKNOWN;
     (void)read_connection(&r, &unused);
     static const enum head_known forbidden[] = {
         HEAD_AUTHORIZATION, HEAD_CONTENT_TYPE, HEAD_EXPECT, HEAD_TRAILER,

@@ -2,8 +2,7 @@
 #define HTTP_H1_PARSE_H
 /* HTTP/1 messages from bytes to values, with no I/O (RFC 9112). Strict: what two parsers could read in two
  * ways is refused, never repaired: bare LF, folded lines, space before a colon, Content-Length beside
- * Transfer-Encoding, and so on. The grammar of lines is llhttp's; forms of the target, Host, framing and
- * connection fields are ours.
+ * Transfer-Encoding, and so on.
  *
  *   bytes -> h1_parse_head_end (where does the head end?) -> the owner copies the block into the arena of the
  *   exchange -> h1_parse_request | _response | _trailers -> struct head + struct h1_framing
