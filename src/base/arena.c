@@ -67,7 +67,7 @@ static void block_free(struct arena_block *block)
 
 /* A request that does not fit the current block: a new block, or, when large, a block of its own that
  * is put behind the current one, whose rest stays in use. */
-static char *arena_refill(struct arena *a, size_t bytes)
+static COLD char *arena_refill(struct arena *a, size_t bytes)
 {
     if (bytes > a->block_bytes / 2) {
         struct arena_block *own = block_new(bytes);
@@ -84,7 +84,8 @@ static char *arena_refill(struct arena *a, size_t bytes)
     return block->data;
 }
 
-static char *arena_take(struct arena *a, size_t bytes, size_t align)
+/* Inlined into its two callers, for which the alignment is a constant. */
+static inline char *arena_take(struct arena *a, size_t bytes, size_t align)
 {
     size_t pad = -(uintptr_t)a->at & (align - 1);
     size_t left = (size_t)(a->end - a->at);

@@ -122,10 +122,17 @@ void *memset(void *dst, int byte, size_t n)
     uint64_t word = 0x0101010101010101u * (unsigned char)byte;
     if (n >= 16) {
         __m128i all = _mm_set1_epi8((char)byte);
-        for (size_t i = 0; i + 16 < n; i += 16) {
-            put(to + i, all);
+        char *last = to + n - 16;
+        for (; last - to >= 64; to += 64) {
+            put(to, all);
+            put(to + 16, all);
+            put(to + 32, all);
+            put(to + 48, all);
         }
-        put(to + n - 16, all);
+        for (; to < last; to += 16) {
+            put(to, all);
+        }
+        put(last, all);
     } else if (n >= 8) {
         PUT(u64, to, word);
         PUT(u64, to + n - 8, word);

@@ -60,25 +60,39 @@ void h1_conn_kick(struct h1_conn *c)
     }
 }
 
+static int64_t timer_ms(const struct h1_conn *c, enum h1_timer timer)
+{
+    const struct http_limits *l = c->base.limits;
+    switch (timer) {
+    case H1_TIMER_NONE:
+        break;
+    case H1_TIMER_TRIM:
+        return i64_min(TRIM_MS, l->idle_ms);
+    case H1_TIMER_IDLE:
+        return i64_max(l->idle_ms - TRIM_MS, 1);
+    case H1_TIMER_HEAD:
+        return l->head_ms;
+    case H1_TIMER_HALF_CLOSE:
+        return l->half_close_ms;
+    case H1_TIMER_LINGER:
+        return LINGER_MS;
+    }
+    return 0;
+}
+
 void h1_conn_arm(struct h1_conn *c, enum h1_timer timer)
 {
-    if (timer == c->timer && timer != H1_TIMER_TRIM && deadline_is_armed(&c->deadline)) {
-        return;
+    if (timer == H1_TIMER_TRIM) {
+        c->rested_ms = loop_now_ms(c->base.loop);
     }
-    const struct http_limits *l = c->base.limits;
-    int64_t after[] = {
-        [H1_TIMER_NONE] = 0,
-        [H1_TIMER_TRIM] = i64_min(TRIM_MS, l->idle_ms),
-        [H1_TIMER_IDLE] = i64_max(l->idle_ms - TRIM_MS, 1),
-        [H1_TIMER_HEAD] = l->head_ms,
-        [H1_TIMER_HALF_CLOSE] = l->half_close_ms,
-        [H1_TIMER_LINGER] = LINGER_MS,
-    };
+    if (timer == c->timer && deadline_is_armed(&c->deadline)) {
+        return; /* TRIM after each exchange: on_due looks at rested_ms, which costs less than arming */
+    }
     c->timer = timer;
     if (timer == H1_TIMER_NONE) {
         deadline_disarm(&c->deadline);
     } else {
-        deadline_arm(&c->deadline, c->base.loop, after[timer]);
+        deadline_arm(&c->deadline, c->base.loop, timer_ms(c, timer));
     }
 }
 
@@ -273,6 +287,19 @@ static void on_task(struct loop_task *task)
     settle(c);
 }
 
+/* Idle when TRIM is due: trims, unless there was an exchange since it was armed. */
+static void rest(struct h1_conn *c)
+{
+    int64_t left = c->rested_ms + timer_ms(c, H1_TIMER_TRIM) - loop_now_ms(c->base.loop);
+    if (left > 0) {
+        c->timer = H1_TIMER_TRIM;
+        deadline_arm(&c->deadline, c->base.loop, left);
+        return;
+    }
+    trim(c);
+    h1_conn_arm(c, H1_TIMER_IDLE);
+}
+
 static void on_due(struct deadline *d)
 {
     struct h1_conn *c = container_of(d, struct h1_conn, deadline);
@@ -284,8 +311,7 @@ static void on_due(struct deadline *d)
         break;
     case H1_TIMER_TRIM:
         if (idle) {
-            trim(c);
-            h1_conn_arm(c, H1_TIMER_IDLE);
+            rest(c);
         }
         break;
     case H1_TIMER_IDLE:

@@ -49,8 +49,9 @@ struct h1_conn {
     struct http_stream stream; /* of the open exchange */
     struct loop_task task;
     struct deadline deadline;
-    struct buf in;  /* an incomplete head, or bytes that came too early */
-    struct buf out; /* what the socket refused */
+    int64_t rested_ms; /* when the last exchange ended, for TRIM */
+    struct buf in;     /* an incomplete head, or bytes that came too early */
+    struct buf out;    /* what the socket refused */
     struct span
         head_out; /* our head, waiting for data or the end of the turn; in the stream's arena */
     struct h1_scan scan;

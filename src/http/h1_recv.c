@@ -85,10 +85,9 @@ static void begin_body(struct h1_conn *c, const struct h1_framing *f)
 
 static void take_request(struct h1_conn *c, char *block, size_t len)
 {
-    struct head *head = arena_new(&c->stream.arena, struct head);
+    struct head *head = head_new(&c->stream.arena);
     struct h1_framing framing;
     struct h1_bad bad;
-    head_init(head, &c->stream.arena);
     head_reserve(head, size_min(c->scan.lines + 8, HEAD_FIELDS_MAX)); /* and what a proxy adds */
     c->scan = (struct h1_scan){0};
     if (h1_parse_request(head, block, len, &framing, &bad) != 0) {
@@ -113,10 +112,9 @@ static void take_request(struct h1_conn *c, char *block, size_t len)
 
 static void take_response(struct h1_conn *c, char *block, size_t len)
 {
-    struct head *head = arena_new(&c->stream.arena, struct head);
+    struct head *head = head_new(&c->stream.arena);
     struct h1_framing framing;
     struct h1_bad bad;
-    head_init(head, &c->stream.arena);
     head_reserve(head, size_min(c->scan.lines + 8, HEAD_FIELDS_MAX));
     c->scan = (struct h1_scan){0};
     if (h1_parse_response(head, block, len, c->asked, c->upgrade, &framing, &bad) != 0) {
@@ -236,8 +234,7 @@ static bool take_trailers(struct h1_conn *c, struct span *rest)
     }
     struct head *trailers = NULL;
     if (len > 2 && c->open) {
-        trailers = arena_new(&c->stream.arena, struct head);
-        head_init(trailers, &c->stream.arena);
+        trailers = head_new(&c->stream.arena);
         char *block = arena_bytes(&c->stream.arena, (size_t)len);
         memcpy(block, rest->at, (size_t)len);
         if (h1_parse_trailers(trailers, block, (size_t)len, &bad) != 0) {

@@ -15,6 +15,13 @@ void head_init(struct head *h, struct arena *arena)
     h->content_length = HEAD_LENGTH_UNKNOWN;
 }
 
+struct head *head_new(struct arena *arena)
+{
+    struct head *h = arena_alloc(arena, sizeof(*h));
+    head_init(h, arena);
+    return h;
+}
+
 void head_reserve(struct head *h, size_t count)
 {
     if (count <= h->room) {

@@ -62,6 +62,7 @@ struct head {
 };
 
 void head_init(struct head *h, struct arena *arena);
+NONNULL_RETURN struct head *head_new(struct arena *arena);
 /* Room for so many fields in all, to save growing. */
 void head_reserve(struct head *h, size_t count);
 /* `name` lower case; both borrowed for the arena's life. -ERR_LIMIT past HEAD_FIELDS_MAX. */

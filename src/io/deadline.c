@@ -226,13 +226,3 @@ void deadline_arm(struct deadline *d, struct loop *loop, int64_t after_ms)
     }
     w->wake_ms = i64_min(w->wake_ms, place(w, d, &w->at_once));
 }
-
-void deadline_disarm(struct deadline *d)
-{
-    list_remove(&d->node);
-}
-
-bool deadline_is_armed(const struct deadline *d)
-{
-    return list_is_linked(&d->node);
-}

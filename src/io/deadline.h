@@ -16,6 +16,13 @@ struct deadline {
 void deadline_init(struct deadline *d, void (*on_due)(struct deadline *d));
 /* In `after_ms` from now; an armed one moves. */
 void deadline_arm(struct deadline *d, struct loop *loop, int64_t after_ms);
-void deadline_disarm(struct deadline *d);
-bool deadline_is_armed(const struct deadline *d);
+static inline void deadline_disarm(struct deadline *d)
+{
+    list_remove(&d->node);
+}
+
+static inline bool deadline_is_armed(const struct deadline *d)
+{
+    return list_is_linked(&d->node);
+}
 #endif

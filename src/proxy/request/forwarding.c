@@ -3,7 +3,6 @@
  * way back. Source: HttpConnectionManager.use_remote_address, xff_num_trusted_hops, forward_client_cert_details,
  * set_current_client_cert_details, generate_request_id, server_name, server_header_transformation.
  * In: request/normalize. Out: changed head, traffic.remote_ip. Next: request/tracing. */
-#include "base/instant.h"
 #include "codec/hex.h"
 #include "mesh/names.h"
 #include "proxy/request/steps.h"
@@ -72,16 +71,16 @@ static struct span new_request_id(struct request *rq)
     uint64_t low = rng_u64(rq->place->upstream->rng);
     high = (high & ~UINT64_C(0xf000)) | UINT64_C(0x4000);
     low = (low & ~(UINT64_C(3) << 62)) | (UINT64_C(2) << 62);
+    char digits[32];
+    hex_put_u64(high, 16, digits);
+    hex_put_u64(low, 16, digits + 16);
     char *to = arena_bytes(rq->arena, 36);
-    hex_put_u64(high >> 32, 8, to);
-    to[8] = '-';
-    hex_put_u64(high >> 16, 4, to + 9);
-    to[13] = '-';
-    hex_put_u64(high, 4, to + 14);
-    to[18] = '-';
-    hex_put_u64(low >> 48, 4, to + 19);
-    to[23] = '-';
-    hex_put_u64(low, 12, to + 24);
+    memcpy(to, digits, 8);
+    memcpy(to + 9, digits + 8, 4);
+    memcpy(to + 14, digits + 12, 4);
+    memcpy(to + 19, digits + 16, 4);
+    memcpy(to + 24, digits + 20, 12);
+    to[8] = to[13] = to[18] = to[23] = '-';
     return span_from(to, 36);
 }
 
@@ -175,7 +174,9 @@ static void on_response(struct request *rq, struct head *response)
         code = head_set_known(response, HEAD_SERVER, rq->conf->server_name);
     }
     if (code == 0 && head_get_known(response, HEAD_DATE).at == NULL) {
-        code = head_add_known(response, HEAD_DATE, today_text(rq->place->today, instant_wall_us()));
+        int64_t taken_us = (loop_now_ns(rq->place->loop) - rq->start_ns) / 1000;
+        code = head_add_known(response, HEAD_DATE,
+                              today_text(rq->place->today, rq->start_us + taken_us));
     }
     bool quiet = rq->conf != NULL && rq->conf->suppress_envoy_headers;
     if (code == 0 && !quiet && rq->first_byte_ns != 0 && rq->outcome == OUTCOME_OK) {
