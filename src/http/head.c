@@ -216,11 +216,32 @@ enum head_method head_method_of(struct span method)
     return METHOD_OTHER;
 }
 
-/* unreserved, sub-delims and '%' of RFC 3986; a comma would make a list of it, so it is left out. */
+/* unreserved and sub-delims of RFC 3986; a comma would make a list of it, so it is left out. */
 static bool is_host_byte(unsigned char c)
 {
-    static const uint32_t set[4] = {0, 0x2bff6ff2u, 0x87fffffeu, 0x47fffffeu};
+    static const uint32_t set[4] = {0, 0x2bff6fd2u, 0x87fffffeu, 0x47fffffeu};
     return c < 128 && (set[c >> 5] >> (c & 31) & 1) != 0;
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* The length of the registered name in front: bytes as above, and pct-encoded ones. */
+static size_t name_len(struct span a)
+{
+    size_t n = 0;
+    for (;;) {
+        while (n < a.len && is_host_byte((unsigned char)a.at[n])) {
+            n++;
+        }
+        if (LIKELY(a.len - n < 3 || a.at[n] != '%') || !is_hex(a.at[n + 1]) ||
+            !is_hex(a.at[n + 2])) {
+            return n;
+        }
+        n += 3;
+    }
 }
 
 bool head_authority_is_valid(struct span a)
@@ -232,17 +253,14 @@ bool head_authority_is_valid(struct span a)
             return false;
         }
         for (n = 1; n < (size_t)end; n++) {
-            unsigned char c = (unsigned char)a.at[n];
-            bool hex = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-            if (!hex && c != ':' && c != '.') {
+            char c = a.at[n];
+            if (!is_hex(c) && c != ':' && c != '.') {
                 return false;
             }
         }
         n = (size_t)end + 1;
     } else {
-        while (n < a.len && is_host_byte((unsigned char)a.at[n])) {
-            n++;
-        }
+        n = name_len(a);
         if (n == 0) {
             return false;
         }

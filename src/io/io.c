@@ -80,6 +80,14 @@ void io_abort(struct io *io)
     io_close(io);
 }
 
+bool io_is_due(const struct io *io)
+{
+    while (io->lower != NULL) {
+        io = io->lower;
+    }
+    return io->ops->due != NULL && io->ops->due(io);
+}
+
 struct io *io_bottom(struct io *io)
 {
     while (io->lower != NULL) {

@@ -30,6 +30,9 @@ struct io_ops {
     void (*watch)(struct io *io, unsigned events);
     /* Bytes ready that no descriptor will announce (decrypted, or in memory). */
     bool (*pending)(const struct io *io);
+    /* The kernel has told of something in this turn that the owner has not been told yet. Only at the bottom;
+     * NULL = never. */
+    bool (*due)(const struct io *io);
     /* The raw descriptor for splice; -1 above a transformation. */
     int (*fd)(const struct io *io);
     /* Closes `lower` too; memory is given back at the turn's end. No event comes after it. */
@@ -86,6 +89,8 @@ static inline int io_fd(const struct io *io)
     return io->ops->fd(io);
 }
 
+/* Has something come for it that will be told later in this turn? Costs no system call. */
+bool io_is_due(const struct io *io);
 /* NULL is fine. */
 void io_close(struct io *io);
 /* As io_close, but a TCP stream is reset instead of ended (SO_LINGER 0): the peer must see that what it

@@ -74,6 +74,11 @@ bool io_tcp_pending(const struct io *io)
     return false; /* the kernel announces what it holds */
 }
 
+bool io_tcp_due(const struct io *io)
+{
+    return loop_fd_is_due(&of(io)->fd);
+}
+
 int io_tcp_fd(const struct io *io)
 {
     return of(io)->fd.fd;
@@ -115,6 +120,7 @@ static const struct io_ops tcp_ops = {
     .shut = io_tcp_shut,
     .watch = io_tcp_watch,
     .pending = io_tcp_pending,
+    .due = io_tcp_due,
     .fd = io_tcp_fd,
     .close = io_tcp_close,
     .reset = io_tcp_reset,

@@ -9,6 +9,7 @@ ssize_t io_tcp_writev(struct io *io, const struct iovec *v, int n);
 int io_tcp_shut(struct io *io);
 void io_tcp_watch(struct io *io, unsigned events);
 bool io_tcp_pending(const struct io *io);
+bool io_tcp_due(const struct io *io);
 int io_tcp_fd(const struct io *io);
 void io_tcp_close(struct io *io);
 void io_tcp_reset(struct io *io);

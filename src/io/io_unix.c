@@ -9,6 +9,7 @@ static const struct io_ops unix_ops = {
     .shut = io_tcp_shut,
     .watch = io_tcp_watch,
     .pending = io_tcp_pending,
+    .due = io_tcp_due,
     .fd = io_tcp_fd,
     .close = io_tcp_close,
 };

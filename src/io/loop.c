@@ -267,6 +267,12 @@ void loop_fd_watch(struct loop_fd *w, unsigned events)
     }
 }
 
+bool loop_fd_is_due(const struct loop_fd *w)
+{
+    const struct ev_io *watcher = (const struct ev_io *)(const void *)w->ev;
+    return ev_is_pending(watcher);
+}
+
 void loop_fd_dispose(struct loop_fd *w)
 {
     loop_fd_watch(w, 0);

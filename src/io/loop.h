@@ -47,6 +47,8 @@ void loop_fd_init(struct loop_fd *w, struct loop *loop, int fd,
                   void (*on_event)(struct loop_fd *w, unsigned events));
 /* IO_READ | IO_WRITE, or 0. No system call before the end of the turn, none when nothing changed. */
 void loop_fd_watch(struct loop_fd *w, unsigned events);
+/* An event has come and on_event will be called in this turn. */
+bool loop_fd_is_due(const struct loop_fd *w);
 void loop_fd_dispose(struct loop_fd *w);
 
 /* A call to make once at the end of this turn (asking twice is asking once): flushes, batched frames.
