@@ -284,6 +284,9 @@ static void on_task(struct loop_task *task)
     if (c->head_out.len > 0 && !c->ending) {
         h1_send_flush(c);
     }
+    if (UNLIKELY(c->raw) && !h1_is_over(c)) {
+        h1_recv_raw(c);
+    }
     settle(c);
 }
 
@@ -422,6 +425,7 @@ struct http_conn *h1_conn_new_take(struct loop *loop, const struct http_conn_spe
     http_conn_init(&c->base, loop, spec, &h1_ops);
     c->stream.conn = &c->base;
     c->keep = true;
+    c->raw = spec->proto == HTTP_PROTO_RAW;
     arena_init(&c->stream.arena, ARENA_BLOCK_BYTES);
     buf_init(&c->in, c->base.limits->head_bytes + 2 * LOOP_READ_BYTES);
     buf_init(&c->out, QUEUE_MAX);

@@ -14,6 +14,9 @@
 #include "http/http_conn_int.h"
 #include "io/deadline.h"
 
+/* Of a request that was answered early, before we hang up. */
+#define H1_DISCARD_MAX (256u * 1024)
+
 enum h1_in {
     H1_IN_HEAD,   /* waits for a head, or for the rest of one */
     H1_IN_LENGTH, /* `left` bytes of body */
@@ -71,6 +74,7 @@ struct h1_conn {
     bool keep : 1;        /* another may follow */
     bool upgrade : 1;     /* the request asked for one */
     bool opaque : 1;      /* CONNECT or upgrade was granted */
+    bool raw : 1;         /* client: no HTTP below, see HTTP_PROTO_RAW */
     bool te_trailers : 1; /* the client wants trailers */
     bool expect : 1;      /* the client waits for 100 */
     bool queued : 1;      /* on_drained is owed */
@@ -103,6 +107,8 @@ static inline bool h1_is_over(const struct h1_conn *c)
 
 /* h1_recv: one read, its bytes, and the end of the stream (code 0) or its failure. */
 void h1_recv(struct h1_conn *c);
+/* HTTP_PROTO_RAW: answers the CONNECT, if that is still to be done. */
+void h1_recv_raw(struct h1_conn *c);
 /* Takes stashed bytes; whether any were used. */
 bool h1_recv_stash(struct h1_conn *c);
 

@@ -4,8 +4,7 @@
 #include "base/err.h"
 #include "http/h1_conn_int.h"
 
-#define INTERIM_MAX 100           /* 1xx answers to one request: more is a flood */
-#define DISCARD_MAX (256u * 1024) /* of a request that was answered early, before we hang up */
+#define INTERIM_MAX 100 /* 1xx answers to one request: more is a flood */
 
 /* The peer broke the protocol while its message came. */
 static void message_bad(struct h1_conn *c, const struct h1_bad *bad)
@@ -55,7 +54,7 @@ static void tell_data(struct h1_conn *c, struct span piece, bool end)
         return;
     }
     c->discarded += piece.len;
-    if (c->discarded > DISCARD_MAX) {
+    if (c->discarded > H1_DISCARD_MAX) {
         h1_conn_end(c, HTTP_RESET_NONE, false);
     }
 }
@@ -139,16 +138,34 @@ static void take_response(struct h1_conn *c, char *block, size_t len)
     http_stream_tell_head(&c->stream, head, c->in_state == H1_IN_DONE);
 }
 
+void h1_recv_raw(struct h1_conn *c)
+{
+    if (!c->open || c->in_state != H1_IN_HEAD || c->out_state != H1_OUT_OPAQUE) {
+        return;
+    }
+    struct head *head = arena_new(&c->stream.arena, struct head);
+    head_init(head, &c->stream.arena);
+    head->status = 200;
+    head->http_minor = 1;
+    c->opaque = true;
+    c->in_state = H1_IN_OPAQUE;
+    http_stream_tell_head(&c->stream, head, false);
+}
+
 /* The take_ functions use bytes at the front of `rest` and say whether to go on. */
 static bool take_head(struct h1_conn *c, struct span *rest)
 {
-    if (!c->base.server && !c->open) {
-        c->base.why = "bytes without a request";
-        h1_conn_end(c, HTTP_RESET_PROTO, false);
-        return false;
-    }
-    if (c->base.server &&
-        c->scan.at == 0) { /* RFC 9112 section 2.2: empty lines before a request */
+    if (!c->base.server) {
+        if (!c->open || c->out_state == H1_OUT_HEAD) {
+            c->base.why = "bytes without a request";
+            h1_conn_end(c, HTTP_RESET_PROTO, false);
+            return false;
+        }
+        if (UNLIKELY(c->raw)) {
+            h1_recv_raw(c);
+            return true;
+        }
+    } else if (c->scan.at == 0) { /* RFC 9112 section 2.2: empty lines before a request */
         while (rest->len >= 2 && rest->at[0] == '\r' && rest->at[1] == '\n') {
             *rest = span_from_offset(*rest, 2);
         }
@@ -314,17 +331,32 @@ static void take_bytes(struct h1_conn *c, struct span bytes)
     }
 }
 
+static bool is_idempotent(enum head_method method)
+{
+    return method != METHOD_POST && method != METHOD_PATCH && method != METHOD_CONNECT &&
+           method != METHOD_OTHER;
+}
+
 /* A request was sent and nothing of an answer came back: on a used connection the peer had just closed it,
- * and has not seen the request. */
+ * as a rule, and has not seen the request. That is no proof: what is not idempotent a proxy must not send
+ * twice (RFC 9110 section 9.2.2). */
 static enum http_reset lost_why(const struct h1_conn *c)
 {
     bool untouched = c->in_state == H1_IN_HEAD && buf_len(&c->in) == 0 && c->interim == 0;
-    return !c->base.server && untouched && c->base.served > 0 ? HTTP_RESET_REFUSED
-                                                              : HTTP_RESET_PEER;
+    bool unsent = c->out_state == H1_OUT_HEAD;
+    return !c->base.server && untouched && c->base.served > 0 && (unsent || is_idempotent(c->asked))
+               ? HTTP_RESET_REFUSED
+               : HTTP_RESET_PEER;
 }
 
 static void take_end(struct h1_conn *c)
 {
+    if (UNLIKELY(c->raw)) { /* it took the connection, and had nothing to say */
+        h1_recv_raw(c);
+        if (h1_is_over(c)) {
+            return;
+        }
+    }
     c->eof = true;
     if (c->in_state == H1_IN_UNTIL_CLOSE || c->in_state == H1_IN_OPAQUE) {
         c->in_state = H1_IN_DONE;
@@ -350,7 +382,7 @@ void h1_recv(struct h1_conn *c)
     }
     if (c->lingering) {
         c->discarded += n > 0 ? (size_t)n : 0;
-        if (n <= 0 || c->discarded > DISCARD_MAX) {
+        if (n <= 0 || c->discarded > H1_DISCARD_MAX) {
             h1_conn_end(c, c->end_why, false);
         }
     } else if (n > 0) {

@@ -175,8 +175,9 @@ static int server_head(struct h1_conn *c, const struct head *head, bool end)
         c->out_state = H1_OUT_UNTIL_CLOSE;
     }
     uint32_t most = c->base.limits->requests;
-    bool unsure =
-        c->expect && c->in_state != H1_IN_DONE; /* will the client send its body or not? */
+    /* Will the client send its body, and would we read so much of it for nothing (RFC 9112 section 9.3)? */
+    bool unsure = c->in_state != H1_IN_DONE &&
+                  (c->expect || (c->in_state == H1_IN_LENGTH && c->left > H1_DISCARD_MAX));
     c->keep =
         c->keep && !c->drain && !c->eof && !unsure && !(most > 0 && c->base.served + 1 >= most);
     out.close = !c->keep;
@@ -195,6 +196,10 @@ static int client_head(struct h1_conn *c, const struct head *head, bool end)
     c->upgrade = head->upgrade.len > 0;
     if (c->asked == METHOD_CONNECT || c->upgrade) {
         c->out_state = H1_OUT_OPAQUE;
+        if (UNLIKELY(c->raw)) {
+            h1_conn_kick(c);
+            return end ? h1_send_data(&c->stream, SPAN_EMPTY, true) : 0;
+        }
         put_head(c, head, &out, end);
         return end ? h1_send_data(&c->stream, SPAN_EMPTY, true) : 0;
     }

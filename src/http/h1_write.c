@@ -121,6 +121,11 @@ static char *put_status_line(char *to, const struct head *h)
 static char *put_connection(char *to, const struct head *h, const struct h1_shape *out)
 {
     bool te = out->request && h->slot[HEAD_TE] != 0;
+    if (UNLIKELY(h->status == 426 && h->upgrade.len > 0)) { /* RFC 9110 section 15.5.22 */
+        to = put_field(to, SPAN("upgrade"), h->upgrade);
+        return put(to, out->close ? SPAN("connection: upgrade, close\r\n")
+                                  : SPAN("connection: upgrade\r\n"));
+    }
     if (h->upgrade.len > 0 && (out->request || h->status == 101)) {
         to = put_field(to, SPAN("upgrade"), h->upgrade);
         return put(to, te ? SPAN("connection: upgrade, te\r\n") : SPAN("connection: upgrade\r\n"));

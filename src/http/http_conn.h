@@ -74,7 +74,9 @@ struct http_conn_events {
     void (*on_gone)(void *arg, enum http_reset why);
 };
 
-enum http_proto { HTTP_PROTO_1, HTTP_PROTO_2 };
+/* HTTP_PROTO_RAW, client: the peer speaks no HTTP. A CONNECT is answered with 200 by ourselves, and what follows are
+ * the bytes of the stream below (RFC 9110 section 9.3.6: the end of a tunnel). */
+enum http_proto { HTTP_PROTO_1, HTTP_PROTO_2, HTTP_PROTO_RAW, HTTP_PROTO_COUNT };
 
 struct http_conn_spec {
     struct io *io; /* taken */

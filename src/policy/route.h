@@ -166,7 +166,9 @@ struct route {
     size_t mirror_count;
     bool websocket;     /* upgrade_configs: "websocket" allowed here */
     bool websocket_off; /* forbidden here although the connection manager allows it */
-    bool connect;       /* "CONNECT" with connect_config: the tunnel ends here */
+    bool connect;       /* upgrade_configs: "CONNECT" allowed here */
+    bool connect_off;   /* forbidden here although the connection manager allows it */
+    bool connect_ends;  /* connect_config: the tunnel ends here */
     bool priority_high;
     bool attempt_count; /* include_request_attempt_count: x-envoy-attempt-count upstream */
     bool attempt_count_response;

@@ -256,7 +256,9 @@ static int upgrades(struct route *out, const struct pb_route_RouteAction *config
                 (u->connect_config->proxy_protocol_config || u->connect_config->allow_post)) {
                 return err_set(err, -ERR_CONFIG, "connect_config: only an empty one is supported");
             }
-            out->connect = enabled && u->connect_config;
+            out->connect = enabled;
+            out->connect_off = !enabled;
+            out->connect_ends = enabled && u->connect_config;
         } else if (enabled) {
             return err_set(err, -ERR_CONFIG,
                            "upgrade_type '%.*s' is not supported; use websocket or CONNECT",

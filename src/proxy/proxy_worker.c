@@ -594,6 +594,13 @@ static int on_start(struct worker *worker, void *arg, struct err *err)
     return 0;
 }
 
+static void drop_pools(struct endpoint *e)
+{
+    for (unsigned i = 0; i < HTTP_PROTO_COUNT; i++) {
+        pool_dispose(&e->pools[i]);
+    }
+}
+
 static void drop_clusters(struct proxy_worker *w)
 {
     for (size_t i = 0; i < w->cluster_slots; i++) {
@@ -602,13 +609,10 @@ static void drop_clusters(struct proxy_worker *w)
             continue;
         }
         for (size_t k = 0; k < c->endpoint_count; k++) {
-            pool_dispose(&c->endpoints[k]->pools[HTTP_PROTO_1]);
-            pool_dispose(&c->endpoints[k]->pools[HTTP_PROTO_2]);
+            drop_pools(c->endpoints[k]);
         }
         for (struct map_slot *s = NULL; (s = map_next(&c->by_addr, s)) != NULL;) {
-            struct endpoint *e = s->value;
-            pool_dispose(&e->pools[HTTP_PROTO_1]);
-            pool_dispose(&e->pools[HTTP_PROTO_2]);
+            drop_pools(s->value);
         }
         cluster_update(c, w->ds.view->snapshot, NULL, NULL);
         cluster_put(c);

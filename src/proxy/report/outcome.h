@@ -29,6 +29,8 @@ enum outcome {
     OUTCOME_CLIENT_GONE,     /* the downstream ended first */
     OUTCOME_CLIENT_PROTO,    /* the downstream broke HTTP */
     OUTCOME_BAD_PATH,        /* path normalisation refused it */
+    OUTCOME_LOW_VERSION,     /* HTTP/1.0, which is not accepted here */
+    OUTCOME_NO_HOST,         /* and it named no host */
     OUTCOME_UPGRADE_REFUSED, /* upgrade not allowed on this route */
     OUTCOME_DRAINING,        /* we are going away */
     OUTCOME_ABORTED,         /* by a fault filter, on purpose */

@@ -29,12 +29,37 @@ static void strip_port(struct request *rq)
     }
 }
 
+static enum step_answer fail(struct request *rq, enum outcome why)
+{
+    rq->outcome = why;
+    return STEP_FAIL;
+}
+
+/* Http1ProtocolOptions.accept_http_10, default_host_for_http_10; HTTP/1.1 without Host has been refused before. */
+static enum outcome old_version(struct request *rq)
+{
+    const struct conf_http *conf = rq->conf;
+    if (!conf->accept_http10) {
+        return OUTCOME_LOW_VERSION;
+    }
+    if (rq->head->authority.len == 0) {
+        if (conf->http10_host.len == 0) {
+            return OUTCOME_NO_HOST;
+        }
+        rq->head->authority = arena_dup(rq->arena, conf->http10_host);
+        rq->traffic.authority = rq->head->authority;
+    }
+    return OUTCOME_OK;
+}
+
 static enum step_answer on_request(struct request *rq)
 {
     const struct conf_http *conf = rq->conf;
-    if (rq->head->authority.len == 0 && conf->http10_host.len > 0) {
-        rq->head->authority = arena_dup(rq->arena, conf->http10_host);
-        rq->traffic.authority = rq->head->authority;
+    if (UNLIKELY(rq->head->http_minor == 0) && !rq->head->http2) {
+        enum outcome why = old_version(rq);
+        if (why != OUTCOME_OK) {
+            return fail(rq, why);
+        }
     }
     struct span host = rq->head->authority;
     if (conf->strip_host_dot && span_ends(host, SPAN("."))) {
@@ -57,8 +82,7 @@ static enum step_answer on_request(struct request *rq)
     struct span query = mark < 0 ? SPAN_EMPTY : span_from_offset(target, (size_t)mark);
     bool escaped = conf->escaped_slashes != CONF_SLASHES_KEEP && url_has_escaped_slash(path);
     if (escaped && conf->escaped_slashes == CONF_SLASHES_REJECT) {
-        rq->outcome = OUTCOME_BAD_PATH;
-        return STEP_FAIL;
+        return fail(rq, OUTCOME_BAD_PATH);
     }
     unsigned steps = (conf->normalize_path ? URL_DOT_SEGMENTS : 0) |
                      (conf->merge_slashes ? URL_MERGE_SLASHES : 0) |
@@ -66,8 +90,7 @@ static enum step_answer on_request(struct request *rq)
     char *to = arena_bytes(rq->arena, target.len);
     ssize_t len = url_normalize_path(path, steps, to);
     if (len < 0) {
-        rq->outcome = OUTCOME_BAD_PATH;
-        return STEP_FAIL;
+        return fail(rq, OUTCOME_BAD_PATH);
     }
     if (query.len > 0) {
         memcpy(to + len, query.at, query.len);

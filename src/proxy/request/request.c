@@ -272,6 +272,7 @@ void request_reply(struct request *rq, const struct request_answer *a)
     struct head *h = arena_new(rq->arena, struct head);
     head_init(h, rq->arena);
     h->status = a->status;
+    h->upgrade = a->why == OUTCOME_LOW_VERSION ? SPAN("HTTP/1.1") : SPAN_EMPTY;
     int code = 0;
     for (size_t i = 0; i < a->count && code == 0; i++) {
         code = head_add(h, a->fields[i].name, a->fields[i].value);

@@ -102,7 +102,8 @@ struct request {
     struct route_retry retry; /* copied: outlives the view */
     int64_t timeout_ms;
     bool is_grpc, sampled, priority_high, auto_host;
-    bool peer_asks;            /* inbound: the peer told who it is and wants to know who we are */
+    bool tunnel_ends; /* CONNECT whose bytes go to the endpoint as they are (connect_config) */
+    bool peer_asks;   /* inbound: the peer told who it is and wants to know who we are */
     bool count_up, count_down; /* x-envoy-attempt-count upstream, downstream */
     bool has_hash;             /* hashing.c: for consistent hashing */
     uint64_t hash;

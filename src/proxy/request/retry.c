@@ -1,6 +1,7 @@
 /* May a failed attempt be tried again, and when? Pure but for the retry breaker and the counters.
- * Source: Envoy RetryPolicy.retry_on (router filter documentation), retry_back_off; a reused connection that was
- * closed without a word is tried once more on a fresh one whatever the policy (RFC 9112 section 9.3.1). */
+ * Source: Envoy RetryPolicy.retry_on (router filter documentation), retry_back_off; what went out on a reused
+ * connection that was closed without a word is tried once more on a fresh one whatever the policy, if its method
+ * is idempotent (RFC 9112 section 9.3.1, RFC 9110 section 9.2.2; http/h1_recv knows). */
 #include "proxy/request/steps.h"
 
 static bool status_listed(const struct route_retry *r, unsigned status)

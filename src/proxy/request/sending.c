@@ -286,6 +286,9 @@ static const struct attempt_events attempt_events = {
 
 static enum http_proto proto_for(const struct request *rq)
 {
+    if (rq->tunnel_ends) {
+        return HTTP_PROTO_RAW;
+    }
     if (rq->head->upgrade.len > 0) {
         return HTTP_PROTO_1; /* an upgrade belongs to HTTP/1 (RFC 9110 section 7.8) */
     }
@@ -340,7 +343,7 @@ static enum step_answer on_request(struct request *rq)
     rq->up.keep = !rq->request_ended || buf_len(&rq->up.kept) > 0;
     rq->retries_left = rq->retry.attempts;
     rq->at++; /* through, whatever comes */
-    if (rq->route->mirror_count > 0) {
+    if (rq->route->mirror_count > 0 && rq->head->method_id != METHOD_CONNECT) {
         mirror_begin(rq);
         rq->up.tee = copy_body;
     }
@@ -369,7 +372,7 @@ void sending_init(struct request *rq)
 static void request_is_whole(struct request *rq)
 {
     if (rq->cluster != NULL && rq->attempts > 0 && !rq->response_ended &&
-        rq->head->upgrade.len == 0) {
+        rq->head->upgrade.len == 0 && rq->head->method_id != METHOD_CONNECT) {
         arm(rq, &rq->total, rq->timeout_ms);
     }
 }

@@ -88,17 +88,18 @@ static void copy_for_later(struct request *rq, const struct route *r)
     if (rq->place->log_count > 0 || rq->place->upstream->tap != NULL) {
         rq->route_name = arena_dup(rq->arena, r->name);
     }
+    rq->tunnel_ends = rq->head->method_id == METHOD_CONNECT && r->connect_ends;
     rq->priority_high = r->priority_high;
     rq->auto_host = r->auto_host_rewrite;
     rq->count_up = r->attempt_count;
     rq->count_down = r->attempt_count_response;
 }
 
-/* Only WebSocket-like upgrades that the route or connection manager allows; tunnels by CONNECT end elsewhere. */
+/* Only what the route or the connection manager allows: WebSocket, tunnels by CONNECT. */
 static bool is_upgrade_refused(const struct request *rq, const struct route *r)
 {
     if (rq->head->method_id == METHOD_CONNECT) {
-        return true;
+        return r->connect_off || (!rq->conf->connect && !r->connect);
     }
     return rq->head->upgrade.len > 0 &&
            (r->websocket_off || (!rq->conf->websocket && !r->websocket));

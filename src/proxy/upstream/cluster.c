@@ -150,8 +150,9 @@ static void forget_endpoint(struct cluster *c, struct endpoint *e)
 
 static void drain_endpoint(struct endpoint *e)
 {
-    pool_drain(&e->pools[HTTP_PROTO_1]);
-    pool_drain(&e->pools[HTTP_PROTO_2]);
+    for (unsigned i = 0; i < HTTP_PROTO_COUNT; i++) {
+        pool_drain(&e->pools[i]);
+    }
 }
 
 /* New list from the configuration; endpoints with the same address keep their pools and load. */

@@ -38,8 +38,9 @@ struct endpoint *endpoint_new(struct cluster *c, const struct conf_endpoint *con
     e->addr = conf->addr;
     e->refs = 1;
     arena_init(&e->arena, LABEL_ARENA_BYTES);
-    pool_init(&e->pools[HTTP_PROTO_1], e, HTTP_PROTO_1);
-    pool_init(&e->pools[HTTP_PROTO_2], e, HTTP_PROTO_2);
+    for (unsigned i = 0; i < HTTP_PROTO_COUNT; i++) {
+        pool_init(&e->pools[i], e, (enum http_proto)i);
+    }
     e->last_used_ms = loop_now_ms(c->up->loop);
     endpoint_update(e, conf);
     return e;
@@ -62,7 +63,8 @@ void endpoint_get(struct endpoint *e)
 static void endpoint_free(void *obj)
 {
     struct endpoint *e = obj;
-    DEBUG_ASSERT(pool_is_empty(&e->pools[0]) && pool_is_empty(&e->pools[1]));
+    DEBUG_ASSERT(pool_is_empty(&e->pools[0]) && pool_is_empty(&e->pools[1]) &&
+                 pool_is_empty(&e->pools[2]));
     arena_dispose(&e->arena);
     mem_free(e);
 }
@@ -80,8 +82,9 @@ void endpoint_put(struct endpoint *e)
 void endpoint_remove(struct endpoint *e)
 {
     e->removed = true;
-    pool_close(&e->pools[HTTP_PROTO_1]);
-    pool_close(&e->pools[HTTP_PROTO_2]);
+    for (unsigned i = 0; i < HTTP_PROTO_COUNT; i++) {
+        pool_close(&e->pools[i]);
+    }
 }
 
 void endpoint_learn(struct endpoint *e, struct span principal)

@@ -26,7 +26,7 @@ struct endpoint {
     uint32_t active;      /* requests and opaque connections now */
     int64_t wrr;          /* weighted round robin's memory */
     struct tls_bind *tls; /* borrowed from cluster: which of its transports; NULL = plaintext */
-    struct pool pools[2]; /* by enum http_proto */
+    struct pool pools[HTTP_PROTO_COUNT]; /* by enum http_proto */
     /* outlier.c's memory: failures in a row, how often it was left out, since when it is */
     uint32_t fails_5xx, fails_gateway, fails_local, ejections;
     int64_t ejected_ms;

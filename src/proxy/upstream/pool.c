@@ -171,7 +171,7 @@ static void on_age(struct deadline *d)
 
 static enum http_proto proto_of(const struct pool *p, const struct io *io)
 {
-    if (cluster_of(p)->alpn_auto && io_is_tls(io)) {
+    if (cluster_of(p)->alpn_auto && io_is_tls(io) && p->proto != HTTP_PROTO_RAW) {
         return span_is(io_tls_peer(io)->alpn, "h2") ? HTTP_PROTO_2 : HTTP_PROTO_1;
     }
     return p->proto;
@@ -232,7 +232,8 @@ static const struct connect_events connect_events = {.on_done = on_connected,
 /* Where ALPN decides the protocol, what the cluster says is offered. */
 static enum tls_offer offer_of(const struct pool *p)
 {
-    return cluster_of(p)->alpn_auto   ? TLS_OFFER_OPAQUE
+    bool as_told = cluster_of(p)->alpn_auto || p->proto == HTTP_PROTO_RAW;
+    return as_told                    ? TLS_OFFER_OPAQUE
            : p->proto == HTTP_PROTO_2 ? TLS_OFFER_HTTP2
                                       : TLS_OFFER_HTTP1;
 }
@@ -271,6 +272,9 @@ struct pool_conn *pool_get(struct pool *p, struct pool_waiter *w, bool fresh, en
         }
         if (http_conn_room(pc->http) == 0 || is_spent(pc)) {
             continue;
+        }
+        if (p->proto != HTTP_PROTO_2 && io_is_due(http_conn_io(pc->http))) {
+            continue; /* it has ended, or speaks without being asked: RFC 9112 section 9.2 */
         }
         return pc;
     }
