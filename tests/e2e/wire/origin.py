@@ -50,26 +50,24 @@ async def read_head(reader):
 
 
 async def read_rest(reader, head):
-    """The body as it is on the wire."""
+    """The body as it is on the wire; of chunks, as if it were one: where they are cut depends on time."""
     lengths, codings = values(head, b"content-length"), values(head, b"transfer-encoding")
     if len(lengths) + len(codings) > 1:
         raise Broken(f"framed twice: {head!r}")
     if lengths:
         return await reader.readexactly(int(lengths[0]))
-    raw = b""
-    while codings:
-        line = await reader.readuntil(b"\r\n")
-        raw += line
-        size = int(line, 16)
-        if size > 0:
-            raw += await reader.readexactly(size + 2)
-            continue
-        while line != b"\r\n" or not raw.endswith(b"\r\n\r\n"):
-            line = await reader.readuntil(b"\r\n")
-            raw += line
-            if line == b"\r\n":
-                return raw
-    return raw
+    if not codings:
+        return b""
+    data = b""
+    while (size := int((await reader.readuntil(b"\r\n"))[:-2], 16)) > 0:
+        data += await reader.readexactly(size)
+        if await reader.readexactly(2) != b"\r\n":
+            raise Broken("a chunk does not have its size")
+    trailers = b""
+    while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
+        trailers += line
+    body = b"%x\r\n%s\r\n" % (len(data), data) if data else b""
+    return body + b"0\r\n" + trailers + b"\r\n"
 
 
 class ScriptOrigin(Listening):

@@ -108,6 +108,8 @@ def refusal_is_whole(got):
 
 
 async def expect_answer(client, row):
+    if row.want == b"":
+        return
     if isinstance(row.want, int):
         assert await client.until(lambda: refusal_is_whole(client.got)), f"no answer: {client.got!r}"
         line, _, _ = client.got.partition(b"\r\n")
@@ -183,6 +185,10 @@ class Bench:
 
 
 TRAILERS = {"http_protocol_options": {"enable_trailers": True}}
+CHAIN = {"name": "chain", "virtual_hosts": [config.vhost(
+    "all", ["*"], {"match": {"connect_matcher": {}}, "route": {"cluster": "app"}}, config.route("/", "app"))]}
+STAR = {"name": "star", "virtual_hosts": [config.vhost(
+    "all", ["*"], config.route({"path": "*"}, "app"), config.route("/", "app"))]}
 TUNNEL = {"name": "tunnel", "virtual_hosts": [config.vhost(
     "all", ["*"],
     {"match": {"connect_matcher": {}}, "route": {"cluster": "tcp", "upgrade_configs": [
@@ -194,6 +200,8 @@ LISTENERS = {
     "old": {"http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "old.example"}},
     "old-no-host": {"http_protocol_options": {"accept_http_10": True}},
     "tunnel": {"routes": TUNNEL, "upgrade_configs": [{"upgrade_type": "CONNECT"}]},
+    "chain": {"routes": CHAIN, "upgrade_configs": [{"upgrade_type": "CONNECT"}]},
+    "star": {"routes": STAR},
     "small": {"max_request_headers_kb": 2, "common_http_protocol_options": {"max_headers_count": 10}},
 }
 
