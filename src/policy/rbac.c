@@ -20,6 +20,11 @@ static bool set_holds(const struct rbac_node *n, const struct rbac_ask *ask, boo
     return all;
 }
 
+static const struct ip *source_ip(const struct traffic *tr)
+{
+    return tr->source_ip != NULL ? tr->source_ip : &tr->direct_ip;
+}
+
 /* As deep as rbac_compile lets trees be (RBAC_DEPTH_MAX). */
 static bool holds(const struct rbac_node *n, const struct rbac_ask *ask)
 {
@@ -49,6 +54,8 @@ static bool holds(const struct rbac_node *n, const struct rbac_ask *ask)
         return tr->tls;
     case RBAC_DIRECT_IP:
         return cidr_contains(&n->cidr, &tr->direct_ip);
+    case RBAC_SOURCE_IP:
+        return cidr_contains(&n->cidr, source_ip(tr));
     case RBAC_REMOTE_IP:
         return cidr_contains(&n->cidr, &tr->remote_ip);
     }
@@ -90,11 +97,13 @@ static void explain_leaf(const struct rbac_node *n, const struct rbac_ask *ask, 
         break;
     case RBAC_DESTINATION:
     case RBAC_DIRECT_IP:
+    case RBAC_SOURCE_IP:
     case RBAC_REMOTE_IP:
         explain_line(ex, "%s %s %s against %s", mark,
                      n->kind == RBAC_DESTINATION ? "destination" : "source",
                      ip_format(n->kind == RBAC_DESTINATION ? &tr->destination_ip
                                : n->kind == RBAC_DIRECT_IP ? &tr->direct_ip
+                               : n->kind == RBAC_SOURCE_IP ? source_ip(tr)
                                                            : &tr->remote_ip,
                                is),
                      cidr_format(&n->cidr, want));

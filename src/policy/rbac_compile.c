@@ -214,7 +214,7 @@ static int principal(struct rbac_node *out, struct arena *arena,
     case PB_RBAC_PRINCIPAL_IDENTIFIER_FILTER_STATE:
         return filter_state(out, arena, config->filter_state, err);
     case PB_RBAC_PRINCIPAL_IDENTIFIER_SOURCE_IP:
-        return cidr_node(out, RBAC_DIRECT_IP, config->source_ip, "source_ip", err);
+        return cidr_node(out, RBAC_SOURCE_IP, config->source_ip, "source_ip", err);
     case PB_RBAC_PRINCIPAL_IDENTIFIER_DIRECT_REMOTE_IP:
         return cidr_node(out, RBAC_DIRECT_IP, config->direct_remote_ip, "direct_remote_ip", err);
     case PB_RBAC_PRINCIPAL_IDENTIFIER_REMOTE_IP:

@@ -47,6 +47,7 @@ static bool needs_peer(const struct rbac_node *n, struct names *out)
     case RBAC_SNI:
     case RBAC_PEER_ANY:
     case RBAC_DIRECT_IP:
+    case RBAC_SOURCE_IP:
     case RBAC_REMOTE_IP:
         break;
     }

@@ -27,7 +27,8 @@ enum rbac_kind {
     RBAC_SNI,         /* requested_server_name */
     RBAC_PEER,        /* authenticated with principal_name; filter_state io.istio.peer_principal */
     RBAC_PEER_ANY,    /* authenticated without a name: the connection is TLS */
-    RBAC_DIRECT_IP,   /* source_ip, direct_remote_ip */
+    RBAC_DIRECT_IP,   /* direct_remote_ip */
+    RBAC_SOURCE_IP,   /* source_ip: heeds the PROXY protocol, but no header */
     RBAC_REMOTE_IP,   /* remote_ip */
 };
 

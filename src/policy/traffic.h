@@ -16,9 +16,10 @@ struct traffic {
     const struct header *fields; /* lower-case names */
     size_t field_count;
     /* connection */
-    struct ip direct_ip; /* the peer's address */
+    struct ip direct_ip; /* the peer's address, whatever anybody tells */
     uint16_t direct_port;
-    struct ip remote_ip; /* the client as trusted x-forwarded-for tells; else direct_ip */
+    struct ip remote_ip;        /* the client as trusted x-forwarded-for tells; else direct_ip */
+    const struct ip *source_ip; /* as the PROXY protocol tells; NULL = direct_ip */
     struct ip destination_ip;
     uint16_t destination_port;
     struct span sni;

@@ -6,6 +6,7 @@
 #include "policy/pb_value.h"
 #include "proto/cluster.pb.h"
 #include "proto/upstream_http.pb.h"
+#include "proto/upstream_proxy_protocol.pb.h"
 #include "proxy/config/known_filters.h"
 #include "proxy/config/read_cluster_lb.h"
 #include "proxy/config/read_endpoints.h"
@@ -238,9 +239,39 @@ static int discovery(struct read *rd, struct conf_cluster *out,
 
 /* ---- connections ---- */
 
+#define TYPE_PROXY \
+    "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport"
+
+/* One socket, TLS or plain, maybe within one that tells by the PROXY protocol who the client is. */
+static int transport(struct read *rd, const struct conf_tls **tls, unsigned *proxy_version,
+                     const struct pb_core_TransportSocket *socket, struct err *err)
+{
+    *proxy_version = 0;
+    if (socket == NULL || !span_is(read_type(rd, socket->typed_config), TYPE_PROXY)) {
+        return read_tls_socket(rd, tls, false, socket, err);
+    }
+    const struct pb_up_proxy_protocol_ProxyProtocolUpstreamTransport *c =
+        read_any(rd, &pb_up_proxy_protocol_ProxyProtocolUpstreamTransport_desc,
+                 socket->typed_config->value, err);
+    if (c == NULL) {
+        return -ERR_CONFIG;
+    }
+    if (c->config && (c->config->pass_through_tlvs || c->config->added_tlvs.count > 0)) {
+        return err_set(err, -ERR_CONFIG, "transport socket '%.*s': TLVs are not supported",
+                       SPAN_ARG(socket->name));
+    }
+    *proxy_version =
+        c->config && c->config->version == PB_CORE_PROXY_PROTOCOL_CONFIG_VERSION_V2 ? 2 : 1;
+    return read_tls_socket(rd, tls, false, c->transport_socket, err);
+}
+
 static int transports(struct read *rd, struct conf_cluster *out,
                       const struct pb_cluster_Cluster *config, struct err *err)
 {
+    int first = transport(rd, &out->tls, &out->proxy_version, config->transport_socket, err);
+    if (first != 0) {
+        return first;
+    }
     uint32_t count = config->transport_socket_matches.count;
     struct conf_tls_match *matches = arena_array(rd->arena, count, sizeof(*matches));
     for (uint32_t i = 0; i < count; i++) {
@@ -248,14 +279,18 @@ static int transports(struct read *rd, struct conf_cluster *out,
             config->transport_socket_matches.at[i];
         matches[i].name = m->name;
         int rc = read_labels(rd, m->match, &matches[i].labels, &matches[i].label_count, err);
-        rc = rc != 0 ? rc : read_tls_socket(rd, &matches[i].tls, false, m->transport_socket, err);
+        unsigned version = 0;
+        rc = rc != 0 ? rc : transport(rd, &matches[i].tls, &version, m->transport_socket, err);
+        if (rc == 0 && version != out->proxy_version) {
+            rc = err_set(err, -ERR_CONFIG, "its PROXY protocol is not the cluster's");
+        }
         if (rc != 0) {
             return err_prefix(err, "transport_socket_matches %u '%.*s'", i, SPAN_ARG(m->name));
         }
     }
     out->tls_matches = matches;
     out->tls_match_count = count;
-    return read_tls_socket(rd, &out->tls, false, config->transport_socket, err);
+    return 0;
 }
 
 static void keepalive(struct read *rd, struct conf_cluster *out,

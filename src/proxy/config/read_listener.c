@@ -3,6 +3,7 @@
 
 #include "policy/pb_value.h"
 #include "proto/listener.pb.h"
+#include "proto/proxy_protocol.pb.h"
 #include "proxy/config/known_filters.h"
 #include "proxy/config/read_access_log.h"
 #include "proxy/config/read_filters.h"
@@ -82,6 +83,29 @@ static int ranges_of(struct read *rd, const struct conf_ports **out, size_t *cou
     return 0;
 }
 
+/* What would hand TLVs on is refused: nothing behind reads them. */
+static int proxy_protocol(struct read *rd, struct conf_proxy_protocol *out, struct span bytes,
+                          struct err *err)
+{
+    const struct pb_proxy_protocol_ProxyProtocol *c =
+        read_any(rd, &pb_proxy_protocol_ProxyProtocol_desc, bytes, err);
+    if (!c) {
+        return -ERR_CONFIG;
+    }
+    if (c->rules.count > 0 || c->pass_through_tlvs) {
+        return err_set(err, -ERR_CONFIG, "'%s' is not supported",
+                       c->rules.count > 0 ? "rules" : "pass_through_tlvs");
+    }
+    out->on = true;
+    out->optional = c->allow_requests_without_proxy_protocol;
+    for (uint32_t i = 0; i < c->disallowed_versions.count; i++) {
+        bool v1 = c->disallowed_versions.at[i] == PB_CORE_PROXY_PROTOCOL_CONFIG_VERSION_V1;
+        out->refuse_v1 = out->refuse_v1 || v1;
+        out->refuse_v2 = out->refuse_v2 || !v1;
+    }
+    return 0;
+}
+
 static int listener_filter(struct read *rd, struct conf_listener *out,
                            const struct pb_listener_ListenerFilter *f, struct err *err)
 {
@@ -107,7 +131,7 @@ static int listener_filter(struct read *rd, struct conf_listener *out,
         return 0;
     }
     if (span_is(type, FILTERS "proxy_protocol.v3.ProxyProtocol")) {
-        return err_set(err, -ERR_CONFIG, "the PROXY protocol is not supported");
+        return proxy_protocol(rd, &out->proxy_protocol, f->typed_config->value, err);
     }
     if (known_filters_builtin(KNOWN_LISTENER, type, f->name, f->typed_config)) {
         return 0;

@@ -229,6 +229,12 @@ struct conf_listener {
     const struct span *known;
     size_t known_count;
     bool ignore_overload; /* bypass_overload_manager or ignore_global_conn_limit */
+    /* listener filter proxy_protocol: before all others */
+    struct conf_proxy_protocol {
+        bool on;
+        bool optional;             /* allow_requests_without_proxy_protocol */
+        bool refuse_v1, refuse_v2; /* disallowed_versions */
+    } proxy_protocol;
 };
 
 struct conf_routes {
@@ -318,6 +324,7 @@ struct conf_cluster {
     struct span service_host, service_name, service_namespace;
     /* DNS: what to ask */
     const struct conf_endpoints *inline_endpoints; /* STATIC, or the names for DNS */
+    unsigned proxy_version; /* transport socket upstream_proxy_protocol: 1, 2; 0 = none */
 };
 
 enum conf_health { CONF_HEALTHY, CONF_DEGRADED, CONF_UNHEALTHY, CONF_DRAINING };

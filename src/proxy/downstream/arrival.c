@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "codec/proxy_protocol.h"
 #include "io/sockopt.h"
 #include "proxy/downstream/chain.h"
 #include "proxy/downstream/entry.h"
@@ -54,6 +55,8 @@ static void become_session(struct arrival *a, enum http_proto proto)
         .sni = a->sni,
         .ticket = a->ticket,
         .proto = proto,
+        .direct_ip = a->direct_ip,
+        .direct_port = a->direct_port,
     };
     a->io = NULL;
     if (entry_chain_at(a->entry, a->chain_index)->conf->http != NULL) {
@@ -240,12 +243,17 @@ static void try_sniff(struct arrival *a, bool over)
     choose_chain(a, kind == SNIFF_MORE ? SNIFF_OPAQUE : kind);
 }
 
+static void told_late(struct arrival *a);
+static void try_told(struct arrival *a);
+
 static void on_limit(struct deadline *d)
 {
     struct arrival *a = container_of(d, struct arrival, limit);
     metric_add(a->entry->stats.downstream_pre_cx_timeout, 1);
-    if (a->state == ARRIVAL_SNIFFING && a->entry->conf &&
-        a->entry->conf->continue_on_sniff_timeout) {
+    if (a->state == ARRIVAL_TELLING) {
+        told_late(a);
+    } else if (a->state == ARRIVAL_SNIFFING && a->entry->conf &&
+               a->entry->conf->continue_on_sniff_timeout) {
         try_sniff(a, true);
     } else {
         arrival_close(a);
@@ -267,7 +275,11 @@ static void on_event(void *arg, unsigned events)
         return;
     }
     /* A client that has ended its side after some bytes (nc -N) still gets its answer. */
-    if (a->state == ARRIVAL_SNIFFING) {
+    if (a->state == ARRIVAL_TELLING && n > 0) {
+        try_told(a);
+    } else if (a->state == ARRIVAL_TELLING) {
+        arrival_close(a);
+    } else if (a->state == ARRIVAL_SNIFFING) {
         try_sniff(a, n == 0);
     } else {
         peek(a, n == 0);
@@ -300,10 +312,13 @@ static void begin(struct arrival *a)
         return;
     }
     a->hello = mem_new(struct hello);
-    if (conf->sniff_ms > 0) {
+    if (conf->sniff_ms > 0 && !deadline_is_armed(&a->limit)) { /* one time for all of it */
         deadline_arm(&a->limit, a->entry->ds->loop, conf->sniff_ms);
     }
     io_watch(a->io, IO_READ);
+    if (buf_len(&a->got) > 0) {
+        try_sniff(a, false);
+    }
 }
 
 /* ---- a destination that no listener is for ---- */
@@ -376,6 +391,7 @@ static void look_for_other(struct arrival *a)
         entry_find(e->ds, &a->original_dst) == NULL && !is_own(e->conf, &a->original_dst)) {
         char name[ADDR_TEXT_BYTES];
         struct span text = span_of(addr_format(&a->original_dst, name));
+        a->state = ARRIVAL_ASKING;
         if (ask_wait(e->ds->asks, CONF_LISTENER, text, &a->ask, &answer)) {
             metric_add(e->stats.downstream_cx_asked, 1);
             return;
@@ -383,6 +399,112 @@ static void look_for_other(struct arrival *a)
     }
     enter(a, answer);
 }
+
+static void go_on(struct arrival *a)
+{
+    if (a->entry->conf->use_original_dst) {
+        look_for_other(a);
+    } else {
+        begin(a);
+    }
+}
+
+/* ---- the PROXY protocol ---- */
+
+static void refuse_told(struct arrival *a, const char *why)
+{
+    struct entry *e = a->entry;
+    uint32_t dropped;
+    metric_add(e->stats.downstream_cx_proxy_proto_error, 1);
+    if (log_limit_allows(&e->ds->refused, loop_now_ms(e->ds->loop), &dropped)) {
+        char peer[ADDR_TEXT_BYTES];
+        log_warn("listener",
+                 "MESH4090 connection closed: %s; the listener wants the PROXY protocol "
+                 "listener=%.*s peer=%s more=%u",
+                 why, SPAN_ARG(e->name), addr_format(&a->io->peer, peer), dropped);
+    }
+    arrival_close(a);
+}
+
+static struct addr addr_of(const struct proxy_protocol_end *end)
+{
+    return (struct addr){.kind = ADDR_IP, .ip = end->ip, .port = end->port};
+}
+
+/* As in Envoy the told destination is the local address: chains and ORIGINAL_DST clusters go by it. */
+static void believe(struct arrival *a, const struct proxy_protocol *p)
+{
+    if (p->has_ends) {
+        a->io->peer = addr_of(&p->source);
+        struct addr local = addr_of(&p->destination);
+        if (!addr_eq(&local, &a->io->local)) {
+            a->io->local = local;
+            a->original_dst = local;
+            a->redirected = true;
+        }
+    }
+}
+
+static void told_late(struct arrival *a)
+{
+    if (a->entry->conf != NULL && a->entry->conf->proxy_protocol.optional &&
+        a->entry->conf->continue_on_sniff_timeout && buf_len(&a->got) == 0) {
+        metric_add(a->entry->stats.proxy_proto_not_found_allowed, 1);
+        go_on(a); /* a client that waits for the server's word */
+        return;
+    }
+    arrival_close(a);
+}
+
+static void try_told(struct arrival *a)
+{
+    const struct conf_listener *conf = a->entry->conf;
+    struct stats_listener *stats = &a->entry->stats;
+    struct proxy_protocol told;
+    ssize_t used = proxy_protocol_parse(buf_span(&a->got), &told);
+    bool v1 = told.version == 1;
+    if (used == PROXY_PROTOCOL_MORE) {
+        return;
+    }
+    if (used == PROXY_PROTOCOL_NONE) {
+        if (!conf->proxy_protocol.optional) {
+            metric_add(stats->proxy_proto_not_found_disallowed, 1);
+            refuse_told(a, "no PROXY header came");
+            return;
+        }
+        metric_add(stats->proxy_proto_not_found_allowed, 1);
+    } else if (used == PROXY_PROTOCOL_BAD) {
+        metric_add(v1 ? stats->proxy_proto_versions_v1_error : stats->proxy_proto_versions_v2_error,
+                   1);
+        refuse_told(a, "its PROXY header is not valid");
+        return;
+    } else if (v1 ? conf->proxy_protocol.refuse_v1 : conf->proxy_protocol.refuse_v2) {
+        metric_add(v1 ? stats->proxy_proto_versions_v1_disallowed
+                      : stats->proxy_proto_versions_v2_disallowed,
+                   1);
+        refuse_told(a, "this version of the PROXY protocol is not allowed");
+        return;
+    } else {
+        metric_add(v1 ? stats->proxy_proto_versions_v1_found : stats->proxy_proto_versions_v2_found,
+                   1);
+        buf_consume(&a->got, (size_t)used);
+        believe(a, &told);
+    }
+    io_watch(a->io, 0);
+    go_on(a);
+}
+
+/* Before all else: nothing of the stream is the client's until its header is read. */
+static void start_told(struct arrival *a)
+{
+    a->state = ARRIVAL_TELLING;
+    if (a->entry->conf->sniff_ms > 0) {
+        deadline_arm(&a->limit, a->entry->ds->loop, a->entry->conf->sniff_ms);
+    }
+    io_watch(a->io, IO_READ);
+}
+
+/* ---- start ---- */
 
 void arrival_start_take(struct entry *e, struct io *io)
 {
@@ -409,9 +531,11 @@ void arrival_counted_take(struct entry *e, struct io *io, uint64_t ticket)
         a->original_dst = original;
         a->redirected = true;
     }
-    if (e->conf->use_original_dst) {
-        look_for_other(a);
+    a->direct_ip = io->peer.ip;
+    a->direct_port = io->peer.port;
+    if (e->conf->proxy_protocol.on) {
+        start_told(a);
     } else {
-        begin(a);
+        go_on(a);
     }
 }

@@ -2,8 +2,8 @@
 #define PROXY_DOWNSTREAM_ARRIVAL_H
 /* A connection between accept and its session: original destination, first bytes, filter chain, TLS.
  *
- *   (ASKING -->) SNIFFING --(enough bytes, or time)--> chain --> HANDSHAKING --> PEEKING (HTTP/1 or 2?) --> session
- * ASKING: no listener is for its destination, and the control plane may know one (config/ask).
+ *   (TELLING -->) (ASKING -->) SNIFFING --(enough bytes, or time)--> chain --> HANDSHAKING --> PEEKING (HTTP/1 or 2?) --> session
+ * TELLING: the PROXY protocol's header comes first. ASKING: no listener is for its destination, and the control plane may know one (config/ask).
  * In: downstream/entry. Out: session_http or session_tcp. Next: those.                                       */
 #include "base/buf.h"
 #include "base/compiler.h"
@@ -28,10 +28,18 @@ struct arrival {
     struct span chain_name; /* owned copy; may be empty */
     bool tls;               /* the chain's */
     struct ask_wait ask;
-    enum { ARRIVAL_ASKING, ARRIVAL_SNIFFING, ARRIVAL_HANDSHAKING, ARRIVAL_PEEKING } state;
-    struct span sni; /* owned copy */
     uint64_t
         ticket; /* upstream/shared: it is counted among the clients' connections; 0 = it is not */
+    enum {
+        ARRIVAL_TELLING,
+        ARRIVAL_ASKING,
+        ARRIVAL_SNIFFING,
+        ARRIVAL_HANDSHAKING,
+        ARRIVAL_PEEKING
+    } state;
+    struct span sni;     /* owned copy */
+    struct ip direct_ip; /* the peer's own; `io->peer` is what the PROXY protocol tells */
+    uint16_t direct_port;
 };
 
 static inline bool arrival_has_chain(const struct arrival *a)

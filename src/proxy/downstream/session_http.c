@@ -188,6 +188,8 @@ static void fill_place(struct session_http *s, const struct session_start *start
         .local_uri = s->who.local_uri,
         .sni = s->who.sni,
         .tls = tls,
+        .direct_ip = start->direct_ip,
+        .direct_port = start->direct_port,
     };
 }
 

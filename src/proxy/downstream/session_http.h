@@ -17,6 +17,8 @@ struct session_start {
     struct span sni;       /* copied */
     enum http_proto proto; /* HTTP sessions */
     uint64_t ticket;       /* of shared_enter; 0 = not counted */
+    struct ip direct_ip;   /* the peer's own address; `io->peer` is what the PROXY protocol tells */
+    uint16_t direct_port;
 };
 
 void session_http_start_take(const struct session_start *start);

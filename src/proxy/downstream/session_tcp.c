@@ -34,6 +34,8 @@ struct session_tcp {
     int64_t idle_ms, start_us, start_ns;
     enum conf_direction direction;
     struct addr peer, local, original_dst, upstream_addr, upstream_local;
+    struct ip direct_ip;
+    uint16_t direct_port;
     struct stats_edge *edge;
     struct access_log *logs[REQUEST_LOGS_MAX];
     size_t log_count;
@@ -108,7 +110,10 @@ static void on_report(struct deadline *d)
 
 static void write_log(struct session_tcp *s)
 {
-    struct traffic traffic = {.direct_ip = s->peer.ip, .remote_ip = s->peer.ip, .sni = s->who.sni};
+    struct traffic traffic = {.direct_ip = s->direct_ip,
+                              .direct_port = s->direct_port,
+                              .remote_ip = s->peer.ip,
+                              .sni = s->who.sni};
     struct access_entry e = {
         .start_us = s->start_us,
         .duration_us = (loop_now_ns(s->loop) - s->start_ns) / 1000,
@@ -333,6 +338,12 @@ static void try_next(struct session_tcp *s)
         end(s, OUTCOME_OVERFLOW);
         return;
     }
+    const struct proxy_protocol whose = {
+        .has_ends = s->peer.kind == ADDR_IP && s->original_dst.kind == ADDR_IP,
+        .source = {s->peer.ip, s->peer.port},
+        .destination = {s->original_dst.ip, s->original_dst.port},
+    };
+    connect_tell(s->connect, &whose);
     s->endpoint = e;
     endpoint_get(e);
     e->active++;
@@ -343,8 +354,9 @@ static void try_next(struct session_tcp *s)
 static bool is_allowed(struct session_tcp *s, const struct conf_chain *conf)
 {
     struct traffic traffic = {
-        .direct_ip = s->peer.ip,
-        .direct_port = s->peer.port,
+        .direct_ip = s->direct_ip,
+        .direct_port = s->direct_port,
+        .source_ip = &s->peer.ip,
         .remote_ip = s->peer.ip,
         .destination_ip = s->original_dst.ip,
         .destination_port = s->original_dst.port,
@@ -430,6 +442,8 @@ void session_tcp_start_take(const struct session_start *start)
     s->local = start->io->local;
     s->original_dst = start->original_dst;
     s->redirected = start->redirected;
+    s->direct_ip = start->direct_ip;
+    s->direct_port = start->direct_port;
     s->direction = start->entry->conf->direction;
     s->start_us = instant_wall_us();
     s->start_ns = loop_now_ns(ds->loop);

@@ -59,6 +59,12 @@ static bool put_addr(struct buf *out, const struct addr *a)
     return a->kind == ADDR_NONE || put_text(out, span_of(addr_format(a, text)));
 }
 
+static bool put_end(struct buf *out, const struct ip *ip, uint16_t port)
+{
+    const struct addr a = {.kind = ip->family != 0 ? ADDR_IP : ADDR_NONE, .ip = *ip, .port = port};
+    return put_addr(out, &a);
+}
+
 static bool put_ip(struct buf *out, const struct ip *ip)
 {
     char text[IP_TEXT_BYTES];
@@ -88,7 +94,8 @@ VALUE(v_peer_uri, put_text(out, e->peer_principal))
 VALUE(v_local_uri, put_text(out, e->local_principal))
 VALUE(v_remote, put_addr(out, &e->downstream_remote))
 VALUE(v_remote_ip, put_ip(out, &e->traffic->remote_ip))
-VALUE(v_direct_ip, put_ip(out, &e->downstream_remote.ip))
+VALUE(v_direct, put_end(out, &e->traffic->direct_ip, e->traffic->direct_port))
+VALUE(v_direct_ip, put_ip(out, &e->traffic->direct_ip))
 VALUE(v_remote_port, put_number(out, e->downstream_remote.port))
 VALUE(v_local, put_addr(out, &e->downstream_local))
 VALUE(v_local_ip, put_ip(out, &e->downstream_local.ip))
@@ -236,7 +243,7 @@ static const struct {
     {"DOWNSTREAM_REMOTE_ADDRESS", v_remote, false},
     {"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", v_remote_ip, false},
     {"DOWNSTREAM_REMOTE_PORT", v_remote_port, true},
-    {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS", v_remote, false},
+    {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS", v_direct, false},
     {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", v_direct_ip, false},
     {"DOWNSTREAM_LOCAL_ADDRESS", v_local, false},
     {"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", v_local_ip, false},

@@ -94,19 +94,28 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(ssl_connection_error)                       \
     COUNTER(ssl_fail_verify_san)
 
-#define STATS_LISTENER_LIST(COUNTER, GAUGE) \
-    COUNTER(downstream_cx_total)            \
-    GAUGE(downstream_cx_active)             \
-    COUNTER(downstream_cx_destroy)          \
-    COUNTER(no_filter_chain_match)          \
-    COUNTER(downstream_pre_cx_timeout)      \
-    COUNTER(downstream_cx_asked)            \
-    COUNTER(downstream_cx_unknown_mesh)     \
-    COUNTER(downstream_global_cx_overflow)  \
-    COUNTER(downstream_cx_peer_overflow)    \
-    COUNTER(downstream_cx_overload_reject)  \
-    COUNTER(ssl_handshake)                  \
-    COUNTER(ssl_connection_error)           \
+#define STATS_LISTENER_LIST(COUNTER, GAUGE)     \
+    COUNTER(downstream_cx_total)                \
+    GAUGE(downstream_cx_active)                 \
+    COUNTER(downstream_cx_destroy)              \
+    COUNTER(no_filter_chain_match)              \
+    COUNTER(downstream_pre_cx_timeout)          \
+    COUNTER(downstream_cx_asked)                \
+    COUNTER(downstream_cx_unknown_mesh)         \
+    COUNTER(downstream_global_cx_overflow)      \
+    COUNTER(downstream_cx_peer_overflow)        \
+    COUNTER(downstream_cx_overload_reject)      \
+    COUNTER(downstream_cx_proxy_proto_error)    \
+    COUNTER(proxy_proto_versions_v1_found)      \
+    COUNTER(proxy_proto_versions_v1_error)      \
+    COUNTER(proxy_proto_versions_v1_disallowed) \
+    COUNTER(proxy_proto_versions_v2_found)      \
+    COUNTER(proxy_proto_versions_v2_error)      \
+    COUNTER(proxy_proto_versions_v2_disallowed) \
+    COUNTER(proxy_proto_not_found_allowed)      \
+    COUNTER(proxy_proto_not_found_disallowed)   \
+    COUNTER(ssl_handshake)                      \
+    COUNTER(ssl_connection_error)               \
     COUNTER(ssl_fail_verify_san)
 
 #define STATS_HTTP_LIST(COUNTER, GAUGE)   \

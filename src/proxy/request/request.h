@@ -72,7 +72,8 @@ struct request_place {
     struct stats_workload
         *peer_labels;   /* the connection's; its own word is added by the first request */
     struct span scheme; /* "http" or "https": of the downstream connection */
-    struct addr peer, local, original_dst;
+    struct addr peer, local,
+        original_dst; /* peer and local: as the PROXY protocol tells, if it does */
     bool
         redirected; /* else original_dst is our own address, and no ORIGINAL_DST cluster leads there */
     struct span
@@ -80,6 +81,8 @@ struct request_place {
     struct span peer_uri, peer_dns, peer_subject, peer_sha256_hex, local_uri; /* for XFCC */
     struct span sni;
     bool tls;
+    struct ip direct_ip; /* the peer's own address */
+    uint16_t direct_port;
 };
 
 struct request {

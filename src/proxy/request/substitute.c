@@ -25,7 +25,7 @@ static struct span op_remote_ip(struct request *rq)
 
 static struct span op_direct_ip(struct request *rq)
 {
-    return text_ip(rq, &rq->place->peer.ip);
+    return text_ip(rq, &rq->place->direct_ip);
 }
 
 static struct span op_local(struct request *rq)

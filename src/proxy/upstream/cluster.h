@@ -51,6 +51,7 @@ struct cluster {
     struct sockopt_keepalive keepalive;
     bool has_keepalive;
     struct addr bind_from;
+    unsigned proxy_version;         /* PROXY protocol, 1 or 2; 0 = none */
     struct http_limits http_limits; /* for its connections */
     struct stats_service service;   /* texts in `texts` */
     struct arena texts;

@@ -18,6 +18,7 @@ struct connect {
     struct deadline soon; /* tells a failure found at once in the next turn */
     enum outcome why;
     int64_t started_ms;
+    struct proxy_protocol whose;
 };
 
 static struct loop *loop_of(const struct connect *c)
@@ -86,6 +87,15 @@ static void on_handshake(void *arg, struct io *io, int code, const char *why)
     }
 }
 
+/* Below TLS, and before any other byte. A new connection takes so few at once. */
+static bool write_header(struct connect *c)
+{
+    char to[PROXY_PROTOCOL_WRITE_MAX];
+    c->whose.version = c->endpoint->cluster->proxy_version;
+    size_t len = proxy_protocol_write(&c->whose, to);
+    return io_write(c->io, to, len) == (ssize_t)len;
+}
+
 static void on_dialed(void *arg, struct io *io, int code)
 {
     struct connect *c = arg;
@@ -97,6 +107,10 @@ static void on_dialed(void *arg, struct io *io, int code)
     }
     c->io = io;
     const struct endpoint *e = c->endpoint;
+    if (e->cluster->proxy_version != 0 && !write_header(c)) {
+        fail(c, OUTCOME_CONNECT_FAILURE, "the PROXY header could not be sent");
+        return;
+    }
     if (e->tls == NULL) {
         succeed(c);
         return;
@@ -155,6 +169,11 @@ struct connect *connect_start(struct endpoint *e, enum tls_offer offer, bool for
     };
     c->dial = dial_start(cluster->up->loop, &spec, on_dialed, c);
     return c;
+}
+
+void connect_tell(struct connect *c, const struct proxy_protocol *whose)
+{
+    c->whose = *whose;
 }
 
 void connect_cancel(struct connect *c)

@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 #include "io/io.h"
 #include "proxy/report/outcome.h"
+#include "codec/proxy_protocol.h"
 #include "proxy/upstream/endpoint.h"
 
 struct connect;
@@ -18,6 +19,9 @@ struct connect_events {
 /* NULL when the breaker is full and `force` is not set (OUTCOME_OVERFLOW). Never calls back at once. */
 struct connect *connect_start(struct endpoint *e, enum tls_offer offer, bool force,
                               const struct connect_events *ev, void *arg);
+/* Right after the start: whose connection it is, for clusters that tell so by the PROXY protocol. Without a word the
+ * header says that it is nobody's (UNKNOWN, LOCAL). */
+void connect_tell(struct connect *c, const struct proxy_protocol *whose);
 /* No answer will come. Gives the breaker's place back. */
 void connect_cancel(struct connect *c);
 /* The connection made for this endpoint is closed: gives the breaker's place back. */
