@@ -61,6 +61,23 @@ static const struct reader_table tls_table = {READER_TABLE(struct destination_ru
                                               .strict = true, .start = start_tls,
                                               .check = check_tls};
 
+/* --- ProxyProtocol --- */
+
+static const struct reader_enum proxy_versions[] = {
+    {"V1", DESTINATION_RULE_PROXY_V1}, {"V2", DESTINATION_RULE_PROXY_V2}, {NULL, 0}};
+static const struct reader_field proxy_fields[] = {
+    READER_FIELD("version", ENUM, struct destination_rule_proxy, version, .names = proxy_versions),
+};
+
+static void start_proxy(void *out)
+{
+    ((struct destination_rule_proxy *)out)->set = true;
+}
+
+static const struct reader_table proxy_table = {
+    READER_TABLE(struct destination_rule_proxy, proxy_fields), .strict = true,
+    .start = start_proxy};
+
 /* --- TrafficPolicy --- */
 
 static const struct reader_field port_fields[] = {
@@ -88,7 +105,8 @@ static void check_policy(struct reader *r, const struct doc_node *node, void *ou
     const struct doc_node *list = doc_get(node, "portLevelSettings");
     reader_unique(r, list, "portLevelSettings", "port.number", "port");
     bool something = p->traffic.balancing.set || p->traffic.pool.set || p->traffic.outlier.set ||
-                     p->traffic.tls.set || p->port_count > 0 || node->count > 0;
+                     p->traffic.tls.set || p->traffic.proxy.set || p->port_count > 0 ||
+                     node->count > 0;
     if (something) {
         return;
     }
@@ -109,7 +127,8 @@ static const struct reader_field policy_fields[] = {
     READER_FIELD("portLevelSettings", LIST, struct destination_rule_policy, ports,
                  .table = &port_table),
     READER_REFUSE("tunnel", "remove it: connections would not be tunnelled"),
-    READER_REFUSE("proxyProtocol", "remove it: servers would miss the PROXY line"),
+    READER_FIELD("proxyProtocol", MAP, struct destination_rule_policy, traffic.proxy,
+                 .table = &proxy_table),
     READER_WARN("retryBudget", "retries are bounded by connectionPool.http.maxRetries"),
 };
 static const struct reader_table policy_table = {

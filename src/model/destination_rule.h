@@ -76,11 +76,17 @@ struct destination_rule_tls { /* ClientTLSSettings */
     enum spec_bool skip_verify;
 };
 
+struct destination_rule_proxy { /* ProxyProtocol: towards the endpoints */
+    bool set;
+    enum { DESTINATION_RULE_PROXY_V1, DESTINATION_RULE_PROXY_V2 } version;
+};
+
 struct destination_rule_traffic { /* of a port, a subset or the rule */
     struct destination_rule_balancing balancing;
     struct destination_rule_pool pool;
     struct destination_rule_outlier outlier;
     struct destination_rule_tls tls;
+    struct destination_rule_proxy proxy;
 };
 struct destination_rule_port {
     uint16_t port;

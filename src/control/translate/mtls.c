@@ -4,6 +4,7 @@
 #include "control/translate/translate_int.h"
 #include "proto/cluster.pb.h"
 #include "proto/endpoint.pb.h"
+#include "proto/upstream_proxy_protocol.pb.h"
 
 #define SECRET_OWN SPAN("default")
 #define SECRET_ROOT SPAN("ROOTCA")
@@ -274,7 +275,8 @@ static void add_match(struct translation *t, struct pb_cluster_Cluster *c, struc
     PB_ADD(t->arena, &c->transport_socket_matches, m);
 }
 
-void mtls_upstream(struct translation *t, struct pb_cluster_Cluster *c, const struct destination *d)
+static void upstream_tls(struct translation *t, struct pb_cluster_Cluster *c,
+                         const struct destination *d)
 {
     bool http2 = translate_is_http2(d->port->protocol) || d->traffic->h2_upgrade;
     switch (d->traffic->tls) {
@@ -300,6 +302,38 @@ void mtls_upstream(struct translation *t, struct pb_cluster_Cluster *c, const st
     }
     add_match(t, c, SPAN("tlsMode-istio"), true, mutual(t, d, http2));
     add_match(t, c, SPAN("tlsMode-disabled"), false, raw(t->arena));
+}
+
+/* Who the client is, said before what `inner` says. Source: Istio pilot/pkg/networking/core (cluster_builder.go:
+ * applyUpstreamProxyProtocol). */
+static struct pb_core_TransportSocket *telling(struct translation *t, const struct destination *d,
+                                               struct pb_core_TransportSocket *inner)
+{
+    struct arena *arena = t->arena;
+    struct pb_up_proxy_protocol_ProxyProtocolUpstreamTransport *p =
+        arena_new(arena, struct pb_up_proxy_protocol_ProxyProtocolUpstreamTransport);
+    p->config = arena_new(arena, struct pb_core_ProxyProtocolConfig);
+    p->config->version = d->traffic->proxy_version == 2 ? PB_CORE_PROXY_PROTOCOL_CONFIG_VERSION_V2
+                                                        : PB_CORE_PROXY_PROTOCOL_CONFIG_VERSION_V1;
+    p->transport_socket = inner != NULL ? inner : raw(arena);
+    struct pb_core_TransportSocket *s = socket_of(
+        arena, MESSAGE_ANY(arena, PB_UP_PROXY_PROTOCOL_PROXY_PROTOCOL_UPSTREAM_TRANSPORT_URL,
+                           &pb_up_proxy_protocol_ProxyProtocolUpstreamTransport_desc, p));
+    s->name = SPAN("envoy.transport_sockets.upstream_proxy_protocol");
+    return s;
+}
+
+void mtls_upstream(struct translation *t, struct pb_cluster_Cluster *c, const struct destination *d)
+{
+    upstream_tls(t, c, d);
+    if (d->traffic->proxy_version == 0) {
+        return;
+    }
+    c->transport_socket = telling(t, d, c->transport_socket);
+    for (uint32_t i = 0; i < c->transport_socket_matches.count; i++) {
+        struct pb_cluster_Cluster_TransportSocketMatch *m = c->transport_socket_matches.at[i];
+        m->transport_socket = telling(t, d, m->transport_socket);
+    }
 }
 
 /* ---- of listeners ---- */

@@ -131,6 +131,9 @@ static const struct world_traffic *lower_traffic(struct world_config *c,
     if (from->tls.set) {
         lower_tls(&from->tls, t);
     }
+    if (from->proxy.set) {
+        t->proxy_version = from->proxy.version == DESTINATION_RULE_PROXY_V2 ? 2 : 1;
+    }
     return t;
 }
 
@@ -157,19 +160,24 @@ static const struct world_traffic *merge(struct world_config *c,
     const struct destination_rule_traffic *base = of_port(rule, port);
     if (base != NULL) {
         merged = *base;
+        merged.proxy = rule->traffic.proxy; /* it is told for the rule as a whole */
     } else if (rule != NULL) {
         merged = rule->traffic;
     }
     if (subset != NULL && subset->set) {
         const struct destination_rule_traffic *over = of_port(subset, port);
         if (over != NULL) { /* a port's settings inherit nothing */
+            struct destination_rule_proxy proxy =
+                subset->traffic.proxy.set ? subset->traffic.proxy : merged.proxy;
             merged = *over;
+            merged.proxy = proxy;
         } else {
             over = &subset->traffic;
             merged.balancing = over->balancing.set ? over->balancing : merged.balancing;
             merged.pool = over->pool.set ? over->pool : merged.pool;
             merged.outlier = over->outlier.set ? over->outlier : merged.outlier;
             merged.tls = over->tls.set ? over->tls : merged.tls;
+            merged.proxy = over->proxy.set ? over->proxy : merged.proxy;
         }
     }
     return lower_traffic(c, &merged);

@@ -190,6 +190,7 @@ struct world_traffic {
     struct span tls_ca_file, tls_cert_file, tls_key_file;
     struct span tls_credential; /* name of a secret, instead of files */
     bool tls_skip_verify;
+    unsigned proxy_version; /* of the PROXY protocol towards endpoints, 1 or 2; 0 = none */
 };
 
 struct world_subset {
