@@ -13,11 +13,8 @@
 #define SPARE_MAX 8u
 #define QUEUE_MAX (256u << 20)
 #define RESETS_PER_SECOND 20
-#define ACKS_MAX 100u /* of SETTINGS and PING that wait to be sent */
 #define SEND_HEAD_MAX (1u << 20)
 #define SETTINGS_MAX 32
-#define CONTINUATIONS_MAX \
-    100 /* nghttp2 counts reads, not frames: its default breaks slow senders */
 
 /* ---- nghttp2's memory is ours, and counted ---- */
 
@@ -206,10 +203,11 @@ void h2_conn_kick(struct h2_conn *c)
     }
 }
 
-void h2_conn_calm(struct h2_conn *c, const char *why)
+void h2_conn_calm(struct h2_conn *c, enum limit broke, const char *why)
 {
     if (c->end_why == HTTP_RESET_NONE) {
         c->base.why = why;
+        c->base.broke = broke;
         c->end_why = HTTP_RESET_LIMIT;
         http_conn_tell_bad(&c->base, 0, why);
         if (!c->gone) {
@@ -227,8 +225,9 @@ void h2_conn_count_reset(struct h2_conn *c)
         c->resets -= paid < c->resets ? (unsigned)paid : c->resets;
         c->resets_ms = now;
     }
-    if (++c->resets > c->base.limits->resets) {
-        h2_conn_calm(c, "too many resets");
+    c->resets_all++;
+    if (++c->resets > c->base.limits->resets && 2 * c->resets_all >= c->base.served) {
+        h2_conn_calm(c, LIMIT_resets, "too many resets");
     }
 }
 
@@ -242,6 +241,7 @@ static void arm(struct h2_conn *c, enum h2_timer timer)
         [H2_TIMER_HEAD] = l->head_ms,
         [H2_TIMER_DRAIN] = DRAIN_MS,
         [H2_TIMER_LINGER] = LINGER_MS,
+        [H2_TIMER_WRITE] = l->write_ms,
         [H2_TIMER_PING] = l->ping_ms,
     };
     if (timer == c->timer && deadline_is_armed(&c->deadline)) {
@@ -284,12 +284,15 @@ static void drain_begin(struct h2_conn *c)
 /* Which wait is on, from what is going on; a longer one gives way to a shorter. */
 static void arm_timer(struct h2_conn *c)
 {
-    if (c->lingering) {
+    bool leaving = c->end_why != HTTP_RESET_NONE || (c->drain_final && c->stream_count == 0);
+    if (c->lingering || leaving) { /* also when the peer does not read our last frames */
         arm(c, H2_TIMER_LINGER);
     } else if (c->draining && !c->drain_final) {
         arm(c, H2_TIMER_DRAIN);
     } else if (c->head_open || (!c->settled && c->base.server)) {
         arm(c, H2_TIMER_HEAD);
+    } else if (buf_len(&c->out) > 0 && c->stream_count > 0) {
+        arm(c, H2_TIMER_WRITE);
     } else if (c->stream_count > 0) {
         enum h2_timer timer = c->base.limits->ping_ms > 0 ? H2_TIMER_PING : H2_TIMER_NONE;
         if (c->timer != timer) {
@@ -444,6 +447,22 @@ static void check_peer(struct h2_conn *c)
     }
 }
 
+/* What waits for the peer to read: it may go slowly, but it must go. */
+static void check_write(struct h2_conn *c)
+{
+    int64_t left = c->wrote_ms + c->base.limits->write_ms - loop_now_ms(c->base.loop);
+    if (buf_len(&c->out) == 0) {
+        arm_timer(c);
+    } else if (left > 0) {
+        c->timer = H2_TIMER_WRITE;
+        deadline_arm(&c->deadline, c->base.loop, left);
+    } else {
+        c->base.why = "the peer does not read";
+        c->base.broke = LIMIT_write_ms;
+        h2_conn_end(c, HTTP_RESET_TIMEOUT, true);
+    }
+}
+
 static void on_due(struct deadline *d)
 {
     struct h2_conn *c = container_of(d, struct h2_conn, deadline);
@@ -459,11 +478,13 @@ static void on_due(struct deadline *d)
         }
         break;
     case H2_TIMER_IDLE:
+        c->base.broke = LIMIT_idle_ms;
         drain_begin(c);
         drain_final(c);
         break;
     case H2_TIMER_HEAD:
         c->base.why = "the preface or a head took too long";
+        c->base.broke = LIMIT_head_ms;
         http_conn_tell_bad(&c->base, 0, c->base.why);
         if (!c->gone) {
             c->end_why = HTTP_RESET_TIMEOUT;
@@ -476,6 +497,9 @@ static void on_due(struct deadline *d)
         break;
     case H2_TIMER_LINGER:
         h2_conn_end(c, c->end_why, false);
+        break;
+    case H2_TIMER_WRITE:
+        check_write(c);
         break;
     case H2_TIMER_PING:
         check_peer(c);
@@ -620,9 +644,10 @@ static void make_session(struct h2_conn *c)
     h2_recv_callbacks(set);
     h2_send_callbacks(set);
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
+    nghttp2_option_set_max_outbound_ack(option, c->base.limits->control_queue);
     nghttp2_option_set_max_settings(option, SETTINGS_MAX);
-    nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
+    /* It counts reads, not frames: its default breaks slow senders. */
+    nghttp2_option_set_max_continuations(option, c->base.limits->continuations);
     nghttp2_option_set_max_send_header_block_length(option, SEND_HEAD_MAX);
     nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX / 2,
                                                UINT64_MAX / 2); /* we count */
@@ -648,7 +673,7 @@ struct http_conn *h2_conn_new_take(struct loop *loop, const struct http_conn_spe
     buf_init(&c->first, spec->first_bytes.len + 1);
     loop_task_init(&c->task, on_task);
     deadline_init(&c->deadline, on_due);
-    c->resets_ms = loop_now_ms(loop);
+    c->resets_ms = c->noise_ms = loop_now_ms(loop);
     make_session(c);
     submit_settings(c);
     if (spec->first_bytes.len > 0 && buf_append_span(&c->first, spec->first_bytes) != 0) {

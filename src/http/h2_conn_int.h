@@ -53,6 +53,7 @@ enum h2_timer {
     H2_TIMER_HEAD,   /* the peer's preface, or a head that is not complete */
     H2_TIMER_DRAIN,  /* between the two GOAWAYs */
     H2_TIMER_LINGER, /* for the peer to read our GOAWAY */
+    H2_TIMER_WRITE,  /* `out` waits for the peer to read */
     H2_TIMER_PING,   /* streams are open: is the peer still there */
 };
 
@@ -72,12 +73,15 @@ struct h2_conn {
     struct h2_gather *gather;  /* of the flush in hand */
     int64_t resets_ms;         /* when resets was last lowered */
     int64_t linger_bytes;
+    int64_t wrote_ms; /* while `out` waits: when the socket last took something */
     int64_t heard_ms; /* when the peer's last bytes came */
     int32_t last_id;  /* server: of the latest stream that the peer opened */
     unsigned stream_count;
     unsigned spare_count;
-    unsigned resets; /* by the peer, or provoked by it; falls by 20 a second */
-    unsigned noise;  /* frames that bring nothing, less those that do */
+    unsigned resets;     /* by the peer, or provoked by it; falls by 20 a second */
+    uint64_t resets_all; /* in the connection's life */
+    unsigned noise;      /* frames that bring nothing, less those that do */
+    int64_t noise_ms;    /* when time last paid for some */
     enum h2_timer timer;
     enum http_reset end_why;
     bool settled : 1;   /* the peer's SETTINGS have come */
@@ -135,5 +139,5 @@ void h2_conn_stream_closed(struct h2_conn *c, struct h2_stream *s, enum http_res
 /* Another reset by the peer or through its fault; too many end the connection. */
 void h2_conn_count_reset(struct h2_conn *c);
 /* GOAWAY(ENHANCE_YOUR_CALM), then the end. */
-void h2_conn_calm(struct h2_conn *c, const char *why);
+void h2_conn_calm(struct h2_conn *c, enum limit broke, const char *why);
 #endif

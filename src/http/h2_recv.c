@@ -4,9 +4,8 @@
 #include "base/err.h"
 #include "http/h2_conn_int.h"
 
-#define NOISE_MAX 10000u /* frames that bring nothing, ahead of those that do */
-#define NOISE_PAID 10u   /* by a frame that brings something */
-#define FLOOD_TIMES 16u  /* the limit of a head: this is no mistake any more */
+#define NOISE_PAID 10u       /* by a frame that brings something */
+#define NOISE_PER_SECOND 100 /* paid by time: keep-alives of a quiet connection are no flood */
 #define LINGER_BYTES 262144
 
 /* An error code of RFC 9113 section 7 as a reason. */
@@ -49,10 +48,18 @@ static void tell_data(struct h2_conn *c, bool end)
     }
 }
 
-static void count_noise(struct h2_conn *c)
+/* A frame that brings nothing, of the kind that `limit` bounds at `most`; all kinds count together. */
+static void count_noise(struct h2_conn *c, enum limit limit, uint32_t most)
 {
-    if (++c->noise > NOISE_MAX) {
-        h2_conn_calm(c, "too many frames that bring nothing");
+    if (++c->noise <= most) {
+        return;
+    }
+    int64_t now = loop_now_ms(c->base.loop);
+    int64_t paid = (now - c->noise_ms) * NOISE_PER_SECOND / 1000;
+    c->noise_ms = now;
+    c->noise -= paid < c->noise ? (unsigned)paid : c->noise;
+    if (c->noise > most) {
+        h2_conn_calm(c, limit, "too many frames that bring nothing");
     }
 }
 
@@ -204,8 +211,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     size_t most = size_min(c->base.limits->fields, HEAD_FIELDS_MAX - 1);
     if (s->too_large || s->head_bytes > c->base.limits->head_bytes || s->head->count >= most) {
         s->too_large = true; /* HPACK still has to be followed; nothing is kept of it */
-        if (s->head_bytes / FLOOD_TIMES > c->base.limits->head_bytes) {
-            h2_conn_calm(c, "a head far above the limit");
+        size_t flood = size_max(c->base.limits->head_flood_bytes, c->base.limits->head_bytes);
+        if (s->head_bytes > flood) {
+            h2_conn_calm(c, LIMIT_head_flood_bytes, "a head far above the limit");
         }
         return 0;
     }
@@ -270,7 +278,9 @@ static void take_request(struct h2_conn *c, struct h2_stream *s, bool end)
     struct head *h = s->head;
     s->in_end = end;
     if (s->too_large) {
+        c->base.broke = LIMIT_head_bytes;
         refuse(c, s, 431, "the head is too large");
+        c->base.broke = c->end_why == HTTP_RESET_NONE ? LIMIT_NONE : c->base.broke;
         return;
     }
     const char *fault = request_fault(h);
@@ -374,7 +384,7 @@ static void take_data_end(struct h2_conn *c, const nghttp2_frame *frame)
     if (frame->hd.length > frame->data.padlen || end) {
         pay_noise(c);
     } else {
-        count_noise(c);
+        count_noise(c, LIMIT_empty_frames, c->base.limits->empty_frames);
     }
     tell_data(c, end);
 }
@@ -398,21 +408,25 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         h2_conn_count_reset(c);
         break;
     case NGHTTP2_SETTINGS:
-        count_noise(c);
+        count_noise(c, LIMIT_control_frames, c->base.limits->control_frames);
         c->settled = true;
         c->room_told = true;
         break;
     case NGHTTP2_GOAWAY:
+        count_noise(c, LIMIT_control_frames, c->base.limits->control_frames);
         c->peer_going = true;
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR) {
             c->base.why = nghttp2_http2_strerror(frame->goaway.error_code);
         }
         break;
-    case NGHTTP2_PING:
-        count_noise(c);
+    case NGHTTP2_PRIORITY:
+        count_noise(c, LIMIT_priority_frames, c->base.limits->priority_frames);
         break;
-    default: /* PRIORITY, WINDOW_UPDATE, unknown */
-        count_noise(c);
+    case NGHTTP2_WINDOW_UPDATE:
+        count_noise(c, LIMIT_window_frames, c->base.limits->window_frames);
+        break;
+    default: /* PING, unknown */
+        count_noise(c, LIMIT_control_frames, c->base.limits->control_frames);
         break;
     }
     return c->gone ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -476,10 +490,17 @@ void h2_recv_bytes(struct h2_conn *c, struct span bytes)
     if (c->gone || n >= 0) {
         return;
     }
+    bool flooded = n == NGHTTP2_ERR_FLOODED;
+    if ((flooded || n == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) && buf_len(&c->out) == 0) {
+        h2_conn_calm(c, flooded ? LIMIT_control_queue : LIMIT_continuations,
+                     nghttp2_strerror((int)n));
+        return;
+    }
     c->base.why = nghttp2_strerror((int)n);
+    c->base.broke = flooded ? LIMIT_control_queue : LIMIT_NONE;
     http_conn_tell_bad(&c->base, 0, c->base.why);
     if (!c->gone) {
-        h2_conn_end(c, n == NGHTTP2_ERR_FLOODED ? HTTP_RESET_LIMIT : HTTP_RESET_PROTO, false);
+        h2_conn_end(c, flooded ? HTTP_RESET_LIMIT : HTTP_RESET_PROTO, false);
     }
 }
 

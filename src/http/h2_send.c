@@ -62,7 +62,10 @@ static void gather_write(struct h2_conn *c)
             count -= done;
         }
     }
-    keep_rest(c, v, count);
+    if (count > 0) {
+        c->wrote_ms = loop_now_ms(c->base.loop);
+        keep_rest(c, v, count);
+    }
     g->count = 0;
     g->used = 0;
 }
@@ -223,6 +226,7 @@ static bool flush_out(struct h2_conn *c)
             return false;
         }
         buf_consume(&c->out, (size_t)n);
+        c->wrote_ms = loop_now_ms(c->base.loop);
     }
     buf_release(&c->out);
     return true;

@@ -21,6 +21,7 @@ struct session_http {
     struct stats_http stats; /* copied: outlives the chain */
     struct who who;
     struct arena texts;
+    enum limit told;        /* counted already */
     struct deadline age;    /* max_connection_duration */
     char first[TEXT_BYTES]; /* of `texts` */
 };
@@ -86,16 +87,6 @@ static void on_open(void *arg, struct http_stream *stream, const struct http_str
     }
 }
 
-static void on_bad(void *arg, unsigned status, const char *why)
-{
-    struct session_http *s = arg;
-    UNUSED(status);
-    UNUSED(why);
-    if (http_conn_broke(s->conn) == LIMIT_NONE) {
-        metric_add(s->stats.downstream_cx_protocol_error, 1);
-    }
-}
-
 /* Cold: the number is looked up. */
 static void count_limit(struct session_http *s, enum limit broken)
 {
@@ -104,11 +95,27 @@ static void count_limit(struct session_http *s, enum limit broken)
     }
 }
 
+static void on_bad(void *arg, unsigned status, const char *why)
+{
+    struct session_http *s = arg;
+    UNUSED(status);
+    UNUSED(why);
+    enum limit broken = http_conn_broke(s->conn);
+    if (broken == LIMIT_NONE) {
+        metric_add(s->stats.downstream_cx_protocol_error, 1);
+        return;
+    }
+    count_limit(s, broken); /* now: of an HTTP/2 connection it may be one request of many */
+    s->told = broken;
+}
+
 static void on_gone(void *arg, enum http_reset why)
 {
     struct session_http *s = arg;
     UNUSED(why);
-    count_limit(s, http_conn_broke(s->conn));
+    if (http_conn_broke(s->conn) != s->told) {
+        count_limit(s, http_conn_broke(s->conn));
+    }
     metric_gauge_add(s->stats.downstream_cx_active, -1);
     deadline_disarm(&s->age);
     if (s->last != NULL) {

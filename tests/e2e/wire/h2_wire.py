@@ -139,6 +139,7 @@ class H2End(End):
         self.settings = {}
         self.pongs = 0
         self.preface = not client
+        self.acks = True
         self.increments = 0
         self.counts = {}
 
@@ -180,7 +181,7 @@ class H2End(End):
         elif kind == 4:
             if not flags & 1 and self.client:
                 pass  # acknowledged by its script, which says SETTINGS first
-            elif not flags & 1:
+            elif not flags & 1 and self.acks:
                 for at in range(0, len(payload), 6):
                     self.settings[int.from_bytes(payload[at:at + 2], "big")] = int.from_bytes(payload[at + 2:at + 6], "big")
                 self.send(raw(4, 1, 0))

@@ -112,26 +112,31 @@ static void test_floods(void **state)
         const char *again;
         unsigned times;
         bool ends;
+        enum limit broke;
     } rows[] = {
-        {"ping", "", "P", 30000, true},
-        {"settings", "", "S", 30000, true},
-        {"priority", "", "Y1 3", 30000, true},
-        {"empty data", "H1 Q", "D1", 30000, true},
-        {"window updates", "H1 Q", "W0 1", 30000, true},
-        {"unknown frames", "", "X77.0.0 00", 3000, false}, /* skipped by nghttp2, at no cost */
-        {"continuation", "H1- Q", "C1- x=y", 30000, true},
-        {"empty continuation", "H1- Q", "C1-", 30000, true},
-        {"invalid heads", NULL, "H%u :method=GET", 2000, true},
-        {"resets", NULL, "H%u Q;R%u 8", 2000, true},
-        {"provoked resets", NULL, "H%u Q;W%u 0", 2000, true},
-        {"ordinary requests", NULL, "H%ue Q", 2000, false},
+        {"ping", "", "P", 3000, true, LIMIT_control_frames},
+        {"settings", "", "S", 3000, true, LIMIT_control_frames},
+        {"priority", "", "Y1 3", 3000, true, LIMIT_priority_frames},
+        {"empty data", "H1 Q", "D1", 3000, true, LIMIT_empty_frames},
+        {"padding alone", "H1 Q", "X0.8.1 020000", 3000, true, LIMIT_empty_frames},
+        {"window updates", "H1 Q", "W0 1", 3000, true, LIMIT_window_frames},
+        {"unknown frames", "", "X77.0.0 00", 3000, false, 0}, /* skipped by nghttp2, at no cost */
+        {"continuation", "H1- Q", "C1- x=y", 3000, true, LIMIT_continuations},
+        {"empty continuation", "H1- Q", "C1-", 3000, true, LIMIT_continuations},
+        {"invalid heads", NULL, "H%u :method=GET", 2000, true, LIMIT_resets},
+        {"resets", NULL, "H%u Q;R%u 8", 2000, true, LIMIT_resets},
+        {"provoked resets", NULL, "H%u Q;W%u 2147483647", 2000, true, LIMIT_resets},
+        {"ordinary requests", NULL, "H%ue Q", 3000, false, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct record r;
         struct buf bytes;
+        struct buf all; /* what the last turn brought */
+        char frames[512];
         size_t most = 0;
         record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 204, NULL, 0});
         buf_init(&bytes, 1u << 24);
+        buf_init(&all, 1u << 24);
         frames_write(&bytes, "M;S");
         frames_write(&bytes, rows[i].once ? rows[i].once : "");
         wire_send(&r.w, buf_span(&bytes));
@@ -141,19 +146,84 @@ static void test_floods(void **state)
             snprintf(script, sizeof(script), rows[i].again, 2 * n + 1, 2 * n + 1);
             buf_reset(&bytes);
             frames_write(&bytes, script);
+            buf_reset(&all);
             wire_send(&r.w, buf_span(&bytes));
+            assert_int_equal(buf_append_span(&all, buf_span(&r.w.got)), 0);
             buf_reset(&r.w.got);
             most = size_max(most, mem_live_bytes());
         }
         if (r.w.peer_eof != rows[i].ends) {
             fail_msg("%s: %s", rows[i].name, rows[i].ends ? "does not end" : "ends");
         }
+        enum limit broke = r.w.conn ? http_conn_broke(r.w.conn) : LIMIT_NONE;
+        if (broke != rows[i].broke) {
+            fail_msg("%s: broke %s", rows[i].name, limits_rows[broke].name);
+        }
+        if (rows[i].ends && !strstr(frames_read(buf_span(&all), frames, sizeof(frames)), "G=11")) {
+            fail_msg("%s: '%s' and no ENHANCE_YOUR_CALM", rows[i].name, frames);
+        }
+        buf_dispose(&all);
         if (most > before + (1u << 19)) {
             fail_msg("%s: %zu bytes", rows[i].name, most - before);
         }
         buf_dispose(&bytes);
         record_dispose(&r);
     }
+}
+
+/* A quiet connection that is kept alive: time pays for its PINGs. And one that cancels some of many requests. */
+static void test_no_floods(void **state)
+{
+    UNUSED(state);
+    static const char *const scripts[] = {"P;W0 1", "H%ue Q;H%ue Q;H%u Q;R%u 8"};
+    for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+        struct record r;
+        struct buf bytes;
+        record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 204, NULL, 0});
+        buf_init(&bytes, 1u << 24);
+        frames_write(&bytes, "M;S");
+        for (unsigned n = 0; n < 3000; n++) {
+            char script[80];
+            snprintf(script, sizeof(script), scripts[i], 6 * n + 1, 6 * n + 3, 6 * n + 5,
+                     6 * n + 5);
+            frames_write(&bytes, script);
+            wire_send(&r.w, buf_span(&bytes));
+            buf_reset(&bytes);
+            buf_reset(&r.w.got);
+            if (i == 0) {
+                wire_advance(&r.w, 20);
+            }
+        }
+        assert_non_null(r.w.conn);
+        assert_false(r.w.peer_eof);
+        buf_dispose(&bytes);
+        record_dispose(&r);
+    }
+}
+
+/* One who does not read our last frames does not keep the connection. */
+static void test_unread_end(void **state)
+{
+    UNUSED(state);
+    struct record r;
+    struct buf bytes;
+    struct http_limits limits = http_limits_default;
+    limits.write_ms = 1500;
+    record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 0, &limits, 4096});
+    buf_init(&bytes, 1u << 24);
+    frames_write(&bytes, "M;S;H1 Q");
+    wire_send(&r.w, buf_span(&bytes));
+    for (unsigned n = 0; n < 30; n++) {
+        buf_reset(&bytes);
+        frames_write(&bytes, n < 29 ? "P;P;P;P;P;P;P;P;P;P" : "D0 x"); /* the end of it all */
+        assert_int_equal(io_write(r.w.peer, buf_span(&bytes).at, buf_len(&bytes)), buf_len(&bytes));
+        wire_turn(&r.w);
+        assert_non_null(r.w.conn);
+    }
+    wire_advance(&r.w, 2000);
+    assert_null(r.w.conn);
+    buf_dispose(&bytes);
+    record_dispose(&r);
 }
 
 /* PINGs from one who does not read the answers: they do not pile up. */
@@ -337,7 +407,8 @@ int main(void)
         cmocka_unit_test(test_floods),     cmocka_unit_test(test_unread_answers),
         cmocka_unit_test(test_hpack_bomb), cmocka_unit_test(test_cookie_crumbs),
         cmocka_unit_test(test_slow),       cmocka_unit_test(test_drain_two_steps),
-        cmocka_unit_test(test_ping),
+        cmocka_unit_test(test_ping),       cmocka_unit_test(test_no_floods),
+        cmocka_unit_test(test_unread_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
