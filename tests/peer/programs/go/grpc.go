@@ -45,7 +45,6 @@ func callGRPC(address string, cases []string) {
 		"unimplemented_service": func() {
 			interop.DoUnimplementedService(ctx, testgrpc.NewUnimplementedServiceClient(cc))
 		},
-		"pick_first_unary": func() { interop.DoPickFirstUnary(ctx, tc) },
 	}
 	for _, name := range cases {
 		run, known := all[name]
