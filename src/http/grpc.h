@@ -35,6 +35,8 @@ unsigned grpc_http_of_status(enum grpc_status status);
 bool grpc_is_content_type(struct span content_type);
 /* "1S", "200m" ... to milliseconds, at least 1; false if malformed. */
 MUST_USE bool grpc_timeout_parse(struct span text, int64_t *ms);
+/* The other way; memory from `arena`. */
+struct span grpc_timeout_format(struct arena *arena, int64_t ms);
 /* Percent-encoding of grpc-message; memory from `arena`. */
 struct span grpc_message_encode(struct arena *arena, struct span text);
 

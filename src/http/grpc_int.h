@@ -4,7 +4,6 @@
 #include "base/buf.h"
 #include "http/grpc.h"
 
-struct span grpc_timeout_format(struct arena *arena, int64_t ms);
 /* Memory from `arena`; broken escapes stay as they are. */
 struct span grpc_message_decode(struct arena *arena, struct span text);
 

@@ -570,9 +570,10 @@ static uint32_t code_of(const struct h2_conn *c, enum http_reset why)
         return NGHTTP2_PROTOCOL_ERROR;
     case HTTP_RESET_NONE:
         return NGHTTP2_NO_ERROR;
+    case HTTP_RESET_TIMEOUT: /* a gRPC client whose deadline it was takes this for it */
+        return NGHTTP2_CANCEL;
     case HTTP_RESET_PEER:
     case HTTP_RESET_LIMIT:
-    case HTTP_RESET_TIMEOUT:
     case HTTP_RESET_LOCAL:
         break;
     }

@@ -144,14 +144,14 @@ struct route {
     int64_t timeout_ms;    /* whole request; 0 = none; default 15 s (Envoy RouteAction.timeout) */
     int64_t idle_ms;       /* -1 = the connection manager's */
     int64_t max_stream_ms; /* max_stream_duration; 0 = none */
-    /* max_grpc_timeout: for gRPC requests grpc-timeout (absent: none) takes the place of timeout_ms, capped by
-     * this; 0 = no cap. */
+    /* max_grpc_timeout: for gRPC requests grpc-timeout takes the place of timeout_ms, less the offset where that leaves
+     * something, capped by this, which also holds where none was sent; 0 = no cap. */
     bool grpc_timeout;
-    int64_t grpc_timeout_max_ms;
+    int64_t grpc_timeout_max_ms, grpc_timeout_offset_ms;
     /* max_stream_duration.grpc_timeout_header_max: grpc-timeout, when sent, takes the place of max_stream_ms,
-     * capped by this; 0 = no cap. */
+     * capped by this (0 = no cap), less the offset where that leaves something. */
     bool grpc_stream;
-    int64_t grpc_stream_max_ms;
+    int64_t grpc_stream_max_ms, grpc_stream_offset_ms;
     struct route_retry retry;
     struct span prefix_rewrite;
     size_t matched_prefix_len; /* what prefix_rewrite replaces; SIZE_MAX = the whole path */

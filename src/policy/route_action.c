@@ -175,9 +175,9 @@ static int timeouts(struct route *out, const struct pb_route_RouteAction *config
         rc = pb_value_ms(config->max_grpc_timeout, 0, "max_grpc_timeout", &out->grpc_timeout_max_ms,
                          err);
     }
-    int64_t offset = 0;
     rc = rc != 0 ? rc
-                 : pb_value_ms(config->grpc_timeout_offset, 0, "grpc_timeout_offset", &offset, err);
+                 : pb_value_ms(config->grpc_timeout_offset, 0, "grpc_timeout_offset",
+                               &out->grpc_timeout_offset_ms, err);
     if (rc == 0 && m) {
         rc =
             pb_value_ms(m->max_stream_duration, 0, "max_stream_duration", &out->max_stream_ms, err);
@@ -185,13 +185,9 @@ static int timeouts(struct route *out, const struct pb_route_RouteAction *config
         rc = rc != 0 ? rc
                      : pb_value_ms(m->grpc_timeout_header_max, 0, "grpc_timeout_header_max",
                                    &out->grpc_stream_max_ms, err);
-        if (rc == 0 && offset == 0) {
-            rc = pb_value_ms(m->grpc_timeout_header_offset, 0, "grpc_timeout_header_offset",
-                             &offset, err);
-        }
-    }
-    if (rc == 0 && offset != 0) {
-        return err_set(err, -ERR_CONFIG, "an offset to grpc-timeout is not supported");
+        rc = rc != 0 ? rc
+                     : pb_value_ms(m->grpc_timeout_header_offset, 0, "grpc_timeout_header_offset",
+                                   &out->grpc_stream_offset_ms, err);
     }
     return rc;
 }

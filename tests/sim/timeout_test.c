@@ -168,7 +168,7 @@ CASE(max_stream_duration)
     assert_false(c->ended);
     sim_advance(&s, 100);
     sim_expect_reset(c);
-    assert_string_equal(sim_log(&s), "200 UMSDR upstream_max_stream_duration_reached\n");
+    assert_string_equal(sim_log(&s), "200 - max_duration_timeout\n");
 }
 
 CASE(idle_clients_are_closed)
@@ -253,7 +253,51 @@ CASE(grpc_deadlines_are_kept)
     sim_advance(&s, 4999);
     sim_expect_silence(capped);
     sim_advance(&s, 1);
-    sim_expect(capped, "grpc-status: ");
+    sim_expect(capped, "grpc-status: 4\r\ngrpc-message: downstream duration timeout\r\n");
+}
+
+/* RouteAction.max_grpc_timeout, grpc_timeout_offset: what holds here, and what the service is told. */
+CASE(grpc_timeouts_of_the_route)
+{
+    static const struct {
+        const char *route, *sent;
+        int64_t ms; /* 0 = none */
+        const char *told;
+    } rows[] = {
+        {"max_grpc_timeout: 5s", "grpc-timeout: 500m\r\n", 500, "grpc-timeout: 500m\r\n"},
+        {"max_grpc_timeout: 5s", "grpc-timeout: 1H\r\n", 5000, "grpc-timeout: 5000m\r\n"},
+        {"max_grpc_timeout: 5s", "", 5000, "grpc-timeout: 5000m\r\n"},
+        {"max_grpc_timeout: 0s", "grpc-timeout: 20S\r\n", 20000, "grpc-timeout: 20S\r\n"},
+        {"max_grpc_timeout: 0s", "", 0, "POST"},
+        {"max_grpc_timeout: 5s, grpc_timeout_offset: 0.1s", "grpc-timeout: 1S\r\n", 900,
+         "grpc-timeout: 900m\r\n"},
+        {"max_grpc_timeout: 5s, grpc_timeout_offset: 0.1s", "grpc-timeout: 50m\r\n", 50,
+         "grpc-timeout: 50m\r\n"},
+        {"max_stream_duration: {grpc_timeout_header_max: 5s, grpc_timeout_header_offset: 1s}",
+         "grpc-timeout: 9S\r\n", 4000, "grpc-timeout: 9S\r\n"},
+        {"timeout: 1s", "grpc-timeout: 9S\r\n", 1000, "grpc-timeout: 9S\r\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char route[200];
+        char request[200];
+        (void)snprintf(route, sizeof(route), "cluster: a, %s", rows[i].route);
+        (void)snprintf(request, sizeof(request),
+                       "POST / HTTP/1.1\r\nhost: h\r\ncontent-type: application/grpc\r\n"
+                       "%scontent-length: 0\r\n\r\n",
+                       rows[i].sent);
+        if (i > 0) {
+            sim_end(&s);
+        }
+        BEGIN(.route = route);
+        struct sim_peer *c = sim_ask(&s, request);
+        sim_expect(sim_upstream(&s, 1), rows[i].told);
+        sim_advance(&s, rows[i].ms > 0 ? rows[i].ms - 1 : 60000);
+        sim_expect_silence(c);
+        if (rows[i].ms > 0) {
+            sim_advance(&s, 1);
+            sim_expect(c, "grpc-status: ");
+        }
+    }
 }
 
 int main(void)
@@ -277,6 +321,7 @@ int main(void)
         RUN(a_client_that_says_nothing_is_closed),
         RUN(connections_have_an_age),
         RUN(grpc_deadlines_are_kept),
+        RUN(grpc_timeouts_of_the_route),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,7 @@ static void abort_down(struct request *rq, enum outcome why)
     metric_add(rq->place->stats->downstream_rq_tx_reset, 1);
     finish(rq);
     rq->down = NULL;
-    http_stream_reset(down, HTTP_RESET_LOCAL);
+    http_stream_reset(down, why == OUTCOME_MAX_DURATION ? HTTP_RESET_TIMEOUT : HTTP_RESET_LOCAL);
 }
 
 /* ---- timers that concern the whole exchange ---- */
@@ -295,6 +295,13 @@ void request_reply(struct request *rq, const struct request_answer *a)
     }
 }
 
+/* Envoy's Http::Utility::maybeRequestTimeoutCode: whose time it was depends on whether the request is whole. */
+static unsigned status_of(const struct request *rq, enum outcome why)
+{
+    bool either = why == OUTCOME_STREAM_IDLE || why == OUTCOME_MAX_DURATION;
+    return either && !rq->request_ended ? 408 : outcome_row(why)->status;
+}
+
 void request_fail(struct request *rq, enum outcome why)
 {
     if (rq->reported) {
@@ -314,7 +321,8 @@ void request_fail(struct request *rq, enum outcome why)
     bool say = full && rq->conf != NULL && !rq->conf->suppress_envoy_headers;
     struct request_answer a = {
         .why = why,
-        .status = row->status,
+        .status = status_of(rq, why),
+        .grpc_status = why == OUTCOME_MAX_DURATION ? GRPC_DEADLINE_EXCEEDED : 0,
         .fields = say ? &overloaded : NULL,
         .count = say ? 1 : 0,
         .content_type = SPAN("text/plain"),

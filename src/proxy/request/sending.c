@@ -53,12 +53,27 @@ static void on_backoff(struct deadline *d)
     start(rq, rq->stale_retried);
 }
 
+/* A gRPC service ends the calls whose grpc-timeout is over, and may do so a moment before our clock or the client's: the
+ * client is to see its deadline, not a service that is gone. */
+static bool was_deadline(const struct request *rq, enum outcome why)
+{
+    int64_t ms;
+    struct span text = head_get_known(rq->head, HEAD_GRPC_TIMEOUT);
+    return why == OUTCOME_UPSTREAM_RESET && rq->is_grpc && text.at != NULL &&
+           grpc_timeout_parse(text, &ms) &&
+           loop_now_ns(rq->place->loop) - rq->start_ns >= ms * 1000000;
+}
+
 static void attempt_lost(struct request *rq, enum outcome why, struct span failure, bool replayable)
 {
     disarm_try(rq);
     body_detach(&rq->up);
     rq->back.source = NULL;
     rq->failure = arena_dup(rq->arena, failure);
+    if (was_deadline(rq, why)) {
+        request_fail(rq, OUTCOME_MAX_DURATION);
+        return;
+    }
     if (!rq->head_down) {
         struct retry_case c = {.why = why, .grpc_status = -1, .replayable = replayable};
         int64_t delay_ms = retry_decide(rq, &c);

@@ -50,6 +50,23 @@ static int64_t capped(int64_t ms, int64_t cap)
     return cap > 0 ? i64_min(ms, cap) : ms;
 }
 
+static int64_t less(int64_t ms, int64_t offset)
+{
+    return offset < ms ? ms - offset : ms; /* 0 would be no limit at all */
+}
+
+/* RouteAction.max_grpc_timeout: 0 is endless for both. The service is told what is left (Envoy does so too). */
+static void take_grpc_timeout(struct request *rq, const struct route *r, bool sent, int64_t ms)
+{
+    int64_t asked = sent ? less(ms, r->grpc_timeout_offset_ms) : 0;
+    rq->timeout_ms = asked > 0 ? capped(asked, r->grpc_timeout_max_ms) : r->grpc_timeout_max_ms;
+    if (rq->timeout_ms != (sent ? ms : 0)) {
+        struct span text = grpc_timeout_format(rq->arena, rq->timeout_ms);
+        int code = head_set_known(rq->head, HEAD_GRPC_TIMEOUT, text);
+        UNUSED(code); /* full of fields: the service does without */
+    }
+}
+
 static void take_times(struct request *rq, const struct route *r)
 {
     int64_t grpc_ms = 0;
@@ -57,11 +74,11 @@ static void take_times(struct request *rq, const struct route *r)
     bool has_grpc = rq->is_grpc && text.at != NULL && grpc_timeout_parse(text, &grpc_ms);
     rq->timeout_ms = r->timeout_ms;
     if (r->grpc_timeout && rq->is_grpc) {
-        rq->timeout_ms = has_grpc ? capped(grpc_ms, r->grpc_timeout_max_ms) : 0;
+        take_grpc_timeout(rq, r, has_grpc, grpc_ms);
     }
     int64_t longest = r->max_stream_ms;
     if (r->grpc_stream && has_grpc) {
-        longest = capped(grpc_ms, r->grpc_stream_max_ms);
+        longest = less(capped(grpc_ms, r->grpc_stream_max_ms), r->grpc_stream_offset_ms);
     }
     if (longest > 0) {
         deadline_arm(&rq->longest, rq->place->loop, longest);

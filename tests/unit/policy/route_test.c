@@ -569,7 +569,8 @@ static void reads_forwarding(void **state)
     const struct route *r = only_route(
         "{name: r, match: {prefix: /}, decorator: {operation: op, propagate: false}, route: {cluster: abc,"
         " timeout: 0s, idle_timeout: 2.5s, priority: HIGH, cluster_not_found_response_code: NOT_FOUND,"
-        " max_grpc_timeout: 0s, max_stream_duration: {max_stream_duration: 1s, grpc_timeout_header_max: 3s},"
+        " max_grpc_timeout: 0s, grpc_timeout_offset: 0.1s, max_stream_duration: {max_stream_duration: 1s,"
+        " grpc_timeout_header_max: 3s, grpc_timeout_header_offset: 0.2s},"
         " host_rewrite_literal: h, append_x_forwarded_host: true, upgrade_configs: [{upgrade_type: WebSocket}],"
         " request_mirror_policies: [{cluster: ab, runtime_fraction: {default_value: {numerator: 5}}},"
         " {cluster: x, disable_shadow_host_suffix_append: true}],"
@@ -587,6 +588,8 @@ static void reads_forwarding(void **state)
     assert_int_equal(r->grpc_timeout_max_ms, 0);
     assert_int_equal(r->max_stream_ms, 1000);
     assert_int_equal(r->grpc_stream_max_ms, 3000);
+    assert_int_equal(r->grpc_timeout_offset_ms, 100);
+    assert_int_equal(r->grpc_stream_offset_ms, 200);
     assert_span(r->host_rewrite, "h");
     assert_span(r->operation, "op");
     assert_true(r->operation_hidden);
