@@ -319,12 +319,12 @@ fuzz: $(FUZZ_T:src/%.c=$(B)/fuzz/run/%) | $(B)/deps/fuzz
 	$(if $(FUZZ_T),,$(error name a target: make fuzz T=NAME, one of: $(patsubst %_fuzz.c,%,$(notdir $(FUZZ_SRC)))))
 	@tests/fuzz $(FUZZ_T:src/%_fuzz.c=%) $(SECS)
 
-# The floors and the load of the benchmark: on system calls alone, whatever the flavours do.
-BENCH := $(patsubst %,$(B)/bench/%,relay responder load)
-$(BENCH): $(B)/bench/%: tests/bench/floor/%.c tests/bench/floor/floor.c tests/bench/floor/floor.h | $(B)/deps/build
+# The floors and the loads of the benchmark: on system calls alone (and nghttp2), whatever the flavours do.
+BENCH := $(patsubst %,$(B)/bench/%,relay responder load h2_load h2_service)
+$(BENCH): $(B)/bench/%: tests/bench/floor/%.c $(patsubst %,tests/bench/floor/%,floor.c floor.h measure.c measure.h) $(B)/vendor/glibc.ok
 	@mkdir -p $(@D)
 	@echo "  bench $<"
-	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(filter %.c,$^) -o $@
+	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(CF_glibc) $(filter %.c,$^) $(if $(findstring h2_,$@),$(VENDOR_glibc)/lib/libnghttp2.a) -o $@
 fuzzers: $(FUZZERS) | $(B)/deps/fuzz
 fuzz-all: $(FUZZERS) | $(B)/deps/fuzz $(B)/deps/test
 	@tests/fuzz --all $(SECS)

@@ -2,16 +2,12 @@
  * Closed loop: each connection sends its next request when the answer is there. Open loop (--rate):
  * requests are due at fixed times and latency counts from when they were due, so that a stalled server
  * can not slow the clock that measures it.
- * CPU time of the watched processes is read from /proc at the two edges of the measured window, by the
- * program that counts the requests in it.
  *
  *    load --port N [--path /1k] [--connections 1] [--warmup-ms 500] [--measure-ms 2000] [--rate N]
  *         [--watch PID]...
  * Prints one JSON object. Exit 1 when an answer was not 200, broke off, or could not be framed.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,22 +20,11 @@
 #include <unistd.h>
 
 #include "floor.h"
+#include "measure.h"
 
 #define HEAD_MAX 8192
 #define REQUEST_MAX 1024
-#define WATCH_MAX 16
 #define OVERTIME_NS 2000000000LL /* how long an open loop waits for late answers */
-
-/* Log-linear: 128 steps each power of two, so that a percentile is off by less than 1 %. */
-#define STEP_BITS 7
-#define STEPS (1 << STEP_BITS)
-#define BUCKETS ((64 - STEP_BITS + 1) * STEPS)
-
-struct histogram {
-    uint64_t count[BUCKETS];
-    uint64_t total;
-    int64_t max;
-};
 
 struct client {
     int fd;
@@ -55,10 +40,7 @@ struct config {
     uint16_t port;
     const char *path;
     int connections;
-    int64_t warmup_ns, measure_ns;
     long rate; /* 0 = closed loop */
-    int watch[WATCH_MAX];
-    int watch_count;
 };
 
 struct load {
@@ -69,95 +51,15 @@ struct load {
     char request[REQUEST_MAX];
     size_t request_len;
     int64_t start_ns, warm_ns; /* requests due from warm_ns on count for latency (open loop) */
-    int64_t from_ns, to_ns; /* CPU and answers are counted from..to, moved to the nearest answer */
-    uint64_t sent, due_total; /* open loop, from the start */
-    uint64_t answered;        /* all */
-    uint64_t measured;        /* answers that arrived within the window */
-    uint64_t awaited;         /* open loop: due within the window, not answered yet */
-    int64_t cpu_ns[WATCH_MAX];
-    bool measuring, over;
-    struct histogram latency;
+    uint64_t sent, due_total;  /* open loop, from the start */
+    uint64_t awaited;          /* open loop: due within the window, not answered yet */
+    struct measure measure;
 };
-
-static unsigned bucket_of(uint64_t v)
-{
-    if (v < STEPS) {
-        return (unsigned)v;
-    }
-    unsigned shift = 63u - (unsigned)__builtin_clzll(v) - STEP_BITS;
-    return (shift + 1) * STEPS + (unsigned)((v >> shift) - STEPS);
-}
-
-static uint64_t bucket_value(unsigned bucket)
-{
-    if (bucket < STEPS) {
-        return bucket;
-    }
-    unsigned shift = bucket / STEPS - 1;
-    uint64_t low = (uint64_t)(bucket % STEPS + STEPS) << shift;
-    return low + ((1ull << shift) >> 1);
-}
-
-static void histogram_add(struct histogram *h, int64_t v)
-{
-    h->count[bucket_of(v < 0 ? 0 : (uint64_t)v)]++;
-    h->total++;
-    h->max = v > h->max ? v : h->max;
-}
-
-static double histogram_us(const struct histogram *h, double quantile)
-{
-    uint64_t rank = (uint64_t)((double)h->total * quantile);
-    uint64_t seen = 0;
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        seen += h->count[i];
-        if (seen > rank) {
-            return (double)bucket_value(i) / 1000.0;
-        }
-    }
-    return (double)h->max / 1000.0;
-}
-
-/* On-CPU time of all threads: the first number of schedstat, which is exact while they do not run. */
-static int64_t process_cpu_ns(int pid)
-{
-    char path[320];
-    (void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
-    DIR *tasks = opendir(path);
-    if (tasks == NULL) {
-        floor_die(path);
-    }
-    int64_t sum = 0;
-    const struct dirent *entry;
-    while ((entry = readdir(tasks)) != NULL) {
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, entry->d_name);
-        FILE *f = fopen(path, "re");
-        long long ns = 0;
-        if (f != NULL && fscanf(f, "%lld", &ns) == 1) {
-            sum += ns;
-        }
-        if (f != NULL) {
-            (void)fclose(f);
-        }
-    }
-    (void)closedir(tasks);
-    return sum;
-}
-
-static void read_cpu(struct load *l, int sign)
-{
-    for (int i = 0; i < l->config.watch_count; i++) {
-        l->cpu_ns[i] += sign * process_cpu_ns(l->config.watch[i]);
-    }
-}
 
 static _Noreturn void bad_answer(const struct load *l, const char *why, const struct client *c)
 {
-    fprintf(stderr, "load: %s after %llu answers: '%.*s'\n", why, (unsigned long long)l->answered,
-            (int)strcspn(c->head, "\r\n"), c->head);
+    fprintf(stderr, "load: %s after %llu answers: '%.*s'\n", why,
+            (unsigned long long)l->measure.answered, (int)strcspn(c->head, "\r\n"), c->head);
     exit(1);
 }
 
@@ -200,33 +102,20 @@ static void send_due(struct load *l)
 static void on_answer(struct load *l, struct client *c)
 {
     int64_t now = floor_now_ns();
-    l->answered++;
-    if (!l->measuring && !l->over && now >= l->from_ns) {
-        l->measuring = true;
-        l->from_ns = now;
-        read_cpu(l, -1);
-    } else if (l->measuring) {
-        l->measured++;
-        if (now >= l->to_ns) {
-            l->measuring = false;
-            l->over = true;
-            l->to_ns = now;
-            read_cpu(l, 1);
-        }
-    }
+    measure_answer(&l->measure, now);
     if (l->config.rate > 0) {
         if (c->due_ns >= l->warm_ns) {
-            histogram_add(&l->latency, now - c->due_ns);
+            measure_latency(&l->measure, now - c->due_ns);
             l->awaited--;
         }
         c->next_idle = l->idle;
         l->idle = c;
         return;
     }
-    if (l->measuring || l->over) {
-        histogram_add(&l->latency, now - c->due_ns);
+    if (l->measure.measuring || l->measure.over) {
+        measure_latency(&l->measure, now - c->due_ns);
     }
-    if (!l->over) {
+    if (!l->measure.over) {
         send_request(l, c, floor_now_ns());
     }
 }
@@ -298,11 +187,10 @@ static void connect_all(struct load *l)
 static void start(struct load *l)
 {
     l->start_ns = floor_now_ns();
-    l->warm_ns = l->start_ns + l->config.warmup_ns;
-    l->from_ns = l->warm_ns;
-    l->to_ns = l->from_ns + l->config.measure_ns;
+    l->warm_ns = l->start_ns + l->measure.warmup_ns;
+    measure_start(&l->measure, l->start_ns);
     if (l->config.rate > 0) {
-        double seconds = (double)(l->config.warmup_ns + l->config.measure_ns) / 1e9;
+        double seconds = (double)(l->measure.warmup_ns + l->measure.measure_ns) / 1e9;
         l->due_total = (uint64_t)((double)l->config.rate * seconds) + 1;
         send_due(l);
         return;
@@ -315,10 +203,11 @@ static void start(struct load *l)
 static bool is_done(const struct load *l)
 {
     if (l->config.rate == 0) {
-        return l->over;
+        return l->measure.over;
     }
     int64_t now = floor_now_ns();
-    return (l->over && l->sent == l->due_total && l->awaited == 0) || now > l->to_ns + OVERTIME_NS;
+    return (l->measure.over && l->sent == l->due_total && l->awaited == 0) ||
+           now > l->measure.to_ns + OVERTIME_NS;
 }
 
 static void run(struct load *l)
@@ -347,26 +236,9 @@ static void run(struct load *l)
     }
 }
 
-static void print(const struct load *l)
+static void read_options(struct load *l, int argc, char **argv)
 {
-    int64_t cpu = 0;
-    for (int i = 0; i < l->config.watch_count; i++) {
-        cpu += l->cpu_ns[i];
-    }
-    double seconds = (double)(l->to_ns - l->from_ns) / 1e9;
-    const struct histogram *h = &l->latency;
-    printf("{\"requests\": %llu, \"seconds\": %.6f, \"per_second\": %.1f, \"unanswered\": %llu, "
-           "\"cpu_us_per_request\": %.4f, \"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, "
-           "\"p999_us\": %.2f, \"max_us\": %.2f}\n",
-           (unsigned long long)l->measured, seconds, (double)l->measured / seconds,
-           (unsigned long long)l->awaited,
-           l->measured == 0 ? 0.0 : (double)cpu / 1000.0 / (double)l->measured,
-           histogram_us(h, 0.5), histogram_us(h, 0.9), histogram_us(h, 0.99),
-           histogram_us(h, 0.999), (double)h->max / 1000.0);
-}
-
-static void read_options(struct config *c, int argc, char **argv)
-{
+    struct config *c = &l->config;
     static const struct option options[] = {
         {"port", required_argument, NULL, 'p'},        {"path", required_argument, NULL, 'u'},
         {"connections", required_argument, NULL, 'c'}, {"warmup-ms", required_argument, NULL, 'w'},
@@ -385,24 +257,13 @@ static void read_options(struct config *c, int argc, char **argv)
         case 'c':
             c->connections = (int)floor_number("connections", optarg, 1, 15000);
             break;
-        case 'w':
-            c->warmup_ns = floor_number("warmup-ms", optarg, 1, 60000) * 1000000;
-            break;
-        case 'm':
-            c->measure_ns = floor_number("measure-ms", optarg, 1, 60000) * 1000000;
-            break;
         case 'r':
             c->rate = floor_number("rate", optarg, 1, 1000000);
             break;
-        case 't':
-            if (c->watch_count == WATCH_MAX) {
-                fprintf(stderr, "at most %d --watch\n", WATCH_MAX);
+        default:
+            if (!measure_option(&l->measure, o, optarg)) {
                 exit(2);
             }
-            c->watch[c->watch_count++] = (int)floor_number("watch", optarg, 1, 1 << 22);
-            break;
-        default:
-            exit(2);
         }
     }
     if (c->port == 0) {
@@ -414,9 +275,10 @@ static void read_options(struct config *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static struct load l = {
-        .config = {
-            .path = "/1k", .connections = 1, .warmup_ns = 500000000, .measure_ns = 2000000000}};
-    read_options(&l.config, argc, argv);
+        .config = {.path = "/1k", .connections = 1},
+        .measure = {.warmup_ns = 500000000, .measure_ns = 2000000000},
+    };
+    read_options(&l, argc, argv);
     int len =
         snprintf(l.request, sizeof(l.request),
                  "GET %s HTTP/1.1\r\nhost: bench.local\r\nuser-agent: load\r\n\r\n", l.config.path);
@@ -433,6 +295,6 @@ int main(int argc, char **argv)
     }
     connect_all(&l);
     run(&l);
-    print(&l);
+    measure_print(&l.measure, l.awaited);
     return l.config.rate > 0 && l.awaited > 0 ? 1 : 0;
 }
