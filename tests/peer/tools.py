@@ -91,6 +91,15 @@ def go_peer():
     return str(folder / "peer")
 
 
+def go_seen():
+    """programs/seen/seen.go: a service that says what it saw."""
+    go = need("go")
+    folder = cached("go-seen", ["seen/seen.go"], _version(go, "env", "GOVERSION"), lambda to: _run(
+        [go, "build", "-trimpath", "-ldflags=-s -w", "-o", to / "seen", "seen.go"], cwd=PROGRAMS / "seen",
+        env={"GOTOOLCHAIN": "local", "GOWORK": "off", "GO111MODULE": "off", "CGO_ENABLED": "0"}))
+    return str(folder / "seen")
+
+
 def java_client():
     """Arguments that run programs/Client.java."""
     java, javac = need("java"), need("javac")
