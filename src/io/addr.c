@@ -58,6 +58,9 @@ char *addr_format(const struct addr *a, char *to)
     case ADDR_UNIX:
         (void)snprintf(to, ADDR_TEXT_BYTES, "unix:%s", a->path);
         break;
+    case ADDR_INTERNAL: /* as Envoy shows it */
+        (void)snprintf(to, ADDR_TEXT_BYTES, "envoy://%s/", a->path);
+        break;
     }
     return to;
 }
@@ -73,6 +76,7 @@ bool addr_eq(const struct addr *a, const struct addr *b)
     case ADDR_IP:
         return a->port == b->port && ip_eq(&a->ip, &b->ip);
     case ADDR_UNIX:
+    case ADDR_INTERNAL:
         return strcmp(a->path, b->path) == 0;
     }
     return true;

@@ -1,6 +1,7 @@
 #ifndef IO_ADDR_H
 #define IO_ADDR_H
-/* A transport address: IP and port, or the path of a unix socket ('@' first for the abstract kind). */
+/* A transport address: IP and port, the path of a unix socket ('@' first for the abstract kind), or the name of a listener of this
+ * process, which is no address of the kernel. */
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,13 +11,13 @@
 #include "base/span.h"
 #include "codec/ip.h"
 
-enum addr_kind { ADDR_NONE, ADDR_IP, ADDR_UNIX };
+enum addr_kind { ADDR_NONE, ADDR_IP, ADDR_UNIX, ADDR_INTERNAL };
 
 struct addr {
     enum addr_kind kind;
     struct ip ip;
     uint16_t port;
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* ADDR_UNIX */
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* ADDR_UNIX; ADDR_INTERNAL: the name */
 };
 
 #define ADDR_TEXT_BYTES 128

@@ -119,6 +119,20 @@ static struct cluster *cluster_named(void *arg, struct span name)
     return NULL;
 }
 
+/* An internal listener that does nothing but tunnel (Istio's connect_originate) is a name for its cluster. */
+static struct cluster *tunnel_via(void *arg, struct span listener)
+{
+    struct proxy_worker *w = arg;
+    const struct entry *e = map_get(&w->ds.by_name, listener);
+    const struct conf_listener *l = e != NULL ? e->conf : NULL;
+    if (l == NULL || !l->internal) {
+        return NULL;
+    }
+    const struct conf_chain *chain = l->chain_count > 0 ? &l->chains[0] : l->default_chain;
+    const struct conf_tcp *tcp = chain->tcp;
+    return tcp != NULL && tcp->tunnel_to.len > 0 ? cluster_at(w, tcp->clusters[0].slot) : NULL;
+}
+
 static void grow_slots(struct proxy_worker *w, size_t slots)
 {
     if (slots <= w->cluster_slots) {
@@ -580,6 +594,8 @@ static int on_start(struct worker *worker, void *arg, struct err *err)
                      .shared = w->spec.shared,
                      .peers = peers_new(),
                      .mirrors = mirrors_new(w->loop),
+                     .tunnel_via = tunnel_via,
+                     .arg = w,
                      .self = w->spec.self},
         .logs = access_logs_new(w->loop),
         .cluster_at = cluster_at,

@@ -173,9 +173,16 @@ int read_address(struct addr *out, struct span *host, uint16_t *port,
         (void)span_to_cstr(path, out->path, sizeof(out->path)); /* it fits */
         return 0;
     }
-    case PB_CORE_ADDRESS_ADDRESS_ENVOY_INTERNAL_ADDRESS:
-        return err_set(err, -ERR_CONFIG, "envoy_internal_address '%.*s' is not supported",
-                       SPAN_ARG(config->envoy_internal_address->server_listener_name));
+    case PB_CORE_ADDRESS_ADDRESS_ENVOY_INTERNAL_ADDRESS: {
+        struct span name = config->envoy_internal_address->server_listener_name;
+        *out = (struct addr){.kind = ADDR_INTERNAL};
+        if (name.len == 0 || name.len >= sizeof(out->path)) {
+            return err_set(err, -ERR_CONFIG, "envoy_internal_address: '%.*s' is empty or too long",
+                           SPAN_ARG(name));
+        }
+        (void)span_to_cstr(name, out->path, sizeof(out->path)); /* it fits */
+        return 0;
+    }
     default:
         return err_set(err, -ERR_CONFIG, "address is not set");
     }

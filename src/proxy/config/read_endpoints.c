@@ -40,6 +40,23 @@ static void workload(struct conf_endpoint *out, const struct pb_core_Metadata *m
     }
 }
 
+/* An internal address is a listener that does something, or the way to an address: then that is what counts. Istio: connect_originate
+ * with the address as endpoint_id, or in the metadata that its original_dst filter reads. */
+static void tunnel(struct conf_endpoint *out, const struct pb_core_EnvoyInternalAddress *a,
+                   const struct pb_core_Metadata *metadata)
+{
+    const struct pb_protobuf_Struct *dst =
+        read_metadata(metadata, "envoy.filters.listener.original_dst");
+    struct span local = read_text(read_member(dst, "local"));
+    struct addr to;
+    if (addr_parse(local.len > 0 ? local : a->endpoint_id, &to, NULL) == 0 && to.kind == ADDR_IP) {
+        out->addr = to;
+        out->tunnel = a->server_listener_name;
+        out->tunnel_identity =
+            read_text(read_member(read_metadata(metadata, "mesh.tunnel"), "identity"));
+    }
+}
+
 static int endpoint(struct read *rd, struct conf_endpoint *out,
                     const struct pb_endpoint_LbEndpoint *config, bool names, struct err *err)
 {
@@ -51,6 +68,9 @@ static int endpoint(struct read *rd, struct conf_endpoint *out,
                           e->address, err);
     if (rc != 0) {
         return rc;
+    }
+    if (out->addr.kind == ADDR_INTERNAL) {
+        tunnel(out, e->address->envoy_internal_address, config->metadata);
     }
     if (out->hostname.len == 0) {
         out->hostname = e->hostname;

@@ -20,9 +20,7 @@
 static int refuse_tcp(const struct pb_tcp_proxy_TcpProxy *c, struct err *err)
 {
     const char *field = NULL;
-    if (c->tunneling_config) {
-        field = "tunneling_config";
-    } else if (c->on_demand) {
+    if (c->on_demand) {
         field = "on_demand";
     } else if (c->proxy_protocol_tlvs.count > 0) {
         field = "proxy_protocol_tlvs";
@@ -30,6 +28,30 @@ static int refuse_tcp(const struct pb_tcp_proxy_TcpProxy *c, struct err *err)
         field = "upstream_connect_mode";
     }
     return field ? err_set(err, -ERR_CONFIG, "'%s' is not supported", field) : 0;
+}
+
+/* CONNECT, with the headers that have to be there and no others. */
+static int tcp_tunnel(struct conf_tcp *out, const struct pb_tcp_proxy_TcpProxy_TunnelingConfig *c,
+                      struct err *err)
+{
+    if (!c) {
+        return 0;
+    }
+    bool is_known =
+        span_find_byte(c->hostname, '%') < 0 || span_is(c->hostname, CONF_TUNNEL_TO_ORIGINAL);
+    if (c->hostname.len == 0 || !is_known) {
+        return err_set(err, -ERR_CONFIG,
+                       "tunneling_config: hostname is '%.*s'; use a name with a port, or %s",
+                       SPAN_ARG(c->hostname), CONF_TUNNEL_TO_ORIGINAL);
+    }
+    if (c->use_post || c->post_path.len > 0) {
+        return err_set(err, -ERR_CONFIG, "tunneling_config: POST is not supported");
+    }
+    if (c->headers_to_add.count > 0) {
+        return err_set(err, -ERR_CONFIG, "tunneling_config: headers_to_add is not supported");
+    }
+    out->tunnel_to = c->hostname; /* the rest is for filters that we do not have */
+    return 0;
 }
 
 /* By the client's address, or by what a filter left: there are none that do. */
@@ -88,6 +110,7 @@ static int tcp_proxy(struct read *rd, const struct conf_tcp **out, struct span b
     tcp->connect_attempts = pb_value_u32(c->max_connect_attempts, 1);
     int rc = refuse_tcp(c, err);
     rc = rc != 0 ? rc : tcp_hash(tcp, c, err);
+    rc = rc != 0 ? rc : tcp_tunnel(tcp, c->tunneling_config, err);
     rc = rc != 0 ? rc : tcp_clusters(rd, tcp, c, err);
     rc = rc != 0 ? rc : pb_value_ms(c->idle_timeout, IDLE_MS, "idle_timeout", &tcp->idle_ms, err);
     rc = rc != 0 ? rc

@@ -6,11 +6,13 @@
 #include "proto/hcm.pb.h"
 #include "proto/http_rbac.pb.h"
 #include "proto/router.pb.h"
+#include "proto/set_filter_state.pb.h"
 #include "proxy/config/known_filters.h"
 
 #define TYPE_RBAC "envoy.extensions.filters.http.rbac.v3.RBAC"
 #define TYPE_FAULT "envoy.extensions.filters.http.fault.v3.HTTPFault"
 #define TYPE_CORS "envoy.extensions.filters.http.cors.v3.Cors"
+#define TYPE_STATE "envoy.extensions.filters.http.set_filter_state.v3.Config"
 #define TYPE_ROUTER "envoy.extensions.filters.http.router.v3.Router"
 
 static int rbac_filter(struct read *rd, struct conf_rbac *out, const struct pb_hcm_HttpFilter *f,
@@ -78,6 +80,31 @@ static int router(struct read *rd, struct conf_http *out, const struct pb_hcm_Ht
     return field ? err_set(err, -ERR_CONFIG, "'%s' is not supported", field) : 0;
 }
 
+/* Where a tunnel leads and whose it is: what it becomes knows both without being told (downstream/session_http). */
+static int state_filter(struct read *rd, const struct pb_hcm_HttpFilter *f, struct err *err)
+{
+    static const struct span known[] = {SPAN_INIT("envoy.filters.listener.original_dst.local_ip"),
+                                        SPAN_INIT("envoy.filters.listener.original_dst.remote_ip"),
+                                        SPAN_INIT("io.istio.peer_principal"),
+                                        SPAN_INIT("io.istio.local_principal")};
+    const struct pb_set_filter_state_Config *c =
+        read_any(rd, &pb_set_filter_state_Config_desc, f->typed_config->value, err);
+    if (!c) {
+        return -ERR_CONFIG;
+    }
+    for (uint32_t i = 0; i < c->on_request_headers.count; i++) {
+        struct span key = c->on_request_headers.at[i]->object_key;
+        bool is_known = false;
+        for (size_t k = 0; k < ARRAY_LEN(known); k++) {
+            is_known = is_known || span_eq(key, known[k]);
+        }
+        if (!is_known) {
+            return err_set(err, -ERR_CONFIG, "object_key '%.*s' is not supported", SPAN_ARG(key));
+        }
+    }
+    return 0;
+}
+
 static int one(struct read *rd, struct conf_http *out, struct conf_rbac *rbac,
                const struct pb_hcm_HttpFilter *f, struct err *err)
 {
@@ -95,6 +122,9 @@ static int one(struct read *rd, struct conf_http *out, struct conf_rbac *rbac,
     if (span_is(type, TYPE_CORS)) { /* has no settings; routes have */
         out->cors_name = f->name;
         return 0;
+    }
+    if (span_is(type, TYPE_STATE)) {
+        return state_filter(rd, f, err);
     }
     if (known_filters_builtin(KNOWN_HTTP, type, f->name, f->typed_config)) {
         return 0;

@@ -328,8 +328,6 @@ static int refuse_unsupported(const struct pb_listener_Listener *config, struct 
     const char *field = NULL;
     if (config->api_listener) {
         field = "api_listener";
-    } else if (config->internal_listener) {
-        field = "internal_listener";
     }
     return field ? err_set(err, -ERR_CONFIG, "'%s' is not supported", field) : 0;
 }
@@ -337,7 +335,15 @@ static int refuse_unsupported(const struct pb_listener_Listener *config, struct 
 static int addresses(struct read *rd, struct conf_listener *out,
                      const struct pb_listener_Listener *config, struct err *err)
 {
+    if (out->internal) {
+        return config->address || config->additional_addresses.count > 0
+                   ? err_set(err, -ERR_CONFIG, "address: an internal_listener has none")
+                   : 0;
+    }
     int rc = read_address(&out->addr, NULL, NULL, config->address, err);
+    if (rc == 0 && out->addr.kind == ADDR_INTERNAL) {
+        rc = err_set(err, -ERR_CONFIG, "address: a listener can not have an internal one");
+    }
     struct addr *more = arena_array(rd->arena, config->additional_addresses.count, sizeof(*more));
     for (uint32_t i = 0; i < config->additional_addresses.count && rc == 0; i++) {
         rc = read_address(&more[i], NULL, NULL, config->additional_addresses.at[i]->address, err);
@@ -404,7 +410,8 @@ int read_listener(struct read *rd, struct conf_listener *out,
 {
     bool binds =
         pb_value_bool(config->deprecated_v1 ? config->deprecated_v1->bind_to_port : NULL, true);
-    out->bind = pb_value_bool(config->bind_to_port, binds);
+    out->internal = config->internal_listener != NULL;
+    out->bind = pb_value_bool(config->bind_to_port, binds) && !out->internal;
     out->use_original_dst = pb_value_bool(config->use_original_dst, false);
     out->transparent = pb_value_bool(config->transparent, false);
     out->ignore_overload = config->bypass_overload_manager || config->ignore_global_conn_limit;

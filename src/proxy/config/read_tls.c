@@ -2,12 +2,15 @@
 #include "proxy/config/read_tls.h"
 
 #include "policy/pb_value.h"
+#include "proto/internal_upstream.pb.h"
 #include "proto/matcher.pb.h"
 #include "proto/spiffe.pb.h"
 #include "proto/tls.pb.h"
 
 #define TYPE_UPSTREAM "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 #define TYPE_DOWNSTREAM "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+#define TYPE_INTERNAL \
+    "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport"
 #define TYPE_RAW "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
 #define TYPE_SPIFFE "envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
 
@@ -408,6 +411,20 @@ static int upstream(struct read *rd, struct conf_tls *out, struct span bytes, st
     return rc;
 }
 
+/* What the transport to an internal listener runs above itself; metadata that it passes on is for filters that we do not have. */
+static int above_internal(struct read *rd, const struct pb_core_TransportSocket **config,
+                          struct err *err)
+{
+    const struct pb_internal_upstream_InternalUpstreamTransport *c =
+        read_any(rd, &pb_internal_upstream_InternalUpstreamTransport_desc,
+                 (*config)->typed_config->value, err);
+    if (!c) {
+        return -ERR_CONFIG;
+    }
+    *config = c->transport_socket;
+    return c->transport_socket ? 0 : err_set(err, -ERR_CONFIG, "transport_socket is missing");
+}
+
 int read_tls_socket(struct read *rd, const struct conf_tls **out, bool server,
                     const struct pb_core_TransportSocket *config, struct err *err)
 {
@@ -416,6 +433,13 @@ int read_tls_socket(struct read *rd, const struct conf_tls **out, bool server,
         return 0;
     }
     struct span type = read_type(rd, config->typed_config);
+    if (!server && span_is(type, TYPE_INTERNAL)) {
+        int code = above_internal(rd, &config, err);
+        if (code != 0) {
+            return err_prefix(err, "transport socket 'internal_upstream'");
+        }
+        type = read_type(rd, config->typed_config);
+    }
     bool is_raw = span_is(type, TYPE_RAW) ||
                   (type.len == 0 && span_is(config->name, "envoy.transport_sockets.raw_buffer"));
     if (is_raw) {

@@ -149,6 +149,8 @@ struct conf_http { /* HttpConnectionManager */
     struct span cors_name; /* of the cors filter; empty = there is none */
 };
 
+#define CONF_TUNNEL_TO_ORIGINAL "%DOWNSTREAM_LOCAL_ADDRESS%"
+
 struct conf_tcp { /* TcpProxy */
     struct span stat_prefix;
     const struct route_cluster *clusters;
@@ -158,6 +160,8 @@ struct conf_tcp { /* TcpProxy */
     int64_t max_connection_ms; /* max_downstream_connection_duration; 0 = none */
     uint32_t connect_attempts;
     bool hash_source_ip; /* hash_policy */
+    struct span
+        tunnel_to; /* tunneling_config.hostname: by CONNECT through the cluster; empty = no tunnel */
     const struct conf_access_log *logs;
     size_t log_count;
 };
@@ -201,7 +205,8 @@ enum conf_direction { CONF_UNSPECIFIED, CONF_INBOUND, CONF_OUTBOUND };
 struct conf_listener {
     struct conf conf;
     struct addr addr;
-    bool bind; /* bind_to_port; else reached by use_original_dst of another */
+    bool bind;     /* bind_to_port; else reached by use_original_dst of another */
+    bool internal; /* internal_listener: has no address, reached by its name from within */
     bool use_original_dst;
     const struct addr *more_addrs; /* additional_addresses */
     size_t more_addr_count;
@@ -343,6 +348,11 @@ struct conf_endpoint {
     /* filter metadata istio.workload "name;namespace;canonical-name;canonical-revision;cluster" */
     struct span workload, workload_namespace, app, version, cluster_id;
     struct span region, zone, sub_zone;
+    /* An internal address whose endpoint_id is an IP address: `addr` is that, and it is reached by the tunnel that the internal
+     * listener of this name makes (upstream/tunnel.h); empty = directly. */
+    struct span tunnel;
+    struct span
+        tunnel_identity; /* filter metadata mesh.tunnel `identity`: who must answer; empty = whom the tunnel's cluster allows */
 };
 
 struct conf_endpoints {

@@ -524,7 +524,8 @@ void arrival_counted_take(struct entry *e, struct io *io, uint64_t ticket)
     ask_wait_init(&a->ask, on_answer);
     list_push_back(&e->arrivals, &a->node);
     io_set_owner(io, on_event, a);
-    a->redirected = e->conf->transparent; /* TPROXY keeps the destination as it was */
+    /* TPROXY keeps the destination as it was; a tunnel's is what was asked for. */
+    a->redirected = e->conf->transparent || e->conf->internal;
     int fd = e->conf->use_original_dst || e->conf->original_dst_filter ? io_fd(io) : -1;
     struct addr original;
     if (fd >= 0 && sockopt_original_dst(fd, &original) == 0) {

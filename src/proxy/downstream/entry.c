@@ -288,8 +288,10 @@ struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)
     list_init(&e->sessions);
     char text[ADDR_TEXT_BYTES];
     /* Learned listeners come and go with what an application visits: they share their numbers. */
-    bool is_learned = !conf->bind && ds->asks != NULL;
-    struct span label = is_learned ? SPAN("learned") : span_of(addr_format(&conf->addr, text));
+    bool is_learned = !conf->bind && !conf->internal && ds->asks != NULL;
+    struct span label = is_learned       ? SPAN("learned")
+                        : conf->internal ? conf->conf.name
+                                         : span_of(addr_format(&conf->addr, text));
     stats_listener_bind(ds->upstream.stats, label, &e->stats);
     list_push_back(&ds->entries, &e->node);
     (void)map_put(&ds->by_name, e->name, e); /* names are unique */

@@ -2,6 +2,8 @@
 #include "proxy/downstream/session_http.h"
 
 #include "base/mem.h"
+#include "http/io_tunnel.h"
+#include "proxy/downstream/arrival.h"
 #include "proxy/downstream/who.h"
 #include "tls/io_tls.h"
 
@@ -23,6 +25,8 @@ struct session_http {
     struct arena texts;
     enum limit told;        /* counted already */
     struct deadline age;    /* max_connection_duration */
+    bool tls;               /* the connection itself */
+    bool has_tunnels;       /* some of its exchanges became connections */
     char first[TEXT_BYTES]; /* of `texts` */
 };
 
@@ -43,13 +47,16 @@ static void use_chain(struct session_http *s, struct entry_chain *chain)
 
 static void on_rebind(struct session *base, struct entry_chain *chain, bool must_end)
 {
-    UNUSED(must_end); /* the exchange in hand was let in under the old rules; no other comes */
     struct session_http *s = container_of(base, struct session_http, base);
     struct downstream *ds = base->entry->ds;
+    if (must_end && s->has_tunnels) { /* they would go on without end under the old rules */
+        http_conn_close(s->conn);
+        return;
+    }
     if (s->last != NULL) {
         return; /* draining already */
     }
-    if (chain != NULL && chain->conf->http != NULL && (chain->conf->tls != NULL) == s->place.tls) {
+    if (chain != NULL && chain->conf->http != NULL && (chain->conf->tls != NULL) == s->tls) {
         use_chain(s, chain);
         return;
     }
@@ -82,7 +89,7 @@ static void on_open(void *arg, struct http_stream *stream, const struct http_str
     struct downstream *ds = s->base.entry->ds;
     *ev = &request_events;
     *stream_arg = request_new(&s->place, stream, s->http, s->last ? s->last : ds->view);
-    if (ds->draining || ds->ends_soon || (s->place.tls && io_tls_is_worn(http_conn_io(s->conn)))) {
+    if (ds->draining || ds->ends_soon || (s->tls && io_tls_is_worn(http_conn_io(s->conn)))) {
         http_conn_drain(s->conn);
     }
 }
@@ -142,6 +149,37 @@ static void newest(const struct request_place *p, const struct conf_http **conf,
     *view = s->last != NULL ? s->last : s->base.entry->ds->view;
 }
 
+/* ---- exchanges that become connections ---- */
+
+/* A sidecar is no open proxy: what comes in by a tunnel is for the address at which it came. */
+static struct entry *inner(const struct request_place *p, struct span listener,
+                           const struct addr *dst, struct span *why)
+{
+    const struct session_http *s = container_of(p, const struct session_http, place);
+    struct downstream *ds = s->base.entry->ds;
+    struct entry *e = map_get(&ds->by_name, listener);
+    if (e == NULL || e->conf == NULL || !e->conf->internal || ds->draining) {
+        *why = SPAN("internal_listener_not_found");
+        return NULL;
+    }
+    bool is_own = (p->local.kind == ADDR_IP && ip_eq(&p->local.ip, &dst->ip)) ||
+                  (p->redirected && ip_eq(&p->original_dst.ip, &dst->ip));
+    if (e->conf->direction == CONF_INBOUND && !is_own) {
+        *why = SPAN("tunnel_destination_is_not_ours");
+        return NULL;
+    }
+    return e;
+}
+
+static void enter_take(const struct request_place *p, struct entry *e, struct http_stream *stream,
+                       const struct addr *dst)
+{
+    struct session_http *s = container_of((uintptr_t)p, struct session_http, place);
+    s->has_tunnels = true;
+    metric_add(e->stats.downstream_cx_total, 1);
+    arrival_start_take(e, io_tunnel_take(stream, &p->peer, dst));
+}
+
 static void fill_limits(struct http_limits *limits, const struct conf_http *conf)
 {
     *limits = http_limits_default;
@@ -168,7 +206,7 @@ static void fill_limits(struct http_limits *limits, const struct conf_http *conf
 static void fill_place(struct session_http *s, const struct session_start *start)
 {
     struct downstream *ds = start->entry->ds;
-    bool tls = io_is_tls(start->io);
+    s->tls = io_is_tls(start->io);
     s->place = (struct request_place){
         .loop = ds->loop,
         .upstream = &ds->upstream,
@@ -179,10 +217,12 @@ static void fill_place(struct session_http *s, const struct session_start *start
         .arg = ds->arg,
         .asks = ds->asks,
         .newest = newest,
+        .inner = inner,
+        .enter_take = enter_take,
         .direction = start->entry->conf->direction,
         .edges = &s->edges,
         .peer_labels = &s->who.labels,
-        .scheme = tls ? SPAN("https") : SPAN("http"),
+        .scheme = s->tls ? SPAN("https") : SPAN("http"),
         .peer = start->io->peer,
         .local = start->io->local,
         .original_dst = start->original_dst,
@@ -194,7 +234,7 @@ static void fill_place(struct session_http *s, const struct session_start *start
         .peer_sha256_hex = s->who.sha256_hex,
         .local_uri = s->who.local_uri,
         .sni = s->who.sni,
-        .tls = tls,
+        .tls = who_peer(start->io) != NULL,
         .direct_ip = start->direct_ip,
         .direct_port = start->direct_port,
     };

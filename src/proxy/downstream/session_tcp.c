@@ -13,6 +13,7 @@
 #include "proxy/upstream/connect.h"
 #include "proxy/upstream/lb_hash.h"
 #include "proxy/upstream/outlier.h"
+#include "proxy/upstream/tunnel.h"
 #include "tls/io_tls.h"
 
 #define REPORT_MS 5000 /* a long connection's bytes are added so often */
@@ -26,6 +27,8 @@ struct session_tcp {
     struct cluster *cluster;   /* a reference is held */
     struct endpoint *endpoint; /* a reference is held while in use */
     struct connect *connect;   /* CONNECTING */
+    struct tunnel *tunnel;     /* ... in place of it: tunneling_config */
+    struct span tunnel_to;     /* authority of that, in `texts`; empty = directly */
     struct relay *relay;       /* RELAYING */
     struct deadline report;
     struct deadline age; /* max_downstream_connection_duration */
@@ -177,7 +180,9 @@ static void on_relay_done(void *arg, const struct relay_done *done)
     struct session_tcp *s = arg;
     tell_opened(s);
     tell_bytes(s, done->bytes_a_to_b, done->bytes_b_to_a);
-    connect_released(s->endpoint);
+    if (s->endpoint != NULL) {
+        connect_released(s->endpoint);
+    }
     s->relay = NULL;
     end(s, done->code == 0 || done->code == -ERR_TIMEOUT ? OUTCOME_OK
            : done->failed_b                              ? OUTCOME_UPSTREAM_CLOSED
@@ -194,6 +199,10 @@ static void close_now(struct session *base)
     if (s->connect != NULL) {
         connect_cancel(s->connect);
         s->connect = NULL;
+    }
+    if (s->tunnel != NULL) {
+        tunnel_cancel(s->tunnel);
+        s->tunnel = NULL;
     }
     end(s, OUTCOME_DRAINING);
 }
@@ -275,11 +284,13 @@ static void on_connected(void *arg, struct io *io)
 {
     struct session_tcp *s = arg;
     s->connect = NULL;
+    s->tunnel = NULL;
     s->upstream_local = io->local;
-    outlier_connected(s->endpoint);
     io = exchange_on(s, io, &s->awaits_up, on_up_peer);
-    if (s->endpoint->labels.workload.len > 0) {
-        s->awaits_up = false; /* the configuration knows it */
+    if (s->endpoint != NULL) {
+        outlier_connected(s->endpoint);
+        s->awaits_up = s->awaits_up &&
+                       s->endpoint->labels.workload.len == 0; /* else the configuration knows it */
     }
     if (!is_awaited(s)) {
         tell_opened(s);
@@ -302,9 +313,12 @@ static void on_connect_fail(void *arg, enum outcome why, struct span failure)
 {
     struct session_tcp *s = arg;
     s->connect = NULL;
+    s->tunnel = NULL;
     s->failure = arena_dup(&s->texts, failure);
-    outlier_failed(s->endpoint, why == OUTCOME_CONNECT_TIMEOUT);
-    drop_endpoint(s);
+    if (s->endpoint != NULL) {
+        outlier_failed(s->endpoint, why == OUTCOME_CONNECT_TIMEOUT);
+        drop_endpoint(s);
+    }
     if (s->attempts_left > 0) {
         try_next(s);
     } else {
@@ -316,8 +330,27 @@ static void on_connect_fail(void *arg, enum outcome why, struct span failure)
 static const struct connect_events connect_events = {.on_done = on_connected,
                                                      .on_fail = on_connect_fail};
 
+static void try_tunnel(struct session_tcp *s)
+{
+    struct tunnel_spec spec = {
+        .via = s->cluster,
+        .to = s->redirected ? &s->original_dst : NULL,
+        .authority = s->tunnel_to,
+        .timeout_ms = s->cluster->connect_ms,
+        .ev = &connect_events,
+        .arg = s,
+    };
+    s->attempts++;
+    s->attempts_left--;
+    s->tunnel = tunnel_start(&spec);
+}
+
 static void try_next(struct session_tcp *s)
 {
+    if (s->tunnel_to.len > 0) {
+        try_tunnel(s);
+        return;
+    }
     struct cluster_want want = {
         .original_dst = s->redirected ? &s->original_dst : NULL,
         .has_hash = s->hash_source_ip && s->peer.kind == ADDR_IP,
@@ -409,6 +442,12 @@ static void begin(struct session_tcp *s, const struct conf_chain *conf)
         return;
     }
     cluster_get(s->cluster);
+    if (span_is(conf->tcp->tunnel_to, CONF_TUNNEL_TO_ORIGINAL)) {
+        char *text = arena_bytes(&s->texts, ADDR_TEXT_BYTES);
+        s->tunnel_to = span_of(addr_format(&s->original_dst, text));
+    } else {
+        s->tunnel_to = arena_dup(&s->texts, conf->tcp->tunnel_to);
+    }
     s->idle_ms = conf->tcp->idle_ms;
     s->hash_source_ip = conf->tcp->hash_source_ip;
     if (conf->tcp->max_connection_ms > 0) {
@@ -437,7 +476,7 @@ void session_tcp_start_take(const struct session_start *start)
     s->loop = ds->loop;
     s->upstream = &ds->upstream;
     s->io = start->io;
-    s->tls = io_is_tls(start->io);
+    s->tls = who_peer(start->io) != NULL;
     s->peer = start->io->peer;
     s->local = start->io->local;
     s->original_dst = start->original_dst;

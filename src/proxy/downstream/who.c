@@ -2,6 +2,7 @@
 #include "proxy/downstream/who.h"
 
 #include "codec/hex.h"
+#include "http/io_tunnel.h"
 #include "mesh/identity.h"
 #include "tls/io_tls.h"
 
@@ -32,13 +33,19 @@ static void read_peer(struct who *w, const struct tls_peer *peer, struct arena *
     }
 }
 
+const struct tls_peer *who_peer(const struct io *io)
+{
+    return io_is_tls(io) ? io_tls_peer(io) : io_is_tunnel(io) ? io_tunnel_peer(io) : NULL;
+}
+
 void who_read(struct who *w, struct io *io, struct span sni, struct span local_uri,
               struct arena *arena)
 {
     *w = (struct who){0};
     w->sni = arena_dup(arena, sni);
     w->local_uri = arena_dup(arena, local_uri);
-    if (io_is_tls(io)) {
-        read_peer(w, io_tls_peer(io), arena);
+    const struct tls_peer *peer = who_peer(io);
+    if (peer != NULL) {
+        read_peer(w, peer, arena);
     }
 }

@@ -140,6 +140,8 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(fault_aborts_injected)        \
     COUNTER(cors_origin_valid)            \
     COUNTER(cors_origin_invalid)          \
+    COUNTER(downstream_tunnel_total)      \
+    COUNTER(downstream_tunnel_refused)    \
     COUNTER(no_route)
 
 #define STATS_RBAC_LIST(COUNTER) \

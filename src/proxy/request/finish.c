@@ -36,15 +36,18 @@ static struct stats_edge *unknown_edge(struct request *rq, enum stats_protocol p
 
 static struct stats_edge *count(struct request *rq, int64_t duration_us)
 {
+    const struct stats_http *stats = rq->place->stats;
+    metric_gauge_add(stats->downstream_rq_active, -1);
+    metric_add(stats->downstream_rq_xx[rq->status / 100 < 6 ? rq->status / 100 : 0], 1);
+    if (rq->handed_over) { /* what runs in the tunnel is what counts */
+        return NULL;
+    }
     enum stats_protocol protocol = rq->is_grpc ? STATS_GRPC : STATS_HTTP;
     struct stats_edge *edge = rq->place->direction == CONF_INBOUND ? inbound_edge(rq, protocol)
                               : rq->edge != NULL                   ? rq->edge
                                                                    : unknown_edge(rq, protocol);
     stats_request(edge, rq->status, rq->grpc_status, rq->flags, duration_us, rq->bytes_received,
                   rq->bytes_sent);
-    const struct stats_http *stats = rq->place->stats;
-    metric_gauge_add(stats->downstream_rq_active, -1);
-    metric_add(stats->downstream_rq_xx[rq->status / 100 < 6 ? rq->status / 100 : 0], 1);
     return edge;
 }
 
@@ -93,7 +96,7 @@ static void write_log(struct request *rq, int64_t duration_us, const struct stat
     for (size_t i = 0; i < p->log_count; i++) {
         access_log_write(p->logs[i], &e);
     }
-    if (p->upstream->tap != NULL) {
+    if (p->upstream->tap != NULL && edge != NULL) {
         tap_add(p->upstream->tap, &e, edge);
     }
 }

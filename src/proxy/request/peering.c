@@ -52,7 +52,7 @@ static enum step_answer on_request(struct request *rq)
 
 static bool is_of_mesh(const struct endpoint *e)
 {
-    return e->tls != NULL && e->labels.principal.len > 0 && e->tls->local_uri.len > 0;
+    return e->labels.principal.len > 0 && endpoint_local_uri(e).len > 0;
 }
 
 void peering_sign(struct head *h, const struct endpoint *e, const struct upstream *up)

@@ -352,6 +352,20 @@ void request_answer_head(struct request *rq, struct head *head, bool end)
     request_let_view_go(rq);
 }
 
+struct http_stream *request_hand_over(struct request *rq)
+{
+    struct http_stream *down = rq->down;
+    struct head *ok = arena_new(rq->arena, struct head);
+    head_init(ok, rq->arena);
+    ok->status = 200;
+    request_answer_head(rq, ok, false);
+    rq->handed_over = true;
+    finish(rq);
+    rq->down = NULL;
+    http_stream_set_events(down, NULL, NULL);
+    return down;
+}
+
 /* ---- life ---- */
 
 struct request *request_new(const struct request_place *place, struct http_stream *down,

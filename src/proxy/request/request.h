@@ -22,6 +22,7 @@
 #include "proxy/upstream/attempt.h"
 
 struct ask_wait;
+struct entry;
 struct asks;
 struct request;
 struct request_delay;
@@ -67,6 +68,11 @@ struct request_place {
     /* What holds for a request that begins now: for one that has waited. */
     void (*newest)(const struct request_place *p, const struct conf_http **conf,
                    struct view **view);
+    /* The internal listener of this name, if it takes a tunnel to `dst` from here; else NULL, and why. Then the tunnel itself. */
+    struct entry *(*inner)(const struct request_place *p, struct span listener,
+                           const struct addr *dst, struct span *why);
+    void (*enter_take)(const struct request_place *p, struct entry *e, struct http_stream *stream,
+                       const struct addr *dst);
     enum conf_direction direction;
     struct request_edges *edges;
     struct stats_workload
@@ -80,7 +86,7 @@ struct request_place {
         principal; /* verified peer: SPIFFE ID, else DNS name or subject; empty without TLS */
     struct span peer_uri, peer_dns, peer_subject, peer_sha256_hex, local_uri; /* for XFCC */
     struct span sni;
-    bool tls;
+    bool tls; /* the connection is TLS, or what carries it is */
     struct ip direct_ip; /* the peer's own address */
     uint16_t direct_port;
 };
@@ -132,6 +138,7 @@ struct request {
     bool head_down;       /* the response head was sent */
     bool response_ended;
     bool reported;
+    bool handed_over;         /* its stream is a connection now, which is reported by itself */
     struct head *trailers_up; /* trailers of the request that wait for a connection */
 
     /* for reports */
@@ -173,6 +180,8 @@ void request_reply(struct request *rq, const struct request_answer *a);
 void request_answer_head(struct request *rq, struct head *head, bool end);
 /* Lets the view and what hangs on it go. */
 void request_let_view_go(struct request *rq);
+/* The exchange becomes a connection: answers 200, reports, and lets go of the stream, which is the caller's. */
+struct http_stream *request_hand_over(struct request *rq);
 /* Rearms the stream-idle deadline; on every movement. */
 void request_moved(struct request *rq);
 #endif

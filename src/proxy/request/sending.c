@@ -330,6 +330,10 @@ static void start(struct request *rq, bool fresh)
     }
     rq->last = e;
     rq->upstream_addr = e->addr;
+    if (UNLIKELY(e->addr.kind == ADDR_INTERNAL)) {
+        entering_start(rq, &e->addr);
+        return;
+    }
     if (rq->auto_host && e->hostname.len > 0) { /* RouteAction.auto_host_rewrite */
         rq->head->authority = arena_dup(rq->arena, e->hostname);
     }

@@ -16,6 +16,8 @@ extern const struct step
 extern const struct step step_rewrite; /* rewrite.c: path, host and header changes of the route */
 extern const struct step step_send;    /* sending.c: endpoint, attempts, retries, time-outs */
 
+/* entering.c: the cluster's endpoint is a listener of ours. */
+void entering_start(struct request *rq, const struct addr *to);
 /* sending.c, for request.c */
 void sending_init(struct request *rq);
 void sending_body(struct request *rq, struct span data, bool end);

@@ -168,6 +168,7 @@ static void replace_endpoints(struct cluster *c, const struct conf_endpoints *co
             continue; /* its name is not resolved yet */
         }
         struct endpoint *e = find_endpoint(c, kept, &item->addr);
+        bool rerouted = e != NULL && !span_eq(e->tunnel, item->tunnel);
         if (e != NULL) {
             forget_endpoint(c, e);
             endpoint_update(e, item);
@@ -175,7 +176,7 @@ static void replace_endpoints(struct cluster *c, const struct conf_endpoints *co
             e = endpoint_new(c, item);
         }
         struct tls_bind *tls = transport_for(c, item);
-        if (e->tls != tls || drain || c->close_on_change) {
+        if (e->tls != tls || drain || rerouted || c->close_on_change) {
             drain_endpoint(e);
         }
         e->tls = tls;

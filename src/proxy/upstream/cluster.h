@@ -28,6 +28,9 @@ struct upstream {
     struct mirrors *mirrors;      /* copies of requests under way; request/mirror's */
     struct tap *tap;              /* NULL while nobody watches */
     bool shedding;                /* overload: new requests are answered 503 */
+    /* Through which cluster the internal listener of this name makes its tunnels; NULL: it does not, or is not there. */
+    struct cluster *(*tunnel_via)(void *arg, struct span listener);
+    void *arg; /* of tunnel_via */
 };
 
 struct cluster {

@@ -3,9 +3,11 @@
 #include "proxy/upstream/connect.h"
 
 #include "base/mem.h"
+#include "http/io_tunnel.h"
 #include "io/deadline.h"
 #include "io/dial.h"
 #include "proxy/upstream/cluster.h"
+#include "proxy/upstream/tunnel.h"
 #include "tls/io_tls.h"
 
 struct connect {
@@ -13,9 +15,10 @@ struct connect {
     enum tls_offer offer;      /* what it will carry */
     const struct connect_events *ev;
     void *arg;
-    struct dial *dial;    /* while connecting */
-    struct io *io;        /* while shaking hands; owned */
-    struct deadline soon; /* tells a failure found at once in the next turn */
+    struct dial *dial;     /* while connecting */
+    struct tunnel *tunnel; /* ... in place of it */
+    struct io *io;         /* while shaking hands; owned */
+    struct deadline soon;  /* tells a failure found at once in the next turn */
     enum outcome why;
     int64_t started_ms;
     struct proxy_protocol whose;
@@ -39,7 +42,7 @@ static void let_go(struct connect *c)
     loop_bury(loop, connect_free, c);
 }
 
-static void fail(struct connect *c, enum outcome why, const char *failure)
+static void fail(struct connect *c, enum outcome why, struct span failure)
 {
     struct cluster *cluster = c->endpoint->cluster;
     const struct connect_events *ev = c->ev;
@@ -51,7 +54,7 @@ static void fail(struct connect *c, enum outcome why, const char *failure)
     connect_released(c->endpoint);
     struct io *io = c->io;
     c->io = NULL;
-    ev->on_fail(arg, why, span_of(failure));
+    ev->on_fail(arg, why, failure);
     io_close(io);
     let_go(c);
 }
@@ -78,12 +81,12 @@ static void on_handshake(void *arg, struct io *io, int code, const char *why)
     }
     if (code == -ERR_DENIED) {
         metric_add(stats->ssl_fail_verify_san, 1);
-        fail(c, OUTCOME_WRONG_IDENTITY, why);
+        fail(c, OUTCOME_WRONG_IDENTITY, span_of(why));
     } else if (code == -ERR_TIMEOUT) {
-        fail(c, OUTCOME_CONNECT_TIMEOUT, why);
+        fail(c, OUTCOME_CONNECT_TIMEOUT, span_of(why));
     } else {
         metric_add(stats->ssl_connection_error, 1);
-        fail(c, OUTCOME_TLS_FAILURE, why);
+        fail(c, OUTCOME_TLS_FAILURE, span_of(why));
     }
 }
 
@@ -96,19 +99,13 @@ static bool write_header(struct connect *c)
     return io_write(c->io, to, len) == (ssize_t)len;
 }
 
-static void on_dialed(void *arg, struct io *io, int code)
+/* The bottom is there: TLS above it, where the endpoint wants that. */
+static void secure(struct connect *c, struct io *io)
 {
-    struct connect *c = arg;
-    c->dial = NULL;
-    if (io == NULL) {
-        fail(c, code == -ERR_TIMEOUT ? OUTCOME_CONNECT_TIMEOUT : OUTCOME_CONNECT_FAILURE,
-             err_name(code));
-        return;
-    }
     c->io = io;
     const struct endpoint *e = c->endpoint;
     if (e->cluster->proxy_version != 0 && !write_header(c)) {
-        fail(c, OUTCOME_CONNECT_FAILURE, "the PROXY header could not be sent");
+        fail(c, OUTCOME_CONNECT_FAILURE, SPAN("the PROXY header could not be sent"));
         return;
     }
     if (e->tls == NULL) {
@@ -116,7 +113,7 @@ static void on_dialed(void *arg, struct io *io, int code)
         return;
     }
     if (e->tls->ctx == NULL) { /* its secrets went away meanwhile */
-        fail(c, OUTCOME_TLS_FAILURE, "certificate or trust not there yet");
+        fail(c, OUTCOME_TLS_FAILURE, SPAN("certificate or trust not there yet"));
         return;
     }
     int64_t left = c->started_ms + e->cluster->connect_ms - loop_now_ms(loop_of(c));
@@ -131,10 +128,72 @@ static void on_dialed(void *arg, struct io *io, int code)
     c->io = io_tls_start_take(loop_of(c), &spec);
 }
 
+static void on_dialed(void *arg, struct io *io, int code)
+{
+    struct connect *c = arg;
+    c->dial = NULL;
+    if (io == NULL) {
+        fail(c, code == -ERR_TIMEOUT ? OUTCOME_CONNECT_TIMEOUT : OUTCOME_CONNECT_FAILURE,
+             span_of(err_name(code)));
+        return;
+    }
+    secure(c, io);
+}
+
 static void on_soon(struct deadline *d)
 {
-    fail(container_of(d, struct connect, soon), OUTCOME_TLS_FAILURE,
-         "certificate or trust not there yet");
+    struct connect *c = container_of(d, struct connect, soon);
+    if (cluster_tls_missing(c->endpoint->cluster, c->endpoint)) {
+        fail(c, OUTCOME_TLS_FAILURE, SPAN("certificate or trust not there yet"));
+    } else {
+        fail(c, OUTCOME_CONNECT_FAILURE, SPAN("the internal listener is not there"));
+    }
+}
+
+/* ---- by a tunnel ---- */
+
+static void on_tunnel(void *arg, struct io *io)
+{
+    struct connect *c = arg;
+    const struct tls_peer *peer = io_tunnel_peer(io);
+    endpoint_learn_tunnel(c->endpoint, tunnel_local_uri(c->tunnel));
+    c->tunnel = NULL;
+    if (peer != NULL) {
+        endpoint_learn(c->endpoint, peer->spiffe_id);
+    }
+    secure(c, io);
+}
+
+static void on_tunnel_fail(void *arg, enum outcome why, struct span failure)
+{
+    struct connect *c = arg;
+    c->tunnel = NULL;
+    fail(c, why, failure);
+}
+
+static const struct connect_events tunnel_events = {.on_done = on_tunnel,
+                                                    .on_fail = on_tunnel_fail};
+
+static void start_tunnel(struct connect *c)
+{
+    const struct endpoint *e = c->endpoint;
+    struct upstream *up = e->cluster->up;
+    struct cluster *via = up->tunnel_via != NULL ? up->tunnel_via(up->arg, e->tunnel) : NULL;
+    if (via == NULL) {
+        deadline_arm(&c->soon, up->loop, 0);
+        return;
+    }
+    char to[ADDR_TEXT_BYTES];
+    struct tunnel_spec spec = {
+        .via = via,
+        .to = &e->addr,
+        .authority = span_of(addr_format(&e->addr, to)),
+        .identity = e->tunnel_identity,
+        .timeout_ms = e->cluster->connect_ms,
+        .ev = &tunnel_events,
+        .arg = c,
+    };
+    c->tunnel = tunnel_start(&spec);
 }
 
 struct connect *connect_start(struct endpoint *e, enum tls_offer offer, bool force,
@@ -161,6 +220,10 @@ struct connect *connect_start(struct endpoint *e, enum tls_offer offer, bool for
         deadline_arm(&c->soon, cluster->up->loop, 0);
         return c;
     }
+    if (e->tunnel.len > 0) {
+        start_tunnel(c);
+        return c;
+    }
     struct dial_spec spec = {
         .to = e->addr,
         .from = cluster->bind_from,
@@ -181,6 +244,10 @@ void connect_cancel(struct connect *c)
     if (c->dial != NULL) {
         dial_cancel(c->dial);
         c->dial = NULL;
+    }
+    if (c->tunnel != NULL) {
+        tunnel_cancel(c->tunnel);
+        c->tunnel = NULL;
     }
     io_close(c->io);
     c->io = NULL;

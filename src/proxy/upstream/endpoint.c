@@ -8,17 +8,28 @@
 #define LABEL_ARENA_BYTES 256
 #define PRINCIPAL_BYTES 2048 /* SPIFFE-ID section 2.3 */
 
+static struct span keep(char to[PRINCIPAL_BYTES], struct span from)
+{
+    size_t len = size_min(from.len, PRINCIPAL_BYTES);
+    if (len > 0) {
+        memcpy(to, from.at, len);
+    }
+    return span_from(to, len);
+}
+
 static void copy_labels(struct endpoint *e, const struct conf_endpoint *conf)
 {
     char principal[PRINCIPAL_BYTES]; /* what was learned stays */
-    struct span learned = span_first(e->labels.principal, sizeof(principal));
-    if (learned.len > 0) {
-        memcpy(principal, learned.at, learned.len);
-    }
+    char local[PRINCIPAL_BYTES];
+    struct span learned = keep(principal, e->labels.principal);
+    struct span learned_local = keep(local, e->tunnel_local);
     arena_reset(&e->arena);
     e->hostname = arena_dup(&e->arena, conf->hostname);
+    e->tunnel = arena_dup(&e->arena, conf->tunnel);
+    e->tunnel_identity = arena_dup(&e->arena, conf->tunnel_identity);
+    e->tunnel_local = arena_dup(&e->arena, learned_local);
     e->labels = (struct stats_workload){
-        .principal = arena_dup(&e->arena, span_from(principal, learned.len)),
+        .principal = arena_dup(&e->arena, learned),
         .workload = arena_dup(&e->arena, conf->workload),
         .workload_namespace = arena_dup(&e->arena, conf->workload_namespace),
         .app = arena_dup(&e->arena, conf->app),
@@ -105,19 +116,30 @@ bool endpoint_learn_peer(struct endpoint *e, const struct peer *told)
     return true;
 }
 
+void endpoint_learn_tunnel(struct endpoint *e, struct span local_uri)
+{
+    if (!span_eq(e->tunnel_local, local_uri)) {
+        e->tunnel_local = arena_dup(&e->arena, local_uri);
+        memset(e->edges, 0, sizeof(e->edges));
+    }
+}
+
+struct span endpoint_local_uri(const struct endpoint *e)
+{
+    return e->tls != NULL ? e->tls->local_uri : e->tunnel_local;
+}
+
 struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol)
 {
     if (e->edges[protocol] == NULL) {
         struct stats_edge_key key = {
             .reporter = STATS_SOURCE,
             .protocol = protocol,
-            .mutual_tls = e->tls != NULL,
+            .mutual_tls = endpoint_is_secure(e),
             .peer = &e->labels,
+            .self_principal = endpoint_local_uri(e),
             .service = e->cluster->service,
         };
-        if (e->tls != NULL) {
-            key.self_principal = e->tls->local_uri;
-        }
         e->edges[protocol] = stats_edge_get(e->cluster->up->stats, &key);
     }
     return e->edges[protocol];

@@ -33,8 +33,10 @@ struct endpoint {
     /* labels, for metric edges; in `arena` */
     struct arena arena;
     struct stats_workload labels;
-    struct span hostname;        /* for auto_host_rewrite; may be empty */
-    struct stats_edge *edges[3]; /* by stats_protocol, made on first use */
+    struct span hostname;                /* for auto_host_rewrite; may be empty */
+    struct span tunnel, tunnel_identity; /* as in conf_endpoint */
+    struct span tunnel_local;            /* by which certificate we speak in tunnels; learned */
+    struct stats_edge *edges[3];         /* by stats_protocol, made on first use */
     /* counters for /clusters */
     uint64_t rq_total, rq_error, cx_total, cx_connect_fail;
     uint32_t cx_active;
@@ -57,5 +59,13 @@ void endpoint_remove(struct endpoint *e);
 void endpoint_learn(struct endpoint *e, struct span principal);
 /* What it says of itself, where the configuration says nothing; true when something was new. */
 bool endpoint_learn_peer(struct endpoint *e, const struct peer *told);
+/* The same of tunnels to it: by which certificate we speak. */
+void endpoint_learn_tunnel(struct endpoint *e, struct span local_uri);
+/* Mutual TLS, on the connection or on the one that carries it; empty where there is none, or not yet. */
+struct span endpoint_local_uri(const struct endpoint *e);
+static inline bool endpoint_is_secure(const struct endpoint *e)
+{
+    return e->tls != NULL || e->tunnel.len > 0;
+}
 struct stats_edge *endpoint_edge(struct endpoint *e, enum stats_protocol protocol);
 #endif

@@ -222,10 +222,10 @@ static void refuses_listeners_by_name(void **state)
          "port_value is 70000"},
         {L("address: {socket_address: {address: 1.1.1.1, protocol: UDP}}"), "protocol UDP"},
         {L("address: {envoy_internal_address: {server_listener_name: i}}"),
-         "envoy_internal_address 'i'"},
+         "address: a listener can not have an internal one"},
         {L(AT("1")), "there is no filter chain"},
         {L(AT("1") ", api_listener: {}"), "'api_listener' is not supported"},
-        {L(AT("1") ", internal_listener: {}"), "'internal_listener' is not supported"},
+        {L(AT("1") ", internal_listener: {}"), "address: an internal_listener has none"},
         {L(AT("1") ", filter_chains: [" TCP_CHAIN("a") ", " TCP_CHAIN("b") "]"),
          "filter chain 1 has the same filter_chain_match as 0"},
         {LC("filters: []"),
@@ -261,7 +261,13 @@ static void refuses_listeners_by_name(void **state)
          "filter 't': cluster_specifier is not set"},
         {LF("{name: t, typed_config: {" TYPE TCP
             ", stat_prefix: t, cluster: c, tunneling_config: {}}}"),
-         "tunneling_config"},
+         "tunneling_config: hostname is ''; use a name with a port"},
+        {LF("{name: t, typed_config: {" TYPE TCP
+            ", stat_prefix: t, cluster: c, tunneling_config: {hostname: 'a:1', use_post: true}}}"),
+         "tunneling_config: POST"},
+        {LF("{name: t, typed_config: {" TYPE TCP
+            ", stat_prefix: t, cluster: c, tunneling_config: {hostname: '%PROTOCOL%'}}}"),
+         "tunneling_config: hostname is '%PROTOCOL%'"},
         {LF("{name: t, typed_config: {" TYPE TCP
             ", stat_prefix: t, cluster: c, max_connect_attempts: 0}}"),
          "max_connect_attempts"},
