@@ -13,6 +13,7 @@
 #define TYPE_FAULT "envoy.extensions.filters.http.fault.v3.HTTPFault"
 #define TYPE_CORS "envoy.extensions.filters.http.cors.v3.Cors"
 #define TYPE_STATE "envoy.extensions.filters.http.set_filter_state.v3.Config"
+#define TYPE_GRPC_WEB "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"
 #define TYPE_ROUTER "envoy.extensions.filters.http.router.v3.Router"
 
 static int rbac_filter(struct read *rd, struct conf_rbac *out, const struct pb_hcm_HttpFilter *f,
@@ -125,6 +126,10 @@ static int one(struct read *rd, struct conf_http *out, struct conf_rbac *rbac,
     }
     if (span_is(type, TYPE_STATE)) {
         return state_filter(rd, f, err);
+    }
+    if (span_is(type, TYPE_GRPC_WEB)) { /* has no settings */
+        out->grpc_web = out->grpc_web || !f->disabled;
+        return 0;
     }
     if (known_filters_builtin(KNOWN_HTTP, type, f->name, f->typed_config)) {
         return 0;

@@ -146,6 +146,7 @@ struct conf_http { /* HttpConnectionManager */
     uint32_t max_requests_per_connection;
     const struct conf_access_log *logs;
     size_t log_count;
+    bool grpc_web;         /* the filter of that name */
     struct span cors_name; /* of the cors filter; empty = there is none */
 };
 

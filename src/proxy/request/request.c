@@ -10,8 +10,8 @@
 
 /* In reading order; the response head passes it backward. */
 static const struct step *const road[] = {
-    &step_normalize, &step_peer, &step_forward, &step_trace,   &step_route, &step_authorize,
-    &step_inject,    &step_cors, &step_target,  &step_rewrite, &step_send,
+    &step_normalize, &step_peer,   &step_forward, &step_trace,  &step_grpc_web, &step_route,
+    &step_authorize, &step_inject, &step_cors,    &step_target, &step_rewrite,  &step_send,
 };
 
 static void finish(struct request *rq)
@@ -288,7 +288,9 @@ void request_reply(struct request *rq, const struct request_answer *a)
     rq->head_down = true;
     rq->response_ended = true;
     rq->response_ns = loop_now_ns(rq->place->loop);
-    if (rq->is_grpc && a->why != OUTCOME_DIRECT) {
+    if (rq->grpc_web != NULL) {
+        grpc_web_reply(rq, h, a);
+    } else if (rq->is_grpc && a->why != OUTCOME_DIRECT) {
         send_grpc_answer(rq, h, a);
     } else {
         send_plain_answer(rq, h, a);

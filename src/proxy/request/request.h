@@ -117,6 +117,7 @@ struct request {
     bool has_hash;             /* hashing.c: for consistent hashing */
     uint64_t hash;
 
+    struct grpc_web *grpc_web; /* grpc_web.c: a call of a browser; in the arena; NULL: it is none */
     const struct route_cors
         *cors; /* cors.c: the origin is allowed; of the view; NULL = says nothing */
     struct request_mirrors *mirrors; /* mirror.h; in the arena; NULL: none */

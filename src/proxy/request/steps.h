@@ -7,7 +7,8 @@ extern const struct step step_normalize; /* normalize.c: the path, before any po
 extern const struct step step_peer;      /* peering.c: who the sidecars at both ends are */
 extern const struct step step_forward; /* forwarding.c: x-forwarded-*, x-request-id, XFCC, server */
 extern const struct step step_trace;   /* tracing.c: traceparent, B3 */
-extern const struct step step_route;   /* routing.c: which route, which of its clusters */
+extern const struct step step_grpc_web;  /* grpc_web.c: gRPC from browsers */
+extern const struct step step_route;     /* routing.c: which route, which of its clusters */
 extern const struct step step_authorize; /* authorize.c: RBAC */
 extern const struct step step_inject;    /* injecting.c: delays and aborts on purpose */
 extern const struct step step_cors;      /* cors.c: who may call from other origins */
@@ -41,6 +42,8 @@ void peering_sign(struct head *h, const struct endpoint *e, const struct upstrea
 /* hashing.c: what the route's hash_policy makes of the request, and the cookies that it hands out. */
 void hashing_take(struct request *rq);
 void hashing_answer(struct request *rq, struct head *response);
+/* grpc_web.c: sends an answer of ours, in place of request.c's own forms. */
+void grpc_web_reply(struct request *rq, struct head *h, const struct request_answer *a);
 /* finish.c: metrics and access log of a request that is over. */
 void finish_report(struct request *rq);
 #endif
