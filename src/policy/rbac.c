@@ -174,23 +174,32 @@ static const struct rbac_policy *scan(const struct rbac *r, const struct rbac_as
     return NULL;
 }
 
-/* Those of this principal and those of everybody, merged in order. */
+/* Those of this principal, of this path and of everybody, merged in order. */
 static const struct rbac_policy *look_up(const struct rbac *r, const struct rbac_ask *ask)
 {
-    static const struct rbac_bucket none;
-    const struct rbac_bucket *mine = map_get(&r->index->by_peer, ask->traffic->principal);
-    const struct rbac_bucket *rest = &r->index->rest;
-    mine = mine ? mine : &none;
-    size_t m = 0;
-    size_t a = 0;
-    while (m < mine->count || a < rest->count) {
-        bool is_mine = a == rest->count || (m < mine->count && mine->items[m] < rest->items[a]);
-        const struct rbac_policy *p = &r->policies[is_mine ? mine->items[m++] : rest->items[a++]];
+    const struct rbac_bucket *found[] = {map_get(&r->index->by_peer, ask->traffic->principal),
+                                         map_get(&r->index->by_path, ask->path), &r->index->rest};
+    const uint32_t *at[ARRAY_LEN(found)];
+    const uint32_t *end[ARRAY_LEN(found)];
+    for (size_t i = 0; i < ARRAY_LEN(found); i++) {
+        at[i] = found[i] ? found[i]->items : NULL;
+        end[i] = found[i] ? found[i]->items + found[i]->count : NULL;
+    }
+    for (;;) {
+        const uint32_t **first = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(found); i++) {
+            if (at[i] != end[i] && (first == NULL || *at[i] < **first)) {
+                first = &at[i];
+            }
+        }
+        if (first == NULL) {
+            return NULL;
+        }
+        const struct rbac_policy *p = &r->policies[*(*first)++];
         if (policy_holds(p, ask)) {
             return p;
         }
     }
-    return NULL;
 }
 
 bool rbac_is_deny(const struct rbac *r)

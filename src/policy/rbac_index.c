@@ -1,61 +1,50 @@
-/* Policies by the principal they need, so that a thousand of them cost a look-up and not a thousand
- * comparisons. A policy is filed under exact principals when no other peer can match it; the rest are tried
- * for everybody. */
+/* Policies by the principal or the path they need, so that a thousand of them cost two look-ups and not a
+ * thousand comparisons. A policy is filed under exact principals when no other peer can match it, or under exact paths when no
+ * other path can, whichever fewer policies share; the rest are tried for everybody. */
 #include "base/mem.h"
 #include "policy/rbac_int.h"
 
-#define NAMES_MAX 256 /* principals of one policy; more are not worth filing */
+#define NAMES_MAX 256 /* principals or paths of one policy; more are not worth filing */
 
 struct names {
     struct span at[NAMES_MAX];
     size_t count;
 };
 
-/* Does `n` hold only for peers among a set of exact names? They are added to `out`. Conservative: false is
- * always right. Depth as limited at compile time. */
-static bool needs_peer(const struct rbac_node *n, struct names *out)
+/* Does `n` hold only for a principal (`kind` RBAC_PEER) or path (RBAC_PATH) among a set of exact ones? They are added to
+ * `out`. Conservative: false is always right. Depth as limited at compile time. */
+static bool needs(const struct rbac_node *n, enum rbac_kind kind, struct names *out)
 {
     size_t before = out->count;
-    switch (n->kind) {
-    case RBAC_PEER:
+    if (n->kind == kind) {
         if (n->text.kind != STRING_EXACT || n->text.nocase || out->count == NAMES_MAX) {
             return false;
         }
         out->at[out->count++] = n->text.text;
         return true;
-    case RBAC_OR: /* every branch must be bound to names */
+    }
+    if (n->kind == RBAC_OR) { /* every branch must be bound to names */
         for (size_t i = 0; i < n->set.count; i++) {
-            if (!needs_peer(&n->set.items[i], out)) {
+            if (!needs(&n->set.items[i], kind, out)) {
                 out->count = before;
                 return false;
             }
         }
         return true;
-    case RBAC_AND: /* one bound branch is enough */
+    }
+    if (n->kind == RBAC_AND) { /* one bound branch is enough */
         for (size_t i = 0; i < n->set.count; i++) {
-            if (needs_peer(&n->set.items[i], out)) {
+            if (needs(&n->set.items[i], kind, out)) {
                 return true;
             }
         }
-        return false;
-    case RBAC_ANY:
-    case RBAC_NOT:
-    case RBAC_HEADER:
-    case RBAC_PATH:
-    case RBAC_DESTINATION:
-    case RBAC_PORTS:
-    case RBAC_SNI:
-    case RBAC_PEER_ANY:
-    case RBAC_DIRECT_IP:
-    case RBAC_SOURCE_IP:
-    case RBAC_REMOTE_IP:
-        break;
     }
     return false;
 }
 
 struct growing { /* a bucket while it is being filled */
     struct rbac_bucket bucket;
+    size_t wanted; /* how many policies could be filed here */
     uint32_t *items;
     size_t room;
 };
@@ -72,16 +61,45 @@ static void push(struct growing *g, uint32_t policy)
     g->items[g->bucket.count++] = policy;
 }
 
-static void file(struct map *by_peer, struct arena *arena, const struct names *names,
+static struct growing *bucket_of(struct map *buckets, struct arena *arena, struct span name)
+{
+    struct growing *g = map_get(buckets, name);
+    if (!g) {
+        g = arena_new(arena, struct growing);
+        (void)map_put(buckets, name, g); /* there was none */
+    }
+    return g;
+}
+
+/* What the policy needs in one respect; false if it is not bound. */
+static bool bound(const struct rbac_policy *p, enum rbac_kind kind, struct names *names)
+{
+    names->count = 0;
+    return needs(kind == RBAC_PEER ? &p->principal : &p->permission, kind, names);
+}
+
+static void want(struct map *buckets, struct arena *arena, const struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        bucket_of(buckets, arena, names->at[i])->wanted++;
+    }
+}
+
+/* The fullest of the buckets that it would be in. */
+static size_t crowd(struct map *buckets, struct arena *arena, const struct names *names)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        most = size_max(most, bucket_of(buckets, arena, names->at[i])->wanted);
+    }
+    return most;
+}
+
+static void file(struct map *buckets, struct arena *arena, const struct names *names,
                  uint32_t policy)
 {
     for (size_t i = 0; i < names->count; i++) {
-        struct growing *g = map_get(by_peer, names->at[i]);
-        if (!g) {
-            g = arena_new(arena, struct growing);
-            (void)map_put(by_peer, names->at[i], g); /* there was none */
-        }
-        push(g, policy);
+        push(bucket_of(buckets, arena, names->at[i]), policy);
     }
 }
 
@@ -96,9 +114,52 @@ static void settle(struct growing *g, struct arena *arena)
     g->bucket.items = items;
 }
 
+static void settle_all(struct map *buckets, struct arena *arena)
+{
+    for (struct map_slot *s = NULL; (s = map_next(buckets, s));) {
+        settle(s->value, arena); /* its first member is what look-ups read */
+    }
+}
+
 static void dispose(void *arg)
 {
-    map_dispose(&((struct rbac_index *)arg)->by_peer);
+    struct rbac_index *x = arg;
+    map_dispose(&x->by_peer);
+    map_dispose(&x->by_path);
+}
+
+static void file_all(struct rbac_index *x, struct arena *arena, const struct rbac_policy *policies,
+                     size_t count)
+{
+    struct names *peers = mem_new(struct names);
+    struct names *paths = mem_new(struct names);
+    struct growing rest = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        if (bound(&policies[i], RBAC_PEER, peers)) {
+            want(&x->by_peer, arena, peers);
+        }
+        if (bound(&policies[i], RBAC_PATH, paths)) {
+            want(&x->by_path, arena, paths);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bool peer = bound(&policies[i], RBAC_PEER, peers);
+        bool path = bound(&policies[i], RBAC_PATH, paths);
+        if (peer && path) {
+            peer = crowd(&x->by_peer, arena, peers) <= crowd(&x->by_path, arena, paths);
+        }
+        if (peer) {
+            file(&x->by_peer, arena, peers, i);
+        } else if (path) {
+            file(&x->by_path, arena, paths, i);
+        } else {
+            push(&rest, i);
+        }
+    }
+    mem_free(peers);
+    mem_free(paths);
+    settle(&rest, arena);
+    x->rest = rest.bucket;
 }
 
 const struct rbac_index *rbac_index_build(struct arena *arena, const struct rbac_policy *policies,
@@ -109,22 +170,10 @@ const struct rbac_index *rbac_index_build(struct arena *arena, const struct rbac
     }
     struct rbac_index *x = arena_new(arena, struct rbac_index);
     map_init(&x->by_peer);
+    map_init(&x->by_path);
     arena_defer(arena, dispose, x);
-    struct names *names = mem_new(struct names);
-    struct growing rest = {0};
-    for (uint32_t i = 0; i < count; i++) {
-        names->count = 0;
-        if (needs_peer(&policies[i].principal, names)) {
-            file(&x->by_peer, arena, names, i);
-        } else {
-            push(&rest, i);
-        }
-    }
-    mem_free(names);
-    for (struct map_slot *s = NULL; (s = map_next(&x->by_peer, s));) {
-        settle(s->value, arena); /* its first member is what look-ups read */
-    }
-    settle(&rest, arena);
-    x->rest = rest.bucket;
+    file_all(x, arena, policies, count);
+    settle_all(&x->by_peer, arena);
+    settle_all(&x->by_path, arena);
     return x;
 }

@@ -3,7 +3,7 @@
 /* Compiled policies.
  *
  *   rbac --- policies[] by name --- permissions[] (any of) and principals[] (any of) --- trees of nodes
- *       `--- rbac_index: principal -> policies that only it can match
+ *       `--- rbac_index: principal or path -> policies that only it can match
  *
  * Permission and Principal have the same shapes of condition, so both become struct rbac_node. */
 #include "base/map.h"
@@ -54,13 +54,14 @@ struct rbac_policy {
     struct rbac_node principal;
 };
 
-struct rbac_bucket { /* policies of one principal, ascending */
+struct rbac_bucket { /* policies of one principal or path, ascending */
     const uint32_t *items;
     size_t count;
 };
 
 struct rbac_index {
     struct map by_peer;      /* principal -> struct rbac_bucket */
+    struct map by_path;      /* path -> struct rbac_bucket; a policy is in one of the two */
     struct rbac_bucket rest; /* policies that others can match too */
 };
 

@@ -453,10 +453,15 @@ static void finds_the_same_with_an_index(void **state)
             "{authenticated: {principal_name: {prefix: sa%u}}}",
             "{authenticated: {principal_name: {exact: SA%u, ignore_case: true}}}",
         };
+        static const char *const things[] = {
+            "%sp%03u: {permissions: [{destination_port: %u}], principals: [",
+            "%sp%03u: {permissions: [{url_path: {path: {exact: /%u}}}], principals: [",
+            "%sp%03u: {permissions: [{and_rules: {rules: [{any: true}, {url_path: {path: {exact: /%u}}}]}}],"
+            " principals: [",
+            "%sp%03u: {permissions: [{not_rule: {url_path: {path: {exact: /%u}}}}], principals: [",
+        };
         assert_int_equal(
-            buf_printf(&b, "%sp%03u: {permissions: [{destination_port: %u}], principals: [",
-                       i ? "," : "", (i * 37) % 200, i % 7),
-            0);
+            buf_printf(&b, things[i % ARRAY_LEN(things)], i ? "," : "", (i * 37) % 200, i % 7), 0);
         assert_int_equal(buf_printf(&b, forms[i % ARRAY_LEN(forms)], i / 6), 0);
         assert_int_equal(buf_append_span(&b, SPAN("]}")), 0);
     }
@@ -467,9 +472,10 @@ static void finds_the_same_with_an_index(void **state)
     struct rbac scanned = *r;
     scanned.index = NULL;
     for (unsigned i = 0; i < 600; i++) {
-        struct traffic tr = traffic_of(
-            arena_printf(&arena, "port=%u remote=%s%s%s%u", i % 8, i % 2 ? "10.1.1.1" : "11.1.1.1",
-                         i % 5 ? " peer=" : " h:x=", i % 3 ? "sa" : "SA", i % 40));
+        struct traffic tr =
+            traffic_of(arena_printf(&arena, "port=%u path=/%u%s remote=%s%s%s%u", i % 8, i % 9,
+                                    i % 4 ? "" : "?q", i % 2 ? "10.1.1.1" : "11.1.1.1",
+                                    i % 5 ? " peer=" : " h:x=", i % 3 ? "sa" : "SA", i % 40));
         struct rbac_answer got = rbac_check(r, &tr, &scratch, NULL);
         struct rbac_answer want = rbac_check(&scanned, &tr, &scratch, NULL);
         assert_int_equal(got.allowed, want.allowed);
