@@ -109,6 +109,7 @@ help:
 #= make fuzz T=h1_parse SECS=60    fuzz one parser; inputs that crash it are kept in tests/corpus
 #= make fuzz-all SECS=360        fuzz every parser, the ones that changed last first
 #= make bench         beside nginx, HAProxy, Envoy and the floors: ratios, build/bench/results.json; QUICK=1: 2 minutes
+#= make attack        clients that mean harm against one worker, SECS=30 each: memory, the others' p99, who is cut off
 #= make soak          a sidecar pair under mixed load, SECS=1800: memory of the release stays, the sanitizers stay silent
 #= make lint          format, clang-tidy, cppcheck, layers, names, globals, scripts
 #= make format        rewrite the sources in the one true format
@@ -344,6 +345,11 @@ bench: $(B)/mesh $(BENCH) $(B)/bench/tls_relay $(B)/bench/swarm $(VENV)/.ok | $(
 	@bad=0; $(VENV)/bin/python tests/bench/bench.py || bad=1; \
 	  $(VENV)/bin/python tests/bench/control_scale.py || bad=1; \
 	  $(VENV)/bin/python tests/bench/instructions.py || bad=1; exit $$bad
+
+.PHONY: attack
+attack: $(B)/mesh $(VENV)/.ok
+	@ATTACK_SECS=$(or $(SECS),30) $(VENV)/bin/python -m pytest -q -p no:cacheprovider -c tests/pytest.ini -s --timeout=600 \
+	  tests/e2e/attacks
 
 # Both at once: two processors are enough for them.
 .PHONY: soak

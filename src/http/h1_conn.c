@@ -362,6 +362,12 @@ static unsigned op_streams(const struct http_conn *base)
     return c->open ? 1 : 0;
 }
 
+static bool op_is_idle(const struct http_conn *base)
+{
+    const struct h1_conn *c = container_of(base, const struct h1_conn, base);
+    return c->timer == H1_TIMER_IDLE && !c->open && buf_len(&c->in) == 0;
+}
+
 static struct http_stream *op_request(struct http_conn *base)
 {
     struct h1_conn *c = h1_of(base);
@@ -408,6 +414,7 @@ static void op_reset(struct http_stream *s, enum http_reset why)
 static const struct http_conn_ops h1_ops = {
     .room = op_room,
     .streams = op_streams,
+    .is_idle = op_is_idle,
     .request = op_request,
     .drain = op_drain,
     .close = op_close,

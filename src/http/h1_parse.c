@@ -4,8 +4,7 @@
 
 #include "base/err.h"
 
-#define CHUNK_DIGITS_MAX 15        /* 2^60: no sum of two overflows */
-#define CHUNK_EXT_BYTES_MAX 16384u /* of one message; nobody uses them but attackers */
+#define CHUNK_DIGITS_MAX 15 /* 2^60: no sum of two overflows */
 
 static int bad_set(struct h1_bad *bad, unsigned status, const char *why)
 {
@@ -48,7 +47,8 @@ static int check_version(struct span v, struct h1_bad *bad)
 }
 
 /* The first line as soon as it is there: HTTP/0.9 and foreign protocols need not wait for an empty line. */
-static int check_first_line(enum h1_block kind, struct span line, struct h1_bad *bad)
+static int check_first_line(enum h1_block kind, struct span line, uint32_t uri_bytes,
+                            struct h1_bad *bad)
 {
     if (kind == H1_RESPONSE) {
         return check_version(span_first(line, 8), bad);
@@ -58,6 +58,9 @@ static int check_first_line(enum h1_block kind, struct span line, struct h1_bad 
     struct span target = rest.at ? span_cut(&rest, ' ') : SPAN_EMPTY;
     if (target.len == 0 || !rest.at) {
         return bad_set(bad, 400, "the first line is not a request line");
+    }
+    if (target.len > uri_bytes) {
+        return bad_set(bad, 414, "the target is too long");
     }
     if (span_find_byte(rest, '/') <
         0) { /* not even a protocol: an answer in HTTP would not be understood */
@@ -74,6 +77,8 @@ ssize_t h1_parse_head_end(struct h1_scan *scan, enum h1_block kind, struct span 
         return bad_set(bad, 400, "the first byte can not begin a method");
     }
     bool has_first = kind != H1_TRAILERS;
+    uint32_t most_bytes = has_first ? limits->head_bytes : limits->trailer_bytes;
+    uint32_t most_fields = has_first ? limits->fields : limits->trailer_fields;
     while (scan->at < bytes.len) {
         const char *lf = memchr(bytes.at + scan->at, '\n', bytes.len - scan->at);
         if (!lf) {
@@ -87,20 +92,21 @@ ssize_t h1_parse_head_end(struct h1_scan *scan, enum h1_block kind, struct span 
         struct span line = {bytes.at + scan->line, end - 1 - scan->line};
         scan->at = end + 1;
         scan->line = end + 1;
-        if (end + 1 > limits->head_bytes) {
+        if (end + 1 > most_bytes) {
             break;
         }
         if (line.len == 0) {
             return (ssize_t)(end + 1);
         }
-        if (scan->lines == 0 && has_first && check_first_line(kind, line, bad) != 0) {
+        if (scan->lines == 0 && has_first &&
+            check_first_line(kind, line, limits->uri_bytes, bad) != 0) {
             return -ERR_PROTO;
         }
-        if (++scan->lines > (size_t)limits->fields + (has_first ? 1 : 0)) {
+        if (++scan->lines > (size_t)most_fields + (has_first ? 1 : 0)) {
             return bad_set(bad, 431, "too many header fields");
         }
     }
-    if (scan->at > limits->head_bytes || bytes.len > limits->head_bytes) {
+    if (scan->at > most_bytes || bytes.len > most_bytes) {
         bool in_first = kind == H1_REQUEST && scan->lines == 0;
         return bad_set(bad, in_first ? 414 : 431,
                        in_first ? "the request line is too long" : "the head is too long");
@@ -627,7 +633,8 @@ static const char *chunk_byte(struct h1_chunks *c, char byte)
         } else if (((unsigned char)byte < 0x20 && byte != '\t') || byte == 0x7f) {
             return "invalid byte in a chunk extension";
         }
-        return ++c->ext_bytes > CHUNK_EXT_BYTES_MAX ? "chunk extensions are too long" : NULL;
+        return ++c->ext_bytes > LIMIT_DEFAULT_chunk_ext_bytes ? "chunk extensions are too long"
+                                                              : NULL;
     case CHUNK_SIZE_LF:
         c->state = CHUNK_DATA;
         c->digits = 0;

@@ -51,7 +51,10 @@ static void check_round(enum h1_block kind, struct arena *a, const struct head *
     struct h1_scan scan = {0};
     struct http_limits limits = http_limits_default;
     limits.head_bytes *= 4;
+    limits.trailer_bytes *= 4;
+    limits.uri_bytes *= 4;
     limits.fields *= 2;
+    limits.trailer_fields *= 2;
     CHECK(h1_parse_head_end(&scan, kind, out, &limits, &bad) == (ssize_t)out.len);
     head_init(&again, a);
     CHECK(parse(kind, &again, block, out.len, &f, &bad) == 0);

@@ -52,27 +52,6 @@ static void stream_free(struct h2_stream *s)
     mem_free(s);
 }
 
-struct h2_stream *h2_conn_add_stream(struct h2_conn *c)
-{
-    struct list *node = list_pop_front(&c->spare);
-    struct h2_stream *s;
-    if (node) {
-        s = list_item(node, struct h2_stream, node);
-        c->spare_count--;
-    } else {
-        s = mem_new(struct h2_stream);
-        s->base.conn = &c->base;
-        arena_init(&s->base.arena, ARENA_BLOCK_BYTES);
-        buf_init(&s->out, QUEUE_MAX);
-        list_init(&s->node);
-        list_init(&s->queued_node);
-    }
-    list_push_back(&c->streams, &s->node);
-    c->stream_count++;
-    c->was_busy = true;
-    return s;
-}
-
 /* Ready for another exchange, or given back. */
 static void stream_retire(struct h2_conn *c, struct h2_stream *s)
 {
@@ -114,6 +93,31 @@ static void tell_closed(struct h2_conn *c)
         http_stream_tell_close(&s->base, s->why);
         stream_retire(c, s);
     }
+}
+
+struct h2_stream *h2_conn_add_stream(struct h2_conn *c)
+{
+    if (c->base.server && c->stream_count > c->base.limits->streams) {
+        tell_closed(
+            c); /* opened and reset in one turn: their memory is not to pile up till its end */
+    }
+    struct list *node = list_pop_front(&c->spare);
+    struct h2_stream *s;
+    if (node) {
+        s = list_item(node, struct h2_stream, node);
+        c->spare_count--;
+    } else {
+        s = mem_new(struct h2_stream);
+        s->base.conn = &c->base;
+        arena_init(&s->base.arena, ARENA_BLOCK_BYTES);
+        buf_init(&s->out, QUEUE_MAX);
+        list_init(&s->node);
+        list_init(&s->queued_node);
+    }
+    list_push_back(&c->streams, &s->node);
+    c->stream_count++;
+    c->was_busy = true;
+    return s;
 }
 
 static void tell_drained(struct h2_conn *c)
@@ -527,6 +531,12 @@ static unsigned op_streams(const struct http_conn *base)
     return container_of(base, const struct h2_conn, base)->stream_count;
 }
 
+static bool op_is_idle(const struct http_conn *base)
+{
+    const struct h2_conn *c = container_of(base, const struct h2_conn, base);
+    return c->timer == H2_TIMER_IDLE && c->stream_count == 0;
+}
+
 static struct http_stream *op_request(struct http_conn *base)
 {
     struct h2_stream *s = h2_conn_add_stream(h2_of(base));
@@ -606,6 +616,7 @@ static void op_reset(struct http_stream *base, enum http_reset why)
 static const struct http_conn_ops h2_ops = {
     .room = op_room,
     .streams = op_streams,
+    .is_idle = op_is_idle,
     .request = op_request,
     .drain = op_drain,
     .close = op_close,

@@ -200,7 +200,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
 {
     UNUSED(flags);
     struct h2_conn *c = arg;
-    if (c->gone) {
+    if (c->gone ||
+        c->end_why == HTTP_RESET_LIMIT) { /* what one frame unpacks to may be megabytes */
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
@@ -487,7 +488,7 @@ void h2_recv_bytes(struct h2_conn *c, struct span bytes)
         tell_data(c, false);
     }
     c->in_session = false;
-    if (c->gone || n >= 0) {
+    if (c->gone || n >= 0 || c->end_why == HTTP_RESET_LIMIT) { /* GOAWAY is on its way */
         return;
     }
     bool flooded = n == NGHTTP2_ERR_FLOODED;

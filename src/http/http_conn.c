@@ -64,6 +64,11 @@ unsigned http_conn_streams(const struct http_conn *c)
     return c->ops->streams(c);
 }
 
+bool http_conn_is_idle(const struct http_conn *c)
+{
+    return c->ops->is_idle(c);
+}
+
 uint64_t http_conn_served(const struct http_conn *c)
 {
     return c->served;

@@ -96,6 +96,8 @@ enum http_proto http_conn_proto(const struct http_conn *c);
 /* Client: streams that can be opened now (h1: 0 or 1). */
 unsigned http_conn_room(const struct http_conn *c);
 unsigned http_conn_streams(const struct http_conn *c);
+/* Nothing has been going on for a second at least, or nothing ever: draining it takes nothing away. */
+bool http_conn_is_idle(const struct http_conn *c);
 /* Requests that this connection has carried before. */
 uint64_t http_conn_served(const struct http_conn *c);
 /* It has ended: in on_close this tells the connection's end from a stream's own. */

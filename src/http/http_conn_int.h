@@ -6,6 +6,7 @@
 struct http_conn_ops {
     unsigned (*room)(const struct http_conn *c);
     unsigned (*streams)(const struct http_conn *c);
+    bool (*is_idle)(const struct http_conn *c);
     struct http_stream *(*request)(struct http_conn *c);
     void (*drain)(struct http_conn *c);
     void (*close)(struct http_conn *c);

@@ -175,7 +175,7 @@ size_t overload_gauges(const struct overload *o, struct overload_gauge to[OVERLO
          o->connections / 10},
         {"overload.envoy.overload_actions.reduce_timeouts.active", o->level >= OVERLOAD_IDLE},
         {"overload.envoy.overload_actions.disable_http_keepalive.active",
-         o->level >= OVERLOAD_IDLE},
+         o->level >= OVERLOAD_CONNECTIONS},
         {"overload.envoy.overload_actions.stop_accepting_connections.active",
          o->level >= OVERLOAD_CONNECTIONS},
         {"overload.envoy.overload_actions.stop_accepting_requests.active",

@@ -4,8 +4,9 @@
  * and takes it on again by itself.
  *
  *   pressure = used / limit                    from          back below
- *   SHED_IDLE         idle connections end      85 %          80 %   (a quarter every 250 ms; keep-alive ends, too)
- *   SHED_CONNECTIONS  new connections closed    92 %          87 %   connections: 100 %, each by itself (shared_enter)
+ *   SHED_IDLE         idle connections end      85 %          80 %   (a quarter every 250 ms)
+ *   SHED_CONNECTIONS  new connections closed,   92 %          87 %   connections: 100 %, each by itself (shared_enter)
+                     keep-alive ends
  *   SHED_REQUESTS     new requests get 503      97 %          92 %   x-envoy-overloaded, flag OM, details "overload"
  *
  * Memory: what is resident, of the control group's limit or --memory-limit-mb; connections: those of clients, of

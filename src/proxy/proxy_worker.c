@@ -313,7 +313,7 @@ struct shed_mail {
 
 static void shed_idle(struct proxy_worker *w)
 {
-    size_t left = w->ds.session_count / SHED_PART + SHED_LEAST;
+    size_t left = shared_connections(w->spec.shared) / SHED_PART + SHED_LEAST;
     LIST_EACH(node, next, &w->ds.entries) {
         struct entry *e = list_item(node, struct entry, node);
         if (e->conf == NULL || !e->conf->ignore_overload) {
@@ -326,7 +326,7 @@ static void on_shed(struct mail *mail, void *owner)
 {
     struct proxy_worker *w = owner;
     struct shed_mail *m = container_of(mail, struct shed_mail, mail);
-    w->ds.ends_soon = m->what.idle;
+    w->ds.ends_soon = m->what.connections;
     w->ds.refusing = m->what.connections;
     w->ds.upstream.shedding = m->what.requests;
     if (m->what.idle) {

@@ -42,7 +42,8 @@ void proxy_worker_apply(struct proxy_worker *w, struct snapshot *s);
 /* New requests end their connections; with `stop_accepting` listeners close too. */
 void proxy_worker_drain(struct proxy_worker *w, bool stop_accepting);
 void proxy_worker_reopen_logs(struct proxy_worker *w);
-/* What overload.h asks of it, until told otherwise; `idle`: ends a quarter of the connections that carry nothing. */
+/* What overload.h asks of it, until told otherwise; `idle`: ends a quarter of the connections, of those
+ * that carry nothing; `connections`: also after each exchange. */
 struct proxy_shed {
     bool idle, connections, requests;
 };

@@ -112,6 +112,51 @@ CASE(a_request_that_does_not_come_whole_in_time)
     assert_string_equal(sim_log(&s), "408 - request_overall_timeout\n");
 }
 
+/* http/limits.def: body_rate, after body_grace_ms */
+CASE(a_body_that_drips_is_cut_off)
+{
+    BEGIN(.route = "cluster: a, timeout: 0s", .log = LOG);
+    struct sim_peer *c =
+        sim_ask(&s, "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100000\r\n\r\n");
+    for (int i = 0; i < 29; i++) {
+        sim_advance(&s, 1000);
+        sim_send(&s, c, "a");
+    }
+    sim_expect_silence(c);
+    sim_advance(&s, 1000);
+    sim_expect(c, "HTTP/1.1 408 Request Timeout\r\n");
+    assert_string_equal(sim_log(&s), "408 - request_overall_timeout\n");
+    sim_expect_metric(&s, "envoy_http_downstream_rq_too_slow", NULL, 1);
+}
+
+CASE(a_body_that_is_only_slow_is_not)
+{
+    BEGIN(.route = "cluster: a, timeout: 0s");
+    struct sim_peer *c =
+        sim_ask(&s, "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100000\r\n\r\n");
+    char piece[151];
+    memset(piece, 'a', 150);
+    piece[150] = '\0';
+    for (int i = 0; i < 200; i++) {
+        sim_send(&s, c, piece);
+        sim_advance(&s, 1000);
+    }
+    sim_expect_silence(c);
+}
+
+/* One without a length may be a stream that has nothing to say now. */
+CASE(a_body_without_a_length_may_drip)
+{
+    BEGIN(.route = "cluster: a, timeout: 0s");
+    struct sim_peer *c =
+        sim_ask(&s, "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 20; i++) {
+        sim_send(&s, c, "1\r\na\r\n");
+        sim_advance(&s, 10000);
+    }
+    sim_expect_silence(c);
+}
+
 CASE(stream_idle)
 {
     BEGIN(.hcm = "stream_idle_timeout: 1s", .route = "cluster: a, timeout: 0s", .log = LOG);
@@ -311,6 +356,9 @@ int main(void)
         RUN(a_slow_try_goes_on_elsewhere),
         RUN(the_route_timeout_bounds_all_tries),
         RUN(a_request_that_does_not_come_whole_in_time),
+        RUN(a_body_that_drips_is_cut_off),
+        RUN(a_body_that_is_only_slow_is_not),
+        RUN(a_body_without_a_length_may_drip),
         RUN(stream_idle),
         RUN(movement_keeps_a_stream),
         RUN(a_route_may_be_more_patient),

@@ -310,6 +310,13 @@ void entry_drain(struct entry *e)
 size_t entry_shed(struct entry *e, size_t most)
 {
     size_t count = 0;
+    LIST_EACH(early, next_early, &e->arrivals) {
+        if (count == most) {
+            return count;
+        }
+        arrival_close(list_item(early, struct arrival, node));
+        count++;
+    }
     LIST_EACH(node, next, &e->sessions) {
         struct session *s = list_item(node, struct session, node);
         if (count == most) {

@@ -78,7 +78,8 @@ struct entry *entry_new(struct downstream *ds, const struct conf_listener *conf)
 void entry_update(struct entry *e, const struct conf_listener *conf);
 /* HTTP connections end after the exchange in hand. */
 void entry_drain(struct entry *e);
-/* Ends up to `most` of the connections that carry nothing now, the oldest first; how many. */
+/* Ends up to `most` of the connections that carry nothing: those that have not begun first, then sessions that have been
+ * idle for a second; the oldest first. How many. */
 size_t entry_shed(struct entry *e, size_t most);
 /* Closes its connections now; they tell in this turn. */
 void entry_close(struct entry *e);

@@ -79,7 +79,7 @@ static void close_now(struct session *base)
 
 static bool is_idle(const struct session *base)
 {
-    return http_conn_streams(container_of(base, const struct session_http, base)->conn) == 0;
+    return http_conn_is_idle(container_of(base, const struct session_http, base)->conn);
 }
 
 static void on_open(void *arg, struct http_stream *stream, const struct http_stream_events **ev,
@@ -122,6 +122,9 @@ static void on_gone(void *arg, enum http_reset why)
     UNUSED(why);
     if (http_conn_broke(s->conn) != s->told) {
         count_limit(s, http_conn_broke(s->conn));
+    }
+    if (s->limits.requests > 0 && http_conn_served(s->conn) >= s->limits.requests) {
+        count_limit(s, LIMIT_requests);
     }
     metric_gauge_add(s->stats.downstream_cx_active, -1);
     deadline_disarm(&s->age);

@@ -54,6 +54,11 @@ MUST_USE int body_attach(struct body *b, struct http_stream *sink);
 void body_detach(struct body *b);
 /* The sink has sent what it had: credit goes back to the source. */
 void body_drained(struct body *b);
+/* The source may send: nothing of what it sent is held back. */
+static inline bool body_is_wanted(const struct body *b)
+{
+    return b->held == 0;
+}
 /* No retry any more: what is kept and sent is dropped. */
 void body_forget(struct body *b);
 /* Can all bytes so far be sent again? */

@@ -68,13 +68,42 @@ void request_moved(struct request *rq)
     rq->moved_ms = loop_now_ms(rq->place->loop);
 }
 
+/* Cold: the number is looked up. */
+static void count_limit(const struct request *rq, enum limit broken)
+{
+    const struct conf_http *conf;
+    struct view *view;
+    rq->place->newest(rq->place, &conf, &view);
+    stats_limit(rq->place->upstream->stats, conf->stat_prefix, broken);
+}
+
+/* A body that was announced comes slower than anybody's line: looked at by the timer that is there anyway. */
+static bool is_too_slow(const struct request *rq)
+{
+    int64_t took = (loop_now_ns(rq->place->loop) - rq->start_ns) / 1000000;
+    return !rq->request_ended && rq->head->content_length > 0 &&
+           took >= LIMIT_DEFAULT_body_grace_ms && body_is_wanted(&rq->up) &&
+           (int64_t)rq->bytes_received * 1000 < took * LIMIT_DEFAULT_body_rate;
+}
+
+static int64_t look_again_ms(const struct request *rq)
+{
+    bool body = !rq->request_ended && rq->head->content_length > 0;
+    return body ? i64_min(rq->idle_ms, LIMIT_DEFAULT_body_grace_ms) : rq->idle_ms;
+}
+
 static void on_idle(struct deadline *d)
 {
     struct request *rq = container_of(d, struct request, idle);
+    if (is_too_slow(rq)) {
+        count_limit(rq, LIMIT_body_rate);
+        request_fail(rq, OUTCOME_REQUEST_TIMEOUT);
+        return;
+    }
     int64_t left = rq->moved_ms + rq->idle_ms - loop_now_ms(rq->place->loop);
     if (left >
         0) { /* it moved meanwhile: arming on every movement would cost more than looking now */
-        deadline_arm(&rq->idle, rq->place->loop, left);
+        deadline_arm(&rq->idle, rq->place->loop, i64_min(left, look_again_ms(rq)));
         return;
     }
     metric_add(rq->place->stats->downstream_rq_idle_timeout, 1);
@@ -83,7 +112,9 @@ static void on_idle(struct deadline *d)
 
 static void on_longest(struct deadline *d)
 {
-    request_fail(container_of(d, struct request, longest), OUTCOME_MAX_DURATION);
+    struct request *rq = container_of(d, struct request, longest);
+    count_limit(rq, LIMIT_stream_ms);
+    request_fail(rq, OUTCOME_MAX_DURATION);
 }
 
 /* HttpConnectionManager.request_timeout: the request must be here whole by then. */
@@ -155,7 +186,7 @@ static void on_head(void *arg, struct head *head, bool end)
     rq->is_grpc = grpc_is_content_type(head_get_known(head, HEAD_CONTENT_TYPE));
     fill_traffic(rq);
     if (rq->idle_ms > 0) {
-        deadline_arm(&rq->idle, rq->place->loop, rq->idle_ms);
+        deadline_arm(&rq->idle, rq->place->loop, end ? rq->idle_ms : look_again_ms(rq));
     }
     if (rq->conf->request_ms > 0 && !end) {
         deadline_arm(&rq->whole, rq->place->loop, rq->conf->request_ms);

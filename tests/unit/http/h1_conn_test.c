@@ -43,8 +43,8 @@ static void run_request(const struct request_case *k, size_t piece)
 {
     struct record r;
     struct http_limits limits = http_limits_default;
-    limits.head_bytes = 1024;
-    limits.fields = 20;
+    limits.head_bytes = limits.trailer_bytes = 1024;
+    limits.fields = limits.trailer_fields = 20;
     record_init(&r, &(struct record_spec){.server = true, .reply = 200, .limits = &limits});
     for (size_t at = 0; at < k->bytes.len && !r.w.peer_eof; at += piece) {
         wire_send(&r.w, span_first(span_from_offset(k->bytes, at), piece));
@@ -111,8 +111,8 @@ static void run_response(const struct response_case *k, size_t piece)
 {
     struct record r;
     struct http_limits limits = http_limits_default;
-    limits.head_bytes = 1024;
-    limits.fields = 20;
+    limits.head_bytes = limits.trailer_bytes = 1024;
+    limits.fields = limits.trailer_fields = 20;
     record_init(&r, &(struct record_spec){.limits = &limits});
     record_ask(&r, k->method, true);
     for (size_t at = 0; at < k->bytes.len && !r.w.peer_eof; at += piece) {
