@@ -400,6 +400,47 @@ static void test_ping(void **state)
     record_dispose(&r);
 }
 
+static const struct io_ops *real_ops;
+static unsigned writes;
+
+static ssize_t counted_writev(struct io *io, const struct iovec *v, int n)
+{
+    writes++;
+    return real_ops->writev(io, v, n);
+}
+
+/* Frames of all streams of a turn leave in one send: heads, bodies, acknowledgements, windows. */
+static void test_one_send_a_turn(void **state)
+{
+    UNUSED(state);
+    struct record r;
+    struct buf bytes;
+    char frames[1024];
+    record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 200, NULL, 0});
+    real_ops = r.w.ours->ops;
+    struct io_ops counted = *real_ops;
+    counted.writev = counted_writev;
+    r.w.ours->ops = &counted;
+    buf_init(&bytes, 1u << 24);
+    frames_write(&bytes, "M;S;P");
+    for (unsigned i = 1; i < 40; i += 2) {
+        char one[32];
+        snprintf(one, sizeof(one), "H%u Q;D%ue *2000", i, i);
+        frames_write(&bytes, one);
+    }
+    wire_run(&r.w);
+    buf_reset(&r.w.got);
+    writes = 0;
+    wire_send(&r.w, buf_span(&bytes));
+    assert_int_equal(writes, 1);
+    frames_read(buf_span(&r.w.got), frames, sizeof(frames));
+    assert_non_null(strstr(frames, "H39 "));
+    assert_non_null(strstr(frames, "D39e"));
+    r.w.ours->ops = real_ops;
+    buf_dispose(&bytes);
+    record_dispose(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,7 +449,7 @@ int main(void)
         cmocka_unit_test(test_hpack_bomb), cmocka_unit_test(test_cookie_crumbs),
         cmocka_unit_test(test_slow),       cmocka_unit_test(test_drain_two_steps),
         cmocka_unit_test(test_ping),       cmocka_unit_test(test_no_floods),
-        cmocka_unit_test(test_unread_end),
+        cmocka_unit_test(test_unread_end), cmocka_unit_test(test_one_send_a_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
