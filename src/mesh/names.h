@@ -10,6 +10,7 @@
 #define LABEL_TAG "istio.io/tag"
 #define LABEL_DATAPLANE_MODE "istio.io/dataplane-mode"
 #define LABEL_TLS_MODE "security.istio.io/tlsMode" /* istio, disabled */
+#define LABEL_TUNNEL "networking.istio.io/tunnel"  /* pod, WorkloadEntry: http = takes HBONE */
 #define LABEL_CANONICAL_NAME "service.istio.io/canonical-name"
 #define LABEL_CANONICAL_REVISION "service.istio.io/canonical-revision"
 #define LABEL_WORKLOAD_NAME "service.istio.io/workload-name"
@@ -27,6 +28,8 @@
 #define LABEL_SLICE_SERVICE "kubernetes.io/service-name" /* EndpointSlice */
 
 #define ANNOTATION_STATUS "sidecar.istio.io/status"
+#define ANNOTATION_REDIRECTION \
+    "ambient.istio.io/redirection" /* pod, WorkloadEntry: enabled = takes HBONE */
 #define ANNOTATION_PROXY_CPU "sidecar.istio.io/proxyCPU"
 #define ANNOTATION_PROXY_MEMORY "sidecar.istio.io/proxyMemory"
 #define ANNOTATION_PROXY_CPU_LIMIT "sidecar.istio.io/proxyCPULimit"
@@ -114,6 +117,11 @@
 #define CLUSTER_BLACK_HOLE "BlackHoleCluster"
 #define LISTENER_OUTBOUND "virtualOutbound"
 #define LISTENER_INBOUND "virtualInbound"
+/* HBONE; of both a listener and a cluster, but the first. */
+#define LISTENER_TUNNEL_IN "connect_terminate"
+#define TUNNEL_INNER "main_internal"
+#define FILTER_STATE_PEER "io.istio.peer_principal" /* who the tunnel is from */
+#define TUNNEL_OUT "connect_originate"
 
 #define MESH_ROOT_NAMESPACE "istio-system"
 #define MESH_TRUST_DOMAIN "cluster.local"

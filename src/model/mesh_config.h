@@ -1,7 +1,7 @@
 #ifndef MODEL_MESH_CONFIG_H
 #define MODEL_MESH_CONFIG_H
 /* mesh.io/v1 MeshConfig, ours: `spec` has the field names of Istio's MeshConfig (istio/api mesh/v1alpha1 config.proto), and
- * meshRanges. The one named "default" counts. */
+ * meshRanges and enableHBONE. The one named "default" counts. */
 #include "model/object.h"
 #include "model/spec.h"
 #include "model/virtual_service.h"
@@ -19,6 +19,8 @@ struct mesh_config_spec {
     struct virtual_service_retry retry; /* defaultHttpRetryPolicy */
     struct spec_texts mesh_ranges;      /* CIDRs: addresses that are the mesh's own */
     enum spec_bool prometheus_merge;    /* enablePrometheusMerge */
+    enum spec_bool
+        hbone; /* enableHBONE: sidecars talk by tunnels; ours, Istio has a variable for it */
 };
 
 static inline const struct mesh_config_spec *mesh_config_of(const struct object *o)

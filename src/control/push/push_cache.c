@@ -59,7 +59,7 @@ static struct span without_hints(const struct world *w, const struct node *n, st
 static struct span key_of(struct arena *arena, const struct node *n, struct span type_url,
                           struct span name)
 {
-    int sort = n->kind * 4 + n->on_demand * 2 + n->no_alpn_filter;
+    int sort = n->kind * 8 + n->hbone * 4 + n->on_demand * 2 + n->no_alpn_filter;
     return span_of(arena_printf(arena, "%d %.*s %.*s %.*s", sort, SPAN_ARG(n->namespace),
                                 SPAN_ARG(type_url), SPAN_ARG(name)));
 }

@@ -20,6 +20,7 @@ struct rule {
     struct arena *arena;
     const struct world *w;
     bool opaque;
+    bool tunnelled; /* principals are told by filter state */
     bool allow;
     bool is_void; /* an ALLOW rule with a condition that can not be asked here */
 };
@@ -203,7 +204,16 @@ static struct pb_rbac_Permission *of_sni(const struct rule *r, struct span value
 
 static struct pb_rbac_Principal *peer(const struct rule *r, struct pb_matcher_StringMatcher *name)
 {
-    struct pb_rbac_Principal *p = principal(r->arena, PB_RBAC_PRINCIPAL_IDENTIFIER_AUTHENTICATED);
+    struct pb_rbac_Principal *p;
+    if (r->tunnelled) { /* an Envoy's inner listener has no TLS: connect_terminate leaves the name for it */
+        p = principal(r->arena, PB_RBAC_PRINCIPAL_IDENTIFIER_FILTER_STATE);
+        p->filter_state = arena_new(r->arena, struct pb_matcher_FilterStateMatcher);
+        p->filter_state->key = SPAN(FILTER_STATE_PEER);
+        p->filter_state->matcher_case = PB_MATCHER_FILTER_STATE_MATCHER_MATCHER_STRING_MATCH;
+        p->filter_state->string_match = name;
+        return p;
+    }
+    p = principal(r->arena, PB_RBAC_PRINCIPAL_IDENTIFIER_AUTHENTICATED);
     p->authenticated = arena_new(r->arena, struct pb_rbac_Principal_Authenticated);
     p->authenticated->principal_name = name;
     return p;
@@ -572,6 +582,7 @@ static void on_policy(void *arg, const struct world_authz *p)
         struct rule r = {.arena = c->arena,
                          .w = c->w,
                          .opaque = c->to->opaque,
+                         .tunnelled = c->to->tunnelled,
                          .allow = p->action == WORLD_ALLOW};
         struct pb_rbac_Policy *policy = policy_of(&r, &p->rules[i]);
         if (policy) {

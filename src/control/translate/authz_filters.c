@@ -9,7 +9,8 @@
 
 static void filters_of(struct translation *t, bool opaque, struct authz_filters *out)
 {
-    struct authz_for to = {.namespace = t->n->namespace, .opaque = opaque};
+    struct authz_for to = {
+        .namespace = t->n->namespace, .opaque = opaque, .tunnelled = t->tunnelled};
     lds_labels(t, &to.labels, &to.label_count);
     authz_build(t->w, t->arena, &to, out);
 }

@@ -448,7 +448,8 @@ struct pb_cluster_Cluster *cds_cluster(struct translation *t, struct span name)
 {
     struct cluster_name parts;
     if (!translate_split(name, &parts)) {
-        return cds_inbound_fixed(t, name);
+        struct pb_cluster_Cluster *tunnel = hbone_cluster(t, name);
+        return tunnel ? tunnel : cds_inbound_fixed(t, name);
     }
     if (parts.inbound) {
         return cds_inbound(t, parts.port);
@@ -479,6 +480,7 @@ static void service_names(struct translation *t, struct name_list *list,
 void cds_names(struct translation *t, struct name_list *list)
 {
     translate_add_name(t->arena, list, SPAN(CLUSTER_BLACK_HOLE));
+    hbone_names(t, list, false);
     if (t->n->kind == NODE_SIDECAR) {
         translate_add_name(t->arena, list, SPAN(CLUSTER_PASSTHROUGH));
         translate_add_name(t->arena, list, SPAN(CLUSTER_INBOUND_PASSTHROUGH));

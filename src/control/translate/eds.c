@@ -1,6 +1,7 @@
 /* Endpoints of a service's port: who can be asked, as the node sees it.
  * Source: Istio pilot/pkg/networking/core/endpoint builder (pilot/pkg/xds/endpoints). */
 #include "control/translate/translate_int.h"
+#include "io/addr.h"
 #include "proto/endpoint.pb.h"
 
 static bool has_labels(const struct world_endpoint *e, const struct label *want, size_t count)
@@ -40,10 +41,24 @@ bool eds_all_mutual(const struct translation *t, const struct destination *d)
 }
 
 /* Read by proxy/config/read_endpoints; "workload" is Istio's "name;namespace;app;version;cluster". */
-static struct pb_core_Metadata *metadata(struct translation *t, const struct world_endpoint *e)
+static struct pb_core_Metadata *metadata(struct translation *t, const struct world_endpoint *e,
+                                         struct span tunnel)
 {
     struct pb_core_Metadata *m = NULL;
-    if (takes_mutual_tls(t, e)) {
+    struct arena *arena = t->arena;
+    if (tunnel.len > 0) {
+        message_put_text(arena, message_metadata(arena, &m, SPAN("envoy.transport_socket_match")),
+                         SPAN("tunnel"), SPAN("http"));
+        message_put_text(arena,
+                         message_metadata(arena, &m, SPAN("envoy.filters.listener.original_dst")),
+                         SPAN("local"), tunnel);
+        if (e->service_account.len > 0) {
+            message_put_text(
+                arena, message_metadata(arena, &m, SPAN("mesh.tunnel")), SPAN("identity"),
+                MESSAGE_JOIN(arena, SPAN("spiffe://"), t->w->config->mesh.trust_domain,
+                             SPAN("/ns/"), e->namespace, SPAN("/sa/"), e->service_account));
+        }
+    } else if (takes_mutual_tls(t, e)) {
         message_put_text(t->arena,
                          message_metadata(t->arena, &m, SPAN("envoy.transport_socket_match")),
                          SPAN("tlsMode"), SPAN("istio"));
@@ -71,7 +86,21 @@ static struct pb_endpoint_LbEndpoint *endpoint(struct translation *t,
                               e->hostname.len > 0 ? e->hostname : message_ip(t->arena, &e->address),
                               e->port);
     out->load_balancing_weight = message_u32(t->arena, e->weight > 0 ? e->weight : 1);
-    out->metadata = metadata(t, e);
+    struct span tunnel = SPAN_EMPTY;
+    if (hbone_is_for(t, e)) { /* the same place, by the listener that makes tunnels */
+        char text[ADDR_TEXT_BYTES];
+        const struct addr to = {.kind = ADDR_IP, .ip = e->address, .port = e->port};
+        tunnel = arena_dup(t->arena, span_of(addr_format(&to, text)));
+        struct pb_core_Address *a = arena_new(t->arena, struct pb_core_Address);
+        a->address_case = PB_CORE_ADDRESS_ADDRESS_ENVOY_INTERNAL_ADDRESS;
+        a->envoy_internal_address = arena_new(t->arena, struct pb_core_EnvoyInternalAddress);
+        a->envoy_internal_address->address_name_specifier_case =
+            PB_CORE_ENVOY_INTERNAL_ADDRESS_ADDRESS_NAME_SPECIFIER_SERVER_LISTENER_NAME;
+        a->envoy_internal_address->server_listener_name = SPAN(TUNNEL_OUT);
+        a->envoy_internal_address->endpoint_id = tunnel;
+        out->endpoint->address = a;
+    }
+    out->metadata = metadata(t, e, tunnel);
     return out;
 }
 

@@ -299,6 +299,62 @@ static struct pb_listener_Listener *virtual_inbound(struct translation *t)
     return l;
 }
 
+/* ---- main_internal: what comes out of tunnels; mutual TLS was outside ---- */
+
+static void add_hole(struct translation *t, struct pb_listener_Listener *l, uint16_t port)
+{
+    struct pb_listener_FilterChain *chain = lds_chain(t, l, SPAN("virtualInbound-blackhole"));
+    chain->filter_chain_match = arena_new(t->arena, struct pb_listener_FilterChainMatch);
+    chain->filter_chain_match->destination_port = message_u32(t->arena, port);
+    lds_tcp(t, chain, SPAN(CLUSTER_BLACK_HOLE), SPAN(CLUSTER_BLACK_HOLE), NULL);
+}
+
+static void add_original_dst(struct translation *t, struct pb_listener_Listener *l)
+{
+    struct pb_listener_ListenerFilter *f = arena_new(t->arena, struct pb_listener_ListenerFilter);
+    f->name = SPAN("envoy.filters.listener.original_dst");
+    f->config_type_case = PB_LISTENER_LISTENER_FILTER_CONFIG_TYPE_TYPED_CONFIG;
+    f->typed_config = message_any_empty(
+        t->arena, SPAN("type.googleapis.com/"
+                       "envoy.extensions.filters.listener.original_dst.v3.OriginalDst"));
+    PB_ADD(t->arena, &l->listener_filters, f);
+}
+
+static struct pb_listener_Listener *main_internal(struct translation *t)
+{
+    const struct world_workload *own = lds_workload(t);
+    struct pb_listener_Listener *l =
+        lds_listener(t, SPAN(TUNNEL_INNER), NULL, PB_CORE_TRAFFIC_DIRECTION_INBOUND);
+    l->listener_specifier_case = PB_LISTENER_LISTENER_LISTENER_SPECIFIER_INTERNAL_LISTENER;
+    l->internal_listener = arena_new(t->arena, struct pb_listener_Listener_InternalListenerConfig);
+    l->continue_on_listener_filters_timeout = true;
+    t->tunnelled = true;
+    struct port_list http_off = {0};
+    add_original_dst(t, l);
+    add_hole(t, l, PORT_INBOUND);
+    add_hole(t, l, PORT_HBONE);
+    for (size_t i = 0; own && i < own->serve_count; i++) {
+        const struct world_serve *s = &own->serves[i];
+        if (translate_is_udp(s->port->protocol) || !is_first(own, i)) {
+            continue;
+        }
+        struct inbound in = {.match_port = s->target, .mode = WORLD_MTLS_DISABLE};
+        in.chain_name =
+            MESSAGE_JOIN(t->arena, SPAN("0.0.0.0_"), message_number(t->arena, s->target));
+        describe(t, &in, s);
+        add_chains(t, l, &in);
+        if (in.protocol != PROTOCOL_AUTO) {
+            add_port(&http_off, t->arena, s->target);
+        }
+    }
+    if (t->n->interception != NODE_NONE) {
+        add_passthrough(t, l, WORLD_MTLS_DISABLE, 0);
+    }
+    lds_inspectors(t, l, LDS_HTTP_INSPECTOR, NULL, &http_off);
+    t->tunnelled = false;
+    return l;
+}
+
 /* ---- nothing is redirected: a listener for each port ---- */
 
 static struct pb_listener_Listener *explicit_inbound(struct translation *t, struct span name)
@@ -331,6 +387,7 @@ static struct pb_listener_Listener *explicit_inbound(struct translation *t, stru
 
 void lds_inbound_names(struct translation *t, struct name_list *list)
 {
+    hbone_names(t, list, true);
     if (t->n->interception != NODE_NONE) {
         translate_add_name(t->arena, list, SPAN(LISTENER_INBOUND));
         return;
@@ -346,6 +403,9 @@ void lds_inbound_names(struct translation *t, struct name_list *list)
 struct pb_listener_Listener *lds_inbound(struct translation *t, struct span name)
 {
     t->for_node = true;
+    if (span_is(name, TUNNEL_INNER)) {
+        return hbone_accepts(t) ? main_internal(t) : NULL;
+    }
     if (t->n->interception == NODE_NONE) {
         return explicit_inbound(t, name);
     }

@@ -4,6 +4,7 @@
 #include "control/translate/translate_int.h"
 #include "proto/cluster.pb.h"
 #include "proto/endpoint.pb.h"
+#include "proto/internal_upstream.pb.h"
 #include "proto/upstream_proxy_protocol.pb.h"
 
 #define SECRET_OWN SPAN("default")
@@ -262,14 +263,15 @@ static struct pb_core_TransportSocket *plain_tls(struct translation *t, const st
 }
 
 static void add_match(struct translation *t, struct pb_cluster_Cluster *c, struct span name,
-                      bool istio, struct pb_core_TransportSocket *socket)
+                      const char *key, struct pb_core_TransportSocket *socket)
 {
     struct pb_cluster_Cluster_TransportSocketMatch *m =
         arena_new(t->arena, struct pb_cluster_Cluster_TransportSocketMatch);
     m->name = name;
     m->match = arena_new(t->arena, struct pb_protobuf_Struct);
-    if (istio) {
-        message_put_text(t->arena, m->match, SPAN("tlsMode"), SPAN("istio"));
+    if (key != NULL) {
+        message_put_text(t->arena, m->match, span_of(key),
+                         span_is(span_of(key), "tunnel") ? SPAN("http") : SPAN("istio"));
     }
     m->transport_socket = socket;
     PB_ADD(t->arena, &c->transport_socket_matches, m);
@@ -300,8 +302,11 @@ static void upstream_tls(struct translation *t, struct pb_cluster_Cluster *c,
         c->transport_socket = eds_all_mutual(t, d) ? mutual(t, d, http2) : NULL;
         return;
     }
-    add_match(t, c, SPAN("tlsMode-istio"), true, mutual(t, d, http2));
-    add_match(t, c, SPAN("tlsMode-disabled"), false, raw(t->arena));
+    if (hbone_reaches(t, d)) {
+        add_match(t, c, SPAN("hbone"), "tunnel", mtls_internal(t, true));
+    }
+    add_match(t, c, SPAN("tlsMode-istio"), "tlsMode", mutual(t, d, http2));
+    add_match(t, c, SPAN("tlsMode-disabled"), NULL, raw(t->arena));
 }
 
 /* Who the client is, said before what `inner` says. Source: Istio pilot/pkg/networking/core (cluster_builder.go:
@@ -345,16 +350,20 @@ static struct pb_core_TransportSocket *downstream(struct arena *arena,
                                         &pb_tls_DownstreamTlsContext_desc, d));
 }
 
+static void add_mesh_san(struct translation *t, struct pb_tls_CertificateValidationContext *v)
+{
+    add_san(t->arena, v, PB_TLS_SUBJECT_ALT_NAME_MATCHER_SAN_TYPE_URI,
+            message_prefix(t->arena, MESSAGE_JOIN(t->arena, SPAN("spiffe://"),
+                                                  t->w->config->mesh.trust_domain, SPAN("/"))));
+}
+
 static struct pb_tls_DownstreamTlsContext *mesh_downstream(struct translation *t)
 {
     struct arena *arena = t->arena;
     struct pb_tls_DownstreamTlsContext *d = arena_new(arena, struct pb_tls_DownstreamTlsContext);
     d->common_tls_context = arena_new(arena, struct pb_tls_CommonTlsContext);
     d->require_client_certificate = message_bool(arena, true);
-    struct pb_tls_CertificateValidationContext *v = mesh_context(arena, d->common_tls_context);
-    add_san(arena, v, PB_TLS_SUBJECT_ALT_NAME_MATCHER_SAN_TYPE_URI,
-            message_prefix(arena, MESSAGE_JOIN(arena, SPAN("spiffe://"),
-                                               t->w->config->mesh.trust_domain, SPAN("/"))));
+    add_mesh_san(t, mesh_context(arena, d->common_tls_context));
     return d;
 }
 
@@ -367,6 +376,45 @@ struct pb_core_TransportSocket *mtls_downstream(struct translation *t, bool http
         SET_ALPN(d->common_tls_context, alpn_server_tcp);
     }
     return downstream(t->arena, d);
+}
+
+/* HBONE: who it is decides the workload's own policy, and the tunnel's `mesh.tunnel` at the other end. */
+struct pb_core_TransportSocket *mtls_tunnel(struct translation *t, bool server)
+{
+    struct arena *arena = t->arena;
+    if (server) {
+        struct pb_tls_DownstreamTlsContext *d = mesh_downstream(t);
+        SET_ALPN(d->common_tls_context, alpn_h2);
+        return downstream(arena, d);
+    }
+    struct pb_tls_UpstreamTlsContext *u = arena_new(arena, struct pb_tls_UpstreamTlsContext);
+    u->common_tls_context = arena_new(arena, struct pb_tls_CommonTlsContext);
+    add_mesh_san(t, mesh_context(arena, u->common_tls_context));
+    SET_ALPN(u->common_tls_context, alpn_h2);
+    return socket_of(arena, MESSAGE_ANY(arena, PB_TLS_UPSTREAM_TLS_CONTEXT_URL,
+                                        &pb_tls_UpstreamTlsContext_desc, u));
+}
+
+struct pb_core_TransportSocket *mtls_internal(struct translation *t, bool host)
+{
+    struct arena *arena = t->arena;
+    struct pb_internal_upstream_InternalUpstreamTransport *i =
+        arena_new(arena, struct pb_internal_upstream_InternalUpstreamTransport);
+    i->transport_socket = raw(arena);
+    if (host) {
+        struct pb_internal_upstream_InternalUpstreamTransport_MetadataValueSource *m = arena_new(
+            arena, struct pb_internal_upstream_InternalUpstreamTransport_MetadataValueSource);
+        m->kind = arena_new(arena, struct pb_metadata_MetadataKind);
+        m->kind->kind_case = PB_METADATA_METADATA_KIND_KIND_HOST;
+        m->kind->host = arena_new(arena, struct pb_metadata_MetadataKind_Host);
+        m->name = SPAN("envoy.filters.listener.original_dst");
+        PB_ADD(arena, &i->passthrough_metadata, m);
+    }
+    struct pb_core_TransportSocket *s =
+        socket_of(arena, MESSAGE_ANY(arena, PB_INTERNAL_UPSTREAM_INTERNAL_UPSTREAM_TRANSPORT_URL,
+                                     &pb_internal_upstream_InternalUpstreamTransport_desc, i));
+    s->name = SPAN("envoy.transport_sockets.internal_upstream");
+    return s;
 }
 
 static int32_t version_of(struct span name)

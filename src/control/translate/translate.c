@@ -104,9 +104,11 @@ static struct made make_listener(struct translation *t, struct span name)
 {
     struct pb_listener_Listener *l = NULL;
     if (t->n->kind == NODE_GATEWAY) {
-        l = lds_gateway(t, name);
+        l = hbone_listener(t, name);
+        l = l ? l : lds_gateway(t, name);
     } else {
-        l = lds_outbound(t, name);
+        l = hbone_listener(t, name);
+        l = l ? l : lds_outbound(t, name);
         l = l ? l : lds_inbound(t, name);
     }
     return (struct made){&pb_listener_Listener_desc, l};
@@ -154,6 +156,7 @@ static void list_listeners(struct translation *t, struct name_list *list)
 {
     if (t->n->kind == NODE_GATEWAY) {
         lds_gateway_names(t, list);
+        hbone_names(t, list, true);
     } else {
         lds_outbound_names(t, list);
         lds_inbound_names(t, list);
@@ -232,7 +235,7 @@ void translate_authz(const struct world *w, struct span namespace, const struct 
                      struct translated_authz *out)
 {
     UNUSED(port); /* told by the rules themselves: destination_port */
-    const struct authz_for to = {namespace, labels, label_count, opaque};
+    const struct authz_for to = {namespace, labels, label_count, opaque, false};
     struct authz_filters f;
     authz_build(w, arena, &to, &f);
     *out = (struct translated_authz){.deny = f.deny, .allow = f.allow};

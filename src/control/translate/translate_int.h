@@ -10,7 +10,8 @@ struct translation {
     const struct world *w;
     const struct node *n;
     struct arena *arena;
-    bool for_node; /* set by what depends on more than the node's namespace and kind */
+    bool tunnelled; /* chains of the inner listener of tunnels */
+    bool for_node;  /* set by what depends on more than the node's namespace and kind */
     const struct world_service *service; /* of clusters and endpoints */
 };
 
@@ -78,8 +79,25 @@ struct pb_core_TransportSocket;
 void mtls_upstream(struct translation *t, struct pb_cluster_Cluster *c,
                    const struct destination *d);
 NONNULL_RETURN struct pb_core_TransportSocket *mtls_downstream(struct translation *t, bool http);
+/* Of HBONE's connections, either end; and towards an internal listener (`host`: with the endpoint's destination). */
+NONNULL_RETURN struct pb_core_TransportSocket *mtls_tunnel(struct translation *t, bool server);
+NONNULL_RETURN struct pb_core_TransportSocket *mtls_internal(struct translation *t, bool host);
 /* NULL: the server is not to be terminated here, or says no certificate. */
 struct pb_core_TransportSocket *mtls_gateway(struct translation *t, const struct world_server *s);
+
+/* ---- hbone.c: tunnels in and out ---- */
+
+struct world_endpoint;
+/* The node takes tunnels; it makes some. */
+bool hbone_accepts(const struct translation *t);
+bool hbone_sends(const struct translation *t);
+/* Some endpoint of the service may be reached by a tunnel; this one is. */
+bool hbone_reaches(const struct translation *t, const struct destination *d);
+bool hbone_is_for(struct translation *t, const struct world_endpoint *e);
+void hbone_names(const struct translation *t, struct name_list *list, bool listeners);
+/* connect_terminate and connect_originate; NULL: another name, or not for this node. main_internal is lds_inbound.c's. */
+struct pb_listener_Listener *hbone_listener(struct translation *t, struct span name);
+struct pb_cluster_Cluster *hbone_cluster(struct translation *t, struct span name);
 
 /* sds.c: NULL: there is none, or it is not for this node. */
 struct pb_tls_Secret;
@@ -239,6 +257,7 @@ struct authz_for {
     const struct label *labels;
     size_t label_count;
     bool opaque;
+    bool tunnelled; /* for what comes out of a tunnel */
 };
 void authz_build(const struct world *w, struct arena *arena, const struct authz_for *to,
                  struct authz_filters *out);

@@ -28,6 +28,7 @@ struct world_mesh {
     bool access_log_json;
     int64_t connect_timeout_ms; /* 10 s, Istio's default */
     bool prometheus_merge;
+    bool hbone; /* enableHBONE: sidecars of the mesh talk by tunnels */
     const struct world_retry *
         retry; /* defaultHttpRetryPolicy, for routes that tell none; never NULL; Istio's own is 2 tries on
                                         connect-failure,refused-stream,unavailable,cancelled,503 (retriable-status-codes) */
@@ -66,6 +67,8 @@ struct world_endpoint {
     struct span network, region, zone, sub_zone;
     uint32_t weight; /* at least 1 */
     bool mutual_tls; /* label security.istio.io/tlsMode: istio */
+    bool
+        tunnel; /* takes HBONE: label networking.istio.io/tunnel, or redirected to a node's proxy */
     bool ready;
     uint64_t hash; /* of all the above */
     bool leaving;  /* private: terminating, but serving */
@@ -128,6 +131,9 @@ struct world_workload {
     size_t serve_count;
     const struct object *object; /* Pod or WorkloadEntry; NULL: known only from an EndpointSlice */
 };
+
+/* Whether labels or annotations (`o` may be NULL) say that a workload takes HBONE on its port 15008. */
+bool world_takes_tunnel(const struct label *labels, size_t count, const struct object *o);
 
 /* Those whose address falls into one shard of the table; immutable, counted. */
 #define WORLD_SHARDS 256

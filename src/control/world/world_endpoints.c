@@ -108,6 +108,12 @@ static struct span workload_of_pod(struct span pod)
 
 /* ---- one endpoint ---- */
 
+bool world_takes_tunnel(const struct label *labels, size_t count, const struct object *o)
+{
+    return span_is(selector_label(labels, count, SPAN(LABEL_TUNNEL)), "http") ||
+           (o != NULL && span_is(object_annotation(o, ANNOTATION_REDIRECTION), "enabled"));
+}
+
 /* What an endpoint has of labels and identity, told once for all its ports. */
 static void fill_labels(struct world_endpoint *e, const struct label *labels, size_t count,
                         struct span name)
@@ -119,6 +125,7 @@ static void fill_labels(struct world_endpoint *e, const struct label *labels, si
     e->app = names.app;
     e->version = names.version;
     e->mutual_tls = span_is(selector_label(labels, count, SPAN(LABEL_TLS_MODE)), "istio");
+    e->tunnel = world_takes_tunnel(labels, count, NULL);
     if (e->network.len == 0) {
         e->network = selector_label(labels, count, SPAN(LABEL_NETWORK));
     }
@@ -173,7 +180,7 @@ static uint64_t hash_of(const struct world_endpoint *e)
     } fixed;
     memset(&fixed, 0, sizeof(fixed));
     fixed.ip = e->address;
-    fixed.flags = (uint8_t)((e->mutual_tls ? 1 : 0) | (e->ready ? 2 : 0));
+    fixed.flags = (uint8_t)((e->mutual_tls ? 1 : 0) | (e->ready ? 2 : 0) | (e->tunnel ? 4 : 0));
     fixed.port = e->port;
     fixed.service_port = e->service_port;
     fixed.weight = e->weight;
@@ -268,6 +275,7 @@ static void add_entry(struct making *m, const struct object *o)
     hold(m, o);
     fill_entry(&e, spec);
     fill_labels(&e, labels, count, o->name);
+    e.tunnel = world_takes_tunnel(labels, count, o);
     add_ports_of_entry(m, &e, spec);
 }
 
@@ -301,6 +309,7 @@ static void fill_pod(struct making *m, struct world_endpoint *e, const struct ob
     e->weight = 1;
     e->service_account = spec->service_account;
     fill_labels(e, pod->labels, pod->label_count, spec->workload);
+    e->tunnel = world_takes_tunnel(pod->labels, pod->label_count, pod);
 }
 
 static uint16_t pod_port_named(const struct pod_spec *spec, struct span name)
@@ -364,6 +373,7 @@ static bool fill_slice(struct making *m, struct world_endpoint *e, const struct 
         hold(m, at);
         fill_entry(e, workload_entry_of(at));
         fill_labels(e, labels, count, at->name);
+        e->tunnel = world_takes_tunnel(labels, count, at);
     } else {
         fill_labels(e, NULL, 0, is_pod ? workload_of_pod(from->target_name) : from->target_name);
     }

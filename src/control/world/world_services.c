@@ -71,6 +71,7 @@ void world_mesh_lower(struct world_config *c, struct span trust_domain, struct s
         take_bool(spec->allow_any, &m->allow_any);
         take_bool(spec->auto_mtls, &m->auto_mtls);
         take_bool(spec->access_log_json, &m->access_log_json);
+        take_bool(spec->hbone, &m->hbone);
         take_bool(spec->prometheus_merge, &m->prometheus_merge);
         m->access_log_file = spec->access_log_file;
         m->access_log_format = spec->access_log_format;
