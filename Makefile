@@ -55,7 +55,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 WARN_CONVERSION := -Wconversion -Wno-sign-conversion -Wno-string-conversion
 CF_ALL := -std=gnu11 -D_GNU_SOURCE -fno-strict-aliasing -fno-common -fvisibility=hidden -pthread -Isrc -I$(B)/gen \
           -include base/banned.h -ffile-prefix-map=$(CURDIR)=. $(WARN)
-LIBS   := mbedtls ev inih z nghttp2 llhttp yyjson yaml cares sqlite3
+LIBS   := mbedtls ev inih z nghttp2 yyjson yaml cares sqlite3
 
 VENDOR_musl  := $(B)/vendor/musl
 VENDOR_glibc := $(B)/vendor/glibc

@@ -18,6 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+import peers  # noqa: E402
 from harness import config  # noqa: E402
 from harness.client import Http, Raw  # noqa: E402
 from harness.lab import Lab  # noqa: E402
@@ -33,10 +34,15 @@ def responder(lab):
     return p.wait_ready_line()
 
 
-def plain_http(lab):
+def plain_http(lab, hcm=None):
     port = lab.ports.take()
-    return (config.listener("front", port, config.hcm(config.routes_to("app"))),
+    return (config.listener("front", port, hcm or config.hcm(config.routes_to("app"))),
             config.cluster("app", responder(lab)), port, http_load("/1k"))
+
+
+def features_on(lab):
+    """As `make bench` has them: a thousand rules, a thousand routes, an identity, a trace."""
+    return plain_http(lab, peers.features_on("app"))
 
 
 def plain_tcp(lab):
@@ -61,7 +67,7 @@ def tcp_load(port, count):
             c.exactly(100)
 
 
-CASES = {"http1-1k": plain_http, "l4": plain_tcp}
+CASES = {"http1-1k": plain_http, "features-on": features_on, "l4": plain_tcp}
 
 
 def count(binary, case, requests):
