@@ -209,6 +209,18 @@ static struct doc_node *object(struct arena *a, const char *version, const char 
     return doc;
 }
 
+static struct doc_node *value_of(const struct render *r, size_t i)
+{
+    const struct install_key *k = &install_keys[i];
+    int64_t number;
+    if (strcmp(k->type, "bool") == 0) {
+        return doc_bool(r->arena, install_values_is(r->values, i));
+    }
+    bool is_number =
+        strcmp(k->type, "count") == 0 && span_to_i64(span_of(r->values->at[i]), &number);
+    return is_number ? doc_int(r->arena, number) : doc_cstr(r->arena, r->values->at[i]);
+}
+
 /* What is below "meshConfig." as fields; what nobody told stays out. */
 static void add_mesh_config(struct render *r)
 {
@@ -219,7 +231,8 @@ static void add_mesh_config(struct render *r)
         const struct install_key *k = &install_keys[i];
         struct span path = span_of(k->name);
         if (!span_starts(path, SPAN("meshConfig.")) || !r->values->at[i][0] ||
-            span_starts(path, SPAN("meshConfig.defaultConfig."))) {
+            (span_starts(path, SPAN("meshConfig.defaultConfig.")) &&
+             !span_starts(path, SPAN("meshConfig.defaultConfig.gatewayTopology.")))) {
             continue;
         }
         path = span_from_offset(path, strlen("meshConfig."));
@@ -227,9 +240,7 @@ static void add_mesh_config(struct render *r)
         while (span_find_byte(path, '.') >= 0) {
             map = doc_map_in(a, map, arena_cstr(a, span_cut(&path, '.')));
         }
-        doc_set_span(a, map, path,
-                     strcmp(k->type, "bool") == 0 ? doc_bool(a, install_values_is(r->values, i))
-                                                  : doc_cstr(a, r->values->at[i]));
+        doc_set_span(a, map, path, value_of(r, i));
     }
     add(r, INSTALL_STEP_CONTROL, doc);
 }

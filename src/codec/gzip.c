@@ -1,4 +1,4 @@
-/* In: cli/image. */
+/* In: cli/image; proxy/request/compress. */
 #include "codec/gzip.h"
 
 #define ZLIB_CONST /* what it reads is not written */
@@ -43,5 +43,73 @@ int gzip_pack(struct span in, struct buf *out)
         buf_commit(out, PART_BYTES - z.avail_out);
     }
     (void)deflateEnd(&z);
+    return code;
+}
+
+/* ---- piece by piece ---- */
+
+#define PIECE_BYTES 8192
+
+struct gzip_stream {
+    z_stream z;
+    struct gzip_settings settings;
+};
+
+struct gzip_stream *gzip_stream_new(struct gzip_settings settings)
+{
+    struct gzip_stream *s = mem_new(struct gzip_stream);
+    s->settings = settings;
+    s->z.zalloc = allocate;
+    s->z.zfree = give_back;
+    int code =
+        deflateInit2(&s->z, settings.level == 0 ? Z_DEFAULT_COMPRESSION : settings.level,
+                     Z_DEFLATED, settings.window_bits + 16, settings.memory, settings.strategy);
+    ASSERT(code == Z_OK); /* settings are checked where they are read, and memory is always there */
+    return s;
+}
+
+void gzip_stream_free(struct gzip_stream *s)
+{
+    if (s != NULL) {
+        (void)deflateEnd(&s->z);
+        mem_free(s);
+    }
+}
+
+void gzip_stream_reset(struct gzip_stream *s)
+{
+    (void)deflateReset(&s->z);
+}
+
+struct gzip_settings gzip_stream_settings(const struct gzip_stream *s)
+{
+    return s->settings;
+}
+
+size_t gzip_stream_bytes(struct gzip_settings settings)
+{
+    return ((size_t)1 << (settings.window_bits + 2)) + ((size_t)1 << (settings.memory + 9)) +
+           sizeof(struct gzip_stream) + 6144; /* zlib's own state */
+}
+
+int gzip_stream_push(struct gzip_stream *s, struct span in, bool end,
+                     int (*emit)(void *arg, struct span out), void *arg)
+{
+    unsigned char piece[PIECE_BYTES];
+    int code = 0;
+    if (in.len == 0 && !end) {
+        return 0;
+    }
+    s->z.next_in = (const unsigned char *)in.at;
+    s->z.avail_in = (unsigned)in.len;
+    do {
+        s->z.next_out = piece;
+        s->z.avail_out = sizeof(piece);
+        (void)deflate(&s->z, end ? Z_FINISH : Z_SYNC_FLUSH);
+        size_t len = sizeof(piece) - s->z.avail_out;
+        if (len > 0 && code == 0) {
+            code = emit(arg, span_from(piece, len));
+        }
+    } while (s->z.avail_out == 0);
     return code;
 }

@@ -47,6 +47,89 @@ static bool check_trust_domain(struct reader *r, const struct doc_node *node, st
     return false;
 }
 
+static const struct reader_enum path_modes[] = {
+    {"DEFAULT", MESH_CONFIG_PATHS_UNSET},
+    {"NONE", MESH_CONFIG_PATHS_NONE},
+    {"BASE", MESH_CONFIG_PATHS_BASE},
+    {"MERGE_SLASHES", MESH_CONFIG_PATHS_MERGE_SLASHES},
+    {"DECODE_AND_MERGE_SLASHES", MESH_CONFIG_PATHS_DECODE_AND_MERGE_SLASHES},
+    {NULL, 0}};
+static const struct reader_field path_fields[] = {
+    {.name = "normalization", .type = READER_ENUM, .names = path_modes},
+};
+/* Strict: what is not read would let paths past a policy. */
+static const struct reader_table path_table = {READER_TABLE(enum mesh_config_paths, path_fields),
+                                               .strict = true};
+
+static const struct reader_enum client_certs[] = {
+    {"UNDEFINED", MESH_CONFIG_CLIENT_CERT_UNSET},
+    {"SANITIZE", MESH_CONFIG_CLIENT_CERT_SANITIZE},
+    {"FORWARD_ONLY", MESH_CONFIG_CLIENT_CERT_FORWARD_ONLY},
+    {"APPEND_FORWARD", MESH_CONFIG_CLIENT_CERT_APPEND_FORWARD},
+    {"SANITIZE_SET", MESH_CONFIG_CLIENT_CERT_SANITIZE_SET},
+    {"ALWAYS_FORWARD_ONLY", MESH_CONFIG_CLIENT_CERT_ALWAYS_FORWARD_ONLY},
+    {NULL, 0}};
+static const struct reader_field topology_fields[] = {
+    READER_FIELD("numTrustedProxies", U32, struct mesh_config_topology, trusted_proxies,
+                 .max = 100),
+    READER_FIELD("forwardClientCertDetails", ENUM, struct mesh_config_topology, client_cert,
+                 .names = client_certs),
+    READER_REFUSE("proxyProtocol", "remove it: gateways do not expect the PROXY protocol"),
+};
+static const struct reader_table topology_table = {
+    READER_TABLE(struct mesh_config_topology, topology_fields), .strict = true};
+
+#define PROXY_OWN "proxies take their settings from flags, environment and mesh.ini"
+
+#define PROXY_FIELD(key) READER_WARN(key, PROXY_OWN)
+static const struct reader_field proxy_fields[] = {
+    {.name = "gatewayTopology", .type = READER_MAP, .table = &topology_table},
+    PROXY_FIELD("configPath"),
+    PROXY_FIELD("binaryPath"),
+    PROXY_FIELD("serviceCluster"),
+    PROXY_FIELD("tracingServiceName"),
+    PROXY_FIELD("drainDuration"),
+    PROXY_FIELD("discoveryAddress"),
+    PROXY_FIELD("zipkinAddress"),
+    PROXY_FIELD("statsdUdpAddress"),
+    PROXY_FIELD("proxyAdminPort"),
+    PROXY_FIELD("controlPlaneAuthPolicy"),
+    PROXY_FIELD("customConfigFile"),
+    PROXY_FIELD("statNameLength"),
+    PROXY_FIELD("concurrency"),
+    PROXY_FIELD("proxyBootstrapTemplatePath"),
+    PROXY_FIELD("interceptionMode"),
+    PROXY_FIELD("tracing"),
+    PROXY_FIELD("sds"),
+    PROXY_FIELD("envoyAccessLogService"),
+    PROXY_FIELD("envoyMetricsService"),
+    PROXY_FIELD("proxyMetadata"),
+    PROXY_FIELD("runtimeValues"),
+    PROXY_FIELD("statusPort"),
+    PROXY_FIELD("extraStatTags"),
+    PROXY_FIELD("terminationDrainDuration"),
+    PROXY_FIELD("meshId"),
+    PROXY_FIELD("readinessProbe"),
+    PROXY_FIELD("proxyStatsMatcher"),
+    PROXY_FIELD("holdApplicationUntilProxyStarts"),
+    PROXY_FIELD("caCertificatesPem"),
+    PROXY_FIELD("image"),
+    PROXY_FIELD("privateKeyProvider"),
+    PROXY_FIELD("proxyHeaders"),
+    PROXY_FIELD("fileFlushInterval"),
+    PROXY_FIELD("fileFlushMinSizeKb"),
+    PROXY_FIELD("statsCompression"),
+};
+static const struct reader_table proxy_table = {
+    READER_TABLE(struct mesh_config_topology, proxy_fields)};
+
+static const struct reader_field gzip_fields[] = {
+    READER_FIELD("gzip", BOOL, struct mesh_config_gzip, on),
+    READER_FIELD("minContentLength", U32, struct mesh_config_gzip, min_bytes),
+    READER_FIELD("contentTypes", TEXTS, struct mesh_config_gzip, types),
+};
+static const struct reader_table gzip_table = {READER_TABLE(struct mesh_config_gzip, gzip_fields)};
+
 static void start_spec(void *out)
 {
     ((struct mesh_config_spec *)out)->connect_timeout_ms = SPEC_UNSET;
@@ -73,8 +156,9 @@ static const struct reader_field spec_fields[] = {
                  .check = reader_text_cidr),
     READER_FIELD("enablePrometheusMerge", TOLD, struct mesh_config_spec, prometheus_merge),
     READER_FIELD("enableHBONE", TOLD, struct mesh_config_spec, hbone),
-    READER_WARN("defaultConfig",
-                "proxies take their settings from flags, environment and mesh.ini"),
+    READER_FIELD("defaultConfig", MAP, struct mesh_config_spec, topology, .table = &proxy_table),
+    READER_FIELD("pathNormalization", MAP, struct mesh_config_spec, paths, .table = &path_table),
+    READER_FIELD("compression", MAP, struct mesh_config_spec, gzip, .table = &gzip_table),
     READER_WARN("extensionProviders", PROVIDERS),
     READER_WARN("defaultProviders", PROVIDERS),
     READER_WARN("enableTracing", PROVIDERS),
@@ -106,7 +190,6 @@ static const struct reader_field spec_fields[] = {
     READER_REFUSE("ca", "start 'mesh control' with a CA of its own, or by flag with another"),
     READER_REFUSE("meshMTLS", "remove it: TLS 1.3 and 1.2 with safe ciphers is what there is"),
     READER_REFUSE("tlsDefaults", "remove it: TLS 1.3 and 1.2 with safe ciphers is what there is"),
-    READER_REFUSE("pathNormalization", "remove it: paths are normalized as BASE does"),
     READER_REFUSE("inboundTrafficPolicy", "remove it: undeclared ports pass through"),
     READER_REFUSE("defaultServiceExportTo", "write 'exportTo' into each object"),
     READER_REFUSE("defaultVirtualServiceExportTo", "write 'exportTo' into each object"),

@@ -21,6 +21,29 @@ struct mesh_config_spec {
     enum spec_bool prometheus_merge;    /* enablePrometheusMerge */
     enum spec_bool
         hbone; /* enableHBONE: sidecars talk by tunnels; ours, Istio has a variable for it */
+    enum mesh_config_paths { /* pathNormalization.normalization */
+                             MESH_CONFIG_PATHS_UNSET,
+                             MESH_CONFIG_PATHS_NONE,
+                             MESH_CONFIG_PATHS_BASE,
+                             MESH_CONFIG_PATHS_MERGE_SLASHES,
+                             MESH_CONFIG_PATHS_DECODE_AND_MERGE_SLASHES,
+    } paths;
+    struct mesh_config_topology {      /* defaultConfig.gatewayTopology (proxy.proto: Topology) */
+        uint32_t trusted_proxies;      /* numTrustedProxies */
+        enum mesh_config_client_cert { /* forwardClientCertDetails */
+                                       MESH_CONFIG_CLIENT_CERT_UNSET,
+                                       MESH_CONFIG_CLIENT_CERT_SANITIZE,
+                                       MESH_CONFIG_CLIENT_CERT_FORWARD_ONLY,
+                                       MESH_CONFIG_CLIENT_CERT_APPEND_FORWARD,
+                                       MESH_CONFIG_CLIENT_CERT_SANITIZE_SET,
+                                       MESH_CONFIG_CLIENT_CERT_ALWAYS_FORWARD_ONLY,
+        } client_cert;
+    } topology;
+    struct mesh_config_gzip { /* compression, ours: of gateways' answers */
+        bool on;
+        uint32_t min_bytes; /* 0 = not told */
+        struct spec_texts types;
+    } gzip;
 };
 
 static inline const struct mesh_config_spec *mesh_config_of(const struct object *o)

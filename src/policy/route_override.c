@@ -2,6 +2,7 @@
  * Source: envoy.config.route.v3.FilterConfig; envoy.extensions.filters.http.rbac.v3.RBACPerRoute; a fault filter's own message. */
 #include "policy/known.h"
 #include "policy/route_int.h"
+#include "proto/compressor.pb.h"
 #include "proto/http_rbac.pb.h"
 #include "proto/rbac.pb.h"
 
@@ -30,6 +31,21 @@ static int compile_rbac(struct route_override *out, struct arena *arena, struct 
     out->shadow = shadow;
     out->deny = rules && rbac_is_deny(rules);
     return rc;
+}
+
+static int compile_compressor(struct route_override *out, struct arena *arena, struct span bytes,
+                              struct err *err)
+{
+    const struct pb_compressor_CompressorPerRoute *c =
+        pb_decode(&pb_compressor_CompressorPerRoute_desc, arena, bytes, err);
+    if (!c || known_check(&pb_compressor_CompressorPerRoute_desc, c, err) != 0) {
+        return err_prefix(err, "typed_per_filter_config '%.*s'", SPAN_ARG(out->filter));
+    }
+    out->disabled = c->override_case == PB_COMPRESSOR_COMPRESSOR_PER_ROUTE_OVERRIDE_DISABLED;
+    return out->disabled ? 0
+                         : err_set(err, -ERR_CONFIG,
+                                   "typed_per_filter_config '%.*s': only 'disabled' is supported",
+                                   SPAN_ARG(out->filter));
 }
 
 /* `*used` false: an optional one that we do not know. */
@@ -68,6 +84,9 @@ static int compile_one(struct route_override *out, bool *used, struct arena *are
     if (span_is(type, "envoy.extensions.filters.http.cors.v3.CorsPolicy")) {
         int rc = route_cors_compile(&out->cors, arena, bytes, err);
         return rc != 0 ? err_prefix(err, "typed_per_filter_config '%.*s'", SPAN_ARG(filter)) : 0;
+    }
+    if (span_is(type, "envoy.extensions.filters.http.compressor.v3.CompressorPerRoute")) {
+        return compile_compressor(out, arena, bytes, err);
     }
     *used = false;
     if (is_optional) {

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "proxy/downstream/entry.h"
+#include "proxy/request/compress.h"
 #include "proxy/request/mirror.h"
 
 struct proxy_worker {
@@ -596,6 +597,7 @@ static int on_start(struct worker *worker, void *arg, struct err *err)
                      .mirrors = mirrors_new(w->loop),
                      .tunnel_via = tunnel_via,
                      .arg = w,
+                     .packers = packers_new(),
                      .self = w->spec.self},
         .logs = access_logs_new(w->loop),
         .cluster_at = cluster_at,
@@ -656,6 +658,7 @@ static void on_stop(struct worker *worker, void *arg)
     mirrors_free(w->ds.upstream.mirrors);
     drop_clusters(w);
     loop_turn(w->loop, false);
+    packers_free(w->ds.upstream.packers);
     if (w->ds.view != NULL) {
         view_retire(w->ds.view);
     }

@@ -230,15 +230,26 @@ void lds_tcp(struct translation *t, struct pb_listener_FilterChain *chain, struc
 
 /* ---- HTTP ---- */
 
+/* Istio: MeshConfig.pathNormalization. */
+static void path_options(struct pb_hcm_HttpConnectionManager *h, struct arena *arena,
+                         enum mesh_config_paths mode)
+{
+    bool decode = mode == MESH_CONFIG_PATHS_DECODE_AND_MERGE_SLASHES;
+    h->normalize_path = message_bool(arena, mode != MESH_CONFIG_PATHS_NONE);
+    h->merge_slashes = decode || mode == MESH_CONFIG_PATHS_MERGE_SLASHES;
+    h->path_with_escaped_slashes_action =
+        decode
+            ? PB_HCM_HTTP_CONNECTION_MANAGER_PATH_WITH_ESCAPED_SLASHES_ACTION_UNESCAPE_AND_FORWARD
+            : PB_HCM_HTTP_CONNECTION_MANAGER_PATH_WITH_ESCAPED_SLASHES_ACTION_KEEP_UNCHANGED;
+}
+
 struct pb_hcm_HttpConnectionManager *lds_http(struct translation *t, struct span stat_prefix)
 {
     struct arena *arena = t->arena;
     struct pb_hcm_HttpConnectionManager *h = arena_new(arena, struct pb_hcm_HttpConnectionManager);
     h->stat_prefix = stat_prefix;
     h->server_name = SPAN("istio-envoy");
-    h->normalize_path = message_bool(arena, true);
-    h->path_with_escaped_slashes_action =
-        PB_HCM_HTTP_CONNECTION_MANAGER_PATH_WITH_ESCAPED_SLASHES_ACTION_KEEP_UNCHANGED;
+    path_options(h, arena, t->w->config->mesh.paths);
     h->stream_idle_timeout = message_ms(arena, 0);
     struct pb_hcm_HttpConnectionManager_UpgradeConfig *u =
         arena_new(arena, struct pb_hcm_HttpConnectionManager_UpgradeConfig);

@@ -3,6 +3,8 @@
  * TLS that is passed through, and TCP, by the `tls` and `tcp` rules of VirtualServices (lds_l4).
  * Source: Istio pilot/pkg/networking/core/gateway.go; Gateway API GatewaySpec. */
 #include "control/translate/translate_int.h"
+#include "proto/compressor.pb.h"
+#include "proto/gzip_compressor.pb.h"
 #include "proto/hcm.pb.h"
 #include "proto/listener.pb.h"
 
@@ -126,6 +128,53 @@ struct gateway_listener {
     bool any_sni;
 };
 
+/* Istio: gatewayTopology.forwardClientCertDetails; SANITIZE_SET by default. */
+static int32_t client_cert_of(enum mesh_config_client_cert mode)
+{
+    switch (mode) {
+    case MESH_CONFIG_CLIENT_CERT_SANITIZE:
+        return PB_HCM_HTTP_CONNECTION_MANAGER_FORWARD_CLIENT_CERT_DETAILS_SANITIZE;
+    case MESH_CONFIG_CLIENT_CERT_FORWARD_ONLY:
+        return PB_HCM_HTTP_CONNECTION_MANAGER_FORWARD_CLIENT_CERT_DETAILS_FORWARD_ONLY;
+    case MESH_CONFIG_CLIENT_CERT_APPEND_FORWARD:
+        return PB_HCM_HTTP_CONNECTION_MANAGER_FORWARD_CLIENT_CERT_DETAILS_APPEND_FORWARD;
+    case MESH_CONFIG_CLIENT_CERT_ALWAYS_FORWARD_ONLY:
+        return PB_HCM_HTTP_CONNECTION_MANAGER_FORWARD_CLIENT_CERT_DETAILS_ALWAYS_FORWARD_ONLY;
+    case MESH_CONFIG_CLIENT_CERT_UNSET:
+    case MESH_CONFIG_CLIENT_CERT_SANITIZE_SET:
+        break;
+    }
+    return PB_HCM_HTTP_CONNECTION_MANAGER_FORWARD_CLIENT_CERT_DETAILS_SANITIZE_SET;
+}
+
+/* MeshConfig.compression. */
+static void compressor(struct translation *t, struct pb_hcm_HttpConnectionManager *h)
+{
+    const struct mesh_config_gzip *gzip = &t->w->config->mesh.gzip;
+    if (!gzip->on) {
+        return;
+    }
+    struct pb_compressor_Compressor_CommonDirectionConfig *common =
+        arena_new(t->arena, struct pb_compressor_Compressor_CommonDirectionConfig);
+    if (gzip->min_bytes > 0) {
+        common->min_content_length = message_u32(t->arena, gzip->min_bytes);
+    }
+    for (size_t i = 0; i < gzip->types.count; i++) {
+        PB_ADD(t->arena, &common->content_type, gzip->types.items[i]);
+    }
+    struct pb_compressor_Compressor *c = arena_new(t->arena, struct pb_compressor_Compressor);
+    c->response_direction_config =
+        arena_new(t->arena, struct pb_compressor_Compressor_ResponseDirectionConfig);
+    c->response_direction_config->common_config = common;
+    c->compressor_library = arena_new(t->arena, struct pb_core_TypedExtensionConfig);
+    c->compressor_library->name = SPAN("gzip");
+    c->compressor_library->typed_config = message_any_empty(t->arena, SPAN(PB_GZIP_GZIP_URL));
+    lds_http_filter(
+        t, h, SPAN("envoy.filters.http.compressor"),
+        MESSAGE_ANY(t->arena, PB_COMPRESSOR_COMPRESSOR_URL, &pb_compressor_Compressor_desc, c),
+        false);
+}
+
 static struct pb_hcm_HttpConnectionManager *http(struct translation *t,
                                                  const struct gateway_listener *gl,
                                                  struct span route)
@@ -134,8 +183,9 @@ static struct pb_hcm_HttpConnectionManager *http(struct translation *t,
     struct pb_hcm_HttpConnectionManager *h =
         lds_http(t, MESSAGE_JOIN(arena, SPAN("outbound_"), gl->name));
     h->use_remote_address = message_bool(arena, true);
-    h->forward_client_cert_details =
-        PB_HCM_HTTP_CONNECTION_MANAGER_FORWARD_CLIENT_CERT_DETAILS_SANITIZE_SET;
+    const struct mesh_config_topology *topology = &t->w->config->mesh.topology;
+    h->xff_num_trusted_hops = topology->trusted_proxies;
+    h->forward_client_cert_details = client_cert_of(topology->client_cert);
     h->set_current_client_cert_details =
         arena_new(arena, struct pb_hcm_HttpConnectionManager_SetCurrentClientCertDetails);
     h->set_current_client_cert_details->subject = message_bool(arena, true);
@@ -144,6 +194,7 @@ static struct pb_hcm_HttpConnectionManager *http(struct translation *t,
     h->set_current_client_cert_details->uri = true;
     lds_rds(t, h, route);
     authz_filters_http(t, h);
+    compressor(t, h);
     lds_alpn(t, h);
     return h;
 }

@@ -13,6 +13,7 @@
 #include "codec/ip.h"
 #include "mesh/port_protocol.h"
 #include "mesh/selector.h"
+#include "model/mesh_config.h"
 #include "model/object.h"
 
 /* ---- mesh-wide settings (kind MeshConfig "default"; Istio's MeshConfig names) ---- */
@@ -28,7 +29,10 @@ struct world_mesh {
     bool access_log_json;
     int64_t connect_timeout_ms; /* 10 s, Istio's default */
     bool prometheus_merge;
-    bool hbone; /* enableHBONE: sidecars of the mesh talk by tunnels */
+    bool hbone;                           /* enableHBONE: sidecars of the mesh talk by tunnels */
+    enum mesh_config_paths paths;         /* never UNSET */
+    struct mesh_config_topology topology; /* of gateways */
+    struct mesh_config_gzip gzip;         /* what gateways do to answers */
     const struct world_retry *
         retry; /* defaultHttpRetryPolicy, for routes that tell none; never NULL; Istio's own is 2 tries on
                                         connect-failure,refused-stream,unavailable,cancelled,503 (retriable-status-codes) */

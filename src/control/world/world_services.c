@@ -56,6 +56,7 @@ void world_mesh_lower(struct world_config *c, struct span trust_domain, struct s
                              .auto_mtls = true,
                              .connect_timeout_ms = 10000,
                              .prometheus_merge = true,
+                             .paths = MESH_CONFIG_PATHS_BASE,
                              .retry = retry};
     lower_ranges(c, &(struct spec_texts){.count = 0});
     take_text(arena_dup(&c->arena, trust_domain), &m->trust_domain);
@@ -73,6 +74,9 @@ void world_mesh_lower(struct world_config *c, struct span trust_domain, struct s
         take_bool(spec->access_log_json, &m->access_log_json);
         take_bool(spec->hbone, &m->hbone);
         take_bool(spec->prometheus_merge, &m->prometheus_merge);
+        m->paths = spec->paths != MESH_CONFIG_PATHS_UNSET ? spec->paths : m->paths;
+        m->topology = spec->topology;
+        m->gzip = spec->gzip;
         m->access_log_file = spec->access_log_file;
         m->access_log_format = spec->access_log_format;
         if (spec->connect_timeout_ms > 0) {

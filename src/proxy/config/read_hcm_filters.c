@@ -8,9 +8,11 @@
 #include "proto/router.pb.h"
 #include "proto/set_filter_state.pb.h"
 #include "proxy/config/known_filters.h"
+#include "proxy/config/read_compressor.h"
 
 #define TYPE_RBAC "envoy.extensions.filters.http.rbac.v3.RBAC"
 #define TYPE_FAULT "envoy.extensions.filters.http.fault.v3.HTTPFault"
+#define TYPE_COMPRESSOR "envoy.extensions.filters.http.compressor.v3.Compressor"
 #define TYPE_CORS "envoy.extensions.filters.http.cors.v3.Cors"
 #define TYPE_STATE "envoy.extensions.filters.http.set_filter_state.v3.Config"
 #define TYPE_GRPC_WEB "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"
@@ -119,6 +121,9 @@ static int one(struct read *rd, struct conf_http *out, struct conf_rbac *rbac,
     }
     if (span_is(type, TYPE_FAULT)) {
         return fault_filter(rd, out, f, err);
+    }
+    if (span_is(type, TYPE_COMPRESSOR)) {
+        return read_compressor(rd, &out->gzip, f, err);
     }
     if (span_is(type, TYPE_CORS)) { /* has no settings; routes have */
         out->cors_name = f->name;

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/compiler.h"
 #include "base/list.h"
+#include "codec/gzip.h"
 #include "io/addr.h"
 #include "policy/rbac.h"
 #include "policy/route.h"
@@ -98,6 +99,18 @@ struct conf_rbac {
     struct span stat_prefix;
 };
 
+struct conf_gzip {            /* Compressor with the library gzip, for responses */
+    struct span name;         /* of the filter: what a route's override names */
+    const struct span *types; /* content types, without parameters */
+    size_t type_count;
+    uint32_t min_bytes;
+    struct gzip_settings settings;
+    bool spare_etag;              /* disable_on_etag_header */
+    bool hide_accept;             /* remove_accept_encoding_header */
+    const uint32_t *spared_codes; /* uncompressible_response_codes */
+    size_t spared_code_count;
+};
+
 struct conf_http { /* HttpConnectionManager */
     struct span stat_prefix;
     enum { CONF_CODEC_AUTO, CONF_CODEC_HTTP1, CONF_CODEC_HTTP2 } codec;
@@ -146,8 +159,9 @@ struct conf_http { /* HttpConnectionManager */
     uint32_t max_requests_per_connection;
     const struct conf_access_log *logs;
     size_t log_count;
-    bool grpc_web;         /* the filter of that name */
-    struct span cors_name; /* of the cors filter; empty = there is none */
+    bool grpc_web;                /* the filter of that name */
+    struct span cors_name;        /* of the cors filter; empty = there is none */
+    const struct conf_gzip *gzip; /* of the compressor filter; NULL = there is none */
 };
 
 #define CONF_TUNNEL_TO_ORIGINAL "%DOWNSTREAM_LOCAL_ADDRESS%"

@@ -118,30 +118,40 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(ssl_connection_error)               \
     COUNTER(ssl_fail_verify_san)
 
-#define STATS_HTTP_LIST(COUNTER, GAUGE)   \
-    COUNTER(downstream_cx_total)          \
-    GAUGE(downstream_cx_active)           \
-    COUNTER(downstream_cx_http1_total)    \
-    COUNTER(downstream_cx_http2_total)    \
-    COUNTER(downstream_rq_total)          \
-    GAUGE(downstream_rq_active)           \
-    COUNTER(downstream_rq_rx_reset)       \
-    COUNTER(downstream_rq_tx_reset)       \
-    COUNTER(downstream_rq_timeout)        \
-    COUNTER(downstream_rq_idle_timeout)   \
-    COUNTER(downstream_cx_protocol_error) \
-    COUNTER(rbac_allowed)                 \
-    COUNTER(rbac_denied)                  \
-    COUNTER(rbac_shadow_allowed)          \
-    COUNTER(rbac_shadow_denied)           \
-    COUNTER(downstream_rq_mirrored)       \
-    COUNTER(downstream_rq_mirror_dropped) \
-    COUNTER(fault_delays_injected)        \
-    COUNTER(fault_aborts_injected)        \
-    COUNTER(cors_origin_valid)            \
-    COUNTER(cors_origin_invalid)          \
-    COUNTER(downstream_tunnel_total)      \
-    COUNTER(downstream_tunnel_refused)    \
+#define STATS_HTTP_LIST(COUNTER, GAUGE)          \
+    COUNTER(downstream_cx_total)                 \
+    GAUGE(downstream_cx_active)                  \
+    COUNTER(downstream_cx_http1_total)           \
+    COUNTER(downstream_cx_http2_total)           \
+    COUNTER(downstream_rq_total)                 \
+    GAUGE(downstream_rq_active)                  \
+    COUNTER(downstream_rq_rx_reset)              \
+    COUNTER(downstream_rq_tx_reset)              \
+    COUNTER(downstream_rq_timeout)               \
+    COUNTER(downstream_rq_idle_timeout)          \
+    COUNTER(downstream_cx_protocol_error)        \
+    COUNTER(rbac_allowed)                        \
+    COUNTER(rbac_denied)                         \
+    COUNTER(rbac_shadow_allowed)                 \
+    COUNTER(rbac_shadow_denied)                  \
+    COUNTER(downstream_rq_mirrored)              \
+    COUNTER(downstream_rq_mirror_dropped)        \
+    COUNTER(fault_delays_injected)               \
+    COUNTER(fault_aborts_injected)               \
+    COUNTER(cors_origin_valid)                   \
+    COUNTER(cors_origin_invalid)                 \
+    COUNTER(downstream_tunnel_total)             \
+    COUNTER(downstream_tunnel_refused)           \
+    COUNTER(compressor_compressed)               \
+    COUNTER(compressor_not_compressed)           \
+    COUNTER(compressor_not_compressed_etag)      \
+    COUNTER(compressor_content_length_too_small) \
+    COUNTER(compressor_total_uncompressed_bytes) \
+    COUNTER(compressor_total_compressed_bytes)   \
+    COUNTER(compressor_no_accept_header)         \
+    COUNTER(compressor_header_not_valid)         \
+    COUNTER(compressor_header_gzip)              \
+    COUNTER(compressor_overflow)                 \
     COUNTER(no_route)
 
 #define STATS_RBAC_LIST(COUNTER) \

@@ -10,8 +10,9 @@
 
 /* In reading order; the response head passes it backward. */
 static const struct step *const road[] = {
-    &step_normalize, &step_peer,   &step_forward, &step_trace,  &step_grpc_web, &step_route,
-    &step_authorize, &step_inject, &step_cors,    &step_target, &step_rewrite,  &step_send,
+    &step_normalize, &step_peer,     &step_forward,   &step_trace,  &step_grpc_web,
+    &step_route,     &step_compress, &step_authorize, &step_inject, &step_cors,
+    &step_target,    &step_rewrite,  &step_send,
 };
 
 static void finish(struct request *rq)

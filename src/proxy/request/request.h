@@ -25,6 +25,7 @@ struct ask_wait;
 struct entry;
 struct asks;
 struct request;
+struct packing;
 struct request_delay;
 struct request_mirrors;
 struct session_http;
@@ -120,6 +121,8 @@ struct request {
     struct grpc_web *grpc_web; /* grpc_web.c: a call of a browser; in the arena; NULL: it is none */
     const struct route_cors
         *cors; /* cors.c: the origin is allowed; of the view; NULL = says nothing */
+    bool may_compress, takes_gzip;   /* compress.c */
+    struct packing *packing;         /* in the arena; NULL = it goes as it came */
     struct request_mirrors *mirrors; /* mirror.h; in the arena; NULL: none */
 
     /* upstream side */

@@ -9,6 +9,7 @@ extern const struct step step_forward; /* forwarding.c: x-forwarded-*, x-request
 extern const struct step step_trace;   /* tracing.c: traceparent, B3 */
 extern const struct step step_grpc_web;  /* grpc_web.c: gRPC from browsers */
 extern const struct step step_route;     /* routing.c: which route, which of its clusters */
+extern const struct step step_compress;  /* compress.c: gzip on the way back */
 extern const struct step step_authorize; /* authorize.c: RBAC */
 extern const struct step step_inject;    /* injecting.c: delays and aborts on purpose */
 extern const struct step step_cors;      /* cors.c: who may call from other origins */

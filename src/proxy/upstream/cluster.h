@@ -25,6 +25,7 @@ struct upstream {
     struct shared *shared;
     struct peers *peers;          /* what other sidecars say of themselves */
     const struct peer_self *self; /* what we say to them; NULL: nothing */
+    struct packers *packers;      /* what answers are compressed with; request/compress's */
     struct mirrors *mirrors;      /* copies of requests under way; request/mirror's */
     struct tap *tap;              /* NULL while nobody watches */
     bool shedding;                /* overload: new requests are answered 503 */
