@@ -124,6 +124,7 @@ static int put_node(struct map_out boot, const struct proxy_options *set, struct
     }
     put(meta, "MESH_APP_ADDRESS", set->app_address);
     put(meta, "MESH_ADMIN", set->admin);
+    put(meta, "ENABLE_HBONE", "true"); /* understands internal listeners */
     put(meta, "MESH_REPORT", "otlp");
     put(meta, "MESH_DISCOVERY", set->learning == PROXY_LEARN_FULL ? "full" : "on-demand");
     return put_labels(meta, set, err);

@@ -1,8 +1,13 @@
 """HBONE: tunnels by CONNECT over HTTP/2 and mutual TLS, in and out, in Istio's form."""
+import http.client
+import socket
+
 import pytest
 from harness import config, hbone
 from harness.client import Http, Raw, get, refused, request
 from harness.config import policy, principal, rbac_http, rbac_network
+from harness.control import Control, loopback
+from harness.proc import wait_until
 
 
 class Server:
@@ -240,3 +245,76 @@ def test_an_application_that_dies_and_comes_back(lab):
     for _ in range(3):
         assert get(port, "/").status == 200
         assert request(port, "POST", "/echo", b"x" * 1000).status == 200
+
+
+# ---- as the control plane tells it
+
+MESH = """
+apiVersion: v1
+kind: Service
+metadata: {{name: back, namespace: default}}
+spec:
+  ports: [{{name: http, port: 8080, targetPort: {port}}}]
+  selector: {{app: back}}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: back-1, namespace: default}}
+spec:
+  address: {back}
+  labels: {{app: back, security.istio.io/tlsMode: istio}}
+  serviceAccount: back
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: front-1, namespace: default}}
+spec:
+  address: {front}
+  labels: {{app: front, security.istio.io/tlsMode: istio}}
+  serviceAccount: front
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: default, namespace: default}}
+spec:
+  mtls: {{mode: STRICT}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: only-front, namespace: default}}
+spec:
+  selector: {{matchLabels: {{app: back}}}}
+  rules:
+    - from: [{{source: {{principals: [cluster.local/ns/default/sa/{who}]}}}}]
+---
+apiVersion: mesh.io/v1
+kind: MeshConfig
+metadata: {{name: default, namespace: istio-system}}
+spec: {{enableHBONE: true}}
+"""
+
+
+@pytest.mark.mesh_only
+def test_a_mesh_of_tunnels(lab, mesh_bin, tmp_path):
+    """enableHBONE: two native sidecars, strict mutual TLS, policy by identity; the port of plain mutual TLS is not used."""
+    app = lab.http_origin()
+    control = Control(mesh_bin, tmp_path)
+    lab.at_end(lambda: control.alive() and control.stop())
+    back_at, front_at = loopback(11), loopback(12)
+    control.apply(MESH.format(port=app.port, back=back_at, front=front_at, who="front"))
+    back = control.proxy("back-1", "back", back_at, labels=["app=back"])
+    lab.at_end(back.stop)
+    front = control.proxy("front-1", "front", front_at, labels=["app=front"])
+    lab.at_end(front.stop)
+
+    def ask():
+        c = http.client.HTTPConnection(front_at, 15007, timeout=10)
+        c.request("GET", "http://back:8080/")
+        r = c.getresponse()
+        return r.status, r.read()
+    wait_until(lambda: ask() == (200, b"app"), "an answer through the mesh")
+    assert "spiffe://cluster.local/ns/default/sa/front" in app.last().get("x-forwarded-client-cert")
+    with socket.create_connection((back_at, 15008), 5):
+        pass
+    control.apply(MESH.format(port=app.port, back=back_at, front=front_at, who="somebody"))
+    wait_until(lambda: ask()[0] == 403, "the policy to hold")

@@ -220,6 +220,7 @@ static void to_workloads(struct translation *t, struct pb_cluster_Cluster *c)
 {
     c->type = PB_CLUSTER_CLUSTER_DISCOVERY_TYPE_ORIGINAL_DST;
     c->lb_policy = PB_CLUSTER_CLUSTER_LB_POLICY_CLUSTER_PROVIDED;
+    c->lb_config_case = PB_CLUSTER_CLUSTER_LB_CONFIG_ORIGINAL_DST_LB_CONFIG;
     c->original_dst_lb_config = arena_new(t->arena, struct pb_cluster_Cluster_OriginalDstLbConfig);
     c->original_dst_lb_config->upstream_port_override = message_u32(t->arena, PORT_HBONE);
     c->transport_socket = mtls_tunnel(t, false);

@@ -167,7 +167,7 @@ static int read_own(struct node *n, const struct pb_core_Node *message, struct e
     }
     n->http_proxy_port = (uint16_t)number;
     n->admin = text_at(n, message, "MESH_ADMIN");
-    n->hbone = n->admin.len > 0 || span_is(text_at(n, message, "ENABLE_HBONE"), "true");
+    n->hbone = span_is(text_at(n, message, "ENABLE_HBONE"), "true");
     n->on_demand = span_is(text_at(n, message, "MESH_DISCOVERY"), "on-demand");
     n->dns = span_is(text_at(n, message, "DNS_CAPTURE"), "true");
     return read_interception(n, text_at(n, message, "INTERCEPTION_MODE"), err);

@@ -46,7 +46,7 @@ struct node {
     struct span admin;   /* MESH_ADMIN: "unix:/path" or "ip:port" */
     bool on_demand;      /* MESH_DISCOVERY: on-demand */
     bool dns;            /* DNS_CAPTURE */
-    bool hbone;          /* ENABLE_HBONE, or one of ours: understands internal listeners */
+    bool hbone;          /* ENABLE_HBONE: understands internal listeners */
     bool no_alpn_filter; /* an Envoy that lists its extensions, and Istio's is not among them */
     struct span version; /* user agent */
     struct span region, zone, sub_zone;
