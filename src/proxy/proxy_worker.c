@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "proxy/downstream/entry.h"
-#include "proxy/request/compress.h"
 #include "proxy/request/mirror.h"
+#include "proxy/request/packers.h"
 
 struct proxy_worker {
     struct proxy_worker_spec spec;

@@ -87,7 +87,7 @@ struct request_place {
         principal; /* verified peer: SPIFFE ID, else DNS name or subject; empty without TLS */
     struct span peer_uri, peer_dns, peer_subject, peer_sha256_hex, local_uri; /* for XFCC */
     struct span sni;
-    bool tls; /* the connection is TLS, or what carries it is */
+    bool tls;            /* the connection is TLS, or what carries it is */
     struct ip direct_ip; /* the peer's own address */
     uint16_t direct_port;
 };

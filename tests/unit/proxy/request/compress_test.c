@@ -1,5 +1,6 @@
 /* proxy/request/compress: what Accept-Encoding says, and the states of a worker. */
 #include "proxy/request/compress.c"
+#include "proxy/request/packers.c"
 
 #include "unit/cm.h"
 

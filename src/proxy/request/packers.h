@@ -1,5 +1,5 @@
-#ifndef PROXY_REQUEST_COMPRESS_H
-#define PROXY_REQUEST_COMPRESS_H
+#ifndef PROXY_REQUEST_PACKERS_H
+#define PROXY_REQUEST_PACKERS_H
 /* What a worker has to compress with: gzip states, bounded in bytes over all that are in use. */
 #include "base/compiler.h"
 #include "codec/gzip.h"
