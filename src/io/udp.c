@@ -1,4 +1,4 @@
-/* Datagram sockets. In: packets. Out: on_packet. Next: proxy/dns_capture, proxy/dns_forward. */
+/* Datagram sockets. In: packets. Out: on_packet. Next: proxy/dns_capture, proxy/dns_forward, proxy/downstream/udp_session. */
 #include "io/udp.h"
 
 #include <errno.h>
@@ -38,6 +38,10 @@ static void on_readable(struct loop_fd *w, unsigned events)
 static int bind_and_connect(int fd, const struct udp_spec *spec)
 {
     struct sockaddr_storage at;
+    int on = 1;
+    if (spec->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == -1) {
+        return -errno;
+    }
     if (spec->local.kind != ADDR_NONE) {
         socklen_t len = addr_to_sockaddr(&spec->local, &at);
         if (bind(fd, (struct sockaddr *)&at, len) == -1) {

@@ -1,6 +1,6 @@
 #ifndef IO_UDP_H
 #define IO_UDP_H
-/* Datagram sockets: DNS, and little else. A batch of packets is read a turn; what can not be sent at once is
+/* Datagram sockets: DNS, and what UDP listeners pass on. A batch of packets is read a turn; what can not be sent at once is
  * dropped, as the network would. */
 #include "base/compiler.h"
 #include "base/err.h"
@@ -19,6 +19,7 @@ struct udp_spec {
     struct addr remote; /* kind ADDR_NONE: anybody; else packets of others are not seen */
     udp_on_packet on_packet;
     void *arg;
+    bool reuse_port; /* several workers share the address */
 };
 
 MUST_USE int udp_open(struct udp **out, struct loop *loop, const struct udp_spec *spec,

@@ -4,6 +4,7 @@
 #include "policy/pb_value.h"
 #include "proto/listener.pb.h"
 #include "proto/proxy_protocol.pb.h"
+#include "proto/udp_proxy.pb.h"
 #include "proxy/config/known_filters.h"
 #include "proxy/config/read_access_log.h"
 #include "proxy/config/read_filters.h"
@@ -83,6 +84,52 @@ static int ranges_of(struct read *rd, const struct conf_ports **out, size_t *cou
     return 0;
 }
 
+/* ---- UDP ---- */
+
+#define UDP_IDLE_MS 60000 /* UdpProxyConfig.idle_timeout */
+
+static int refuse_udp(const struct pb_udp_proxy_UdpProxyConfig *c, struct err *err)
+{
+    const char *field = NULL;
+    if (c->use_original_src_ip) {
+        field = "use_original_src_ip";
+    } else if (c->use_per_packet_load_balancing) {
+        field = "use_per_packet_load_balancing";
+    } else if (c->access_log.count > 0 || c->proxy_access_log.count > 0) {
+        field = "access_log";
+    }
+    return field ? err_set(err, -ERR_CONFIG, "'%s' is not supported", field) : 0;
+}
+
+static int udp_proxy(struct read *rd, const struct conf_udp **out, struct span bytes,
+                     struct err *err)
+{
+    const struct pb_udp_proxy_UdpProxyConfig *c =
+        read_any(rd, &pb_udp_proxy_UdpProxyConfig_desc, bytes, err);
+    if (!c) {
+        return -ERR_CONFIG;
+    }
+    if (c->cluster.len == 0) {
+        return err_set(err, -ERR_CONFIG, "only 'cluster' is supported as route_specifier");
+    }
+    struct conf_udp *udp = arena_new(rd->arena, struct conf_udp);
+    udp->stat_prefix = c->stat_prefix;
+    udp->cluster = (struct route_cluster){
+        .name = c->cluster, .slot = read_cluster_slot(rd, c->cluster), .weight = 1};
+    for (uint32_t i = 0; i < c->hash_policies.count; i++) {
+        if (!c->hash_policies.at[i]->source_ip) {
+            return err_set(err, -ERR_CONFIG, "hash_policies %u: only source_ip is supported", i);
+        }
+        udp->hash_source_ip = true;
+    }
+    *out = udp;
+    int rc = refuse_udp(c, err);
+    return rc != 0 ? rc
+                   : pb_value_ms(c->idle_timeout, UDP_IDLE_MS, "idle_timeout", &udp->idle_ms, err);
+}
+
+/* ---- the PROXY protocol ---- */
+
 /* What would hand TLVs on is refused: nothing behind reads them. */
 static int proxy_protocol(struct read *rd, struct conf_proxy_protocol *out, struct span bytes,
                           struct err *err)
@@ -132,6 +179,9 @@ static int listener_filter(struct read *rd, struct conf_listener *out,
     }
     if (span_is(type, FILTERS "proxy_protocol.v3.ProxyProtocol")) {
         return proxy_protocol(rd, &out->proxy_protocol, f->typed_config->value, err);
+    }
+    if (span_is(type, "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig")) {
+        return udp_proxy(rd, &out->udp, f->typed_config->value, err);
     }
     if (known_filters_builtin(KNOWN_LISTENER, type, f->name, f->typed_config)) {
         return 0;
@@ -318,7 +368,9 @@ static int chains(struct read *rd, struct conf_listener *out,
         out->default_chain = last;
         return rc != 0 ? err_prefix(err, "default filter chain") : 0;
     }
-    return out->chain_count > 0 ? 0 : err_set(err, -ERR_CONFIG, "there is no filter chain");
+    return out->chain_count > 0 || out->udp != NULL
+               ? 0
+               : err_set(err, -ERR_CONFIG, "there is no filter chain");
 }
 
 /* ---- the listener ---- */
@@ -332,6 +384,34 @@ static int refuse_unsupported(const struct pb_listener_Listener *config, struct 
     return field ? err_set(err, -ERR_CONFIG, "'%s' is not supported", field) : 0;
 }
 
+/* Of a UDP listener everything but the protocol is read as any address is. */
+static int own_address(struct conf_listener *out, const struct pb_listener_Listener *config,
+                       struct err *err)
+{
+    const struct pb_core_Address *a = config->address;
+    bool udp = a && a->socket_address &&
+               a->socket_address->protocol == PB_CORE_SOCKET_ADDRESS_PROTOCOL_UDP;
+    struct pb_core_SocketAddress plain;
+    struct pb_core_Address of_udp;
+    if (udp) {
+        plain = *a->socket_address;
+        plain.protocol = PB_CORE_SOCKET_ADDRESS_PROTOCOL_TCP;
+        of_udp = *a;
+        of_udp.socket_address = &plain;
+        a = &of_udp;
+    }
+    int rc = read_address(&out->addr, NULL, NULL, a, err);
+    if (rc == 0 && udp != (out->udp != NULL)) {
+        rc = err_set(err, -ERR_CONFIG,
+                     udp ? "a UDP listener needs the listener filter udp_proxy"
+                         : "the listener filter udp_proxy needs an address of protocol UDP");
+    }
+    if (rc == 0 && udp && config->additional_addresses.count > 0) {
+        rc = err_set(err, -ERR_CONFIG, "a UDP listener has one address");
+    }
+    return rc;
+}
+
 static int addresses(struct read *rd, struct conf_listener *out,
                      const struct pb_listener_Listener *config, struct err *err)
 {
@@ -340,7 +420,7 @@ static int addresses(struct read *rd, struct conf_listener *out,
                    ? err_set(err, -ERR_CONFIG, "address: an internal_listener has none")
                    : 0;
     }
-    int rc = read_address(&out->addr, NULL, NULL, config->address, err);
+    int rc = own_address(out, config, err);
     if (rc == 0 && out->addr.kind == ADDR_INTERNAL) {
         rc = err_set(err, -ERR_CONFIG, "address: a listener can not have an internal one");
     }
@@ -421,9 +501,9 @@ int read_listener(struct read *rd, struct conf_listener *out,
         read_skip(rd, SPAN("socket_options"));
     }
     int rc = refuse_unsupported(config, err);
+    rc = rc != 0 ? rc : listener_filters(rd, out, config, err);
     rc = rc != 0 ? rc : addresses(rd, out, config, err);
     rc = rc != 0 ? rc : discovery(rd, out, config->metadata, err);
-    rc = rc != 0 ? rc : listener_filters(rd, out, config, err);
     rc = rc != 0 ? rc : chains(rd, out, config, err);
     rc = rc != 0 ? rc
                  : read_access_log(rd, &out->logs, &out->log_count, config->access_log.at,

@@ -215,6 +215,13 @@ struct conf_ports { /* [start, end) */
     uint32_t start, end;
 };
 
+struct conf_udp { /* UdpProxyConfig */
+    struct span stat_prefix;
+    struct route_cluster cluster;
+    int64_t idle_ms; /* default 1 min */
+    bool hash_source_ip;
+};
+
 enum conf_direction { CONF_UNSPECIFIED, CONF_INBOUND, CONF_OUTBOUND };
 
 struct conf_listener {
@@ -248,7 +255,8 @@ struct conf_listener {
     size_t mesh_range_count;
     const struct span *known;
     size_t known_count;
-    bool ignore_overload; /* bypass_overload_manager or ignore_global_conn_limit */
+    const struct conf_udp *udp; /* a UDP listener; it has no chains then */
+    bool ignore_overload;       /* bypass_overload_manager or ignore_global_conn_limit */
     /* listener filter proxy_protocol: before all others */
     struct conf_proxy_protocol {
         bool on;

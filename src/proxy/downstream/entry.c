@@ -6,6 +6,7 @@
 #include "proxy/downstream/arrival.h"
 #include "proxy/downstream/chain.h"
 #include "proxy/downstream/session.h"
+#include "proxy/downstream/udp_session.h"
 
 /* ---- chains ---- */
 
@@ -215,8 +216,23 @@ static struct listener *open_listener(struct entry *e, const struct addr *addr)
     return l;
 }
 
+static void open_udp(struct entry *e)
+{
+    struct err err;
+    err_clear(&err);
+    e->udp = udp_front_open(e, &err);
+    if (e->udp == NULL) {
+        err_prefix(&err, "listener '%.*s'", SPAN_ARG(e->name));
+        e->ds->on_listen_fail(e->ds->arg, e->name, &err);
+    }
+}
+
 static void open_listeners(struct entry *e)
 {
+    if (e->conf->udp != NULL) {
+        open_udp(e);
+        return;
+    }
     e->listener_count = 1 + e->conf->more_addr_count;
     e->listeners = mem_array(e->listener_count, sizeof(struct listener *));
     e->listeners[0] = open_listener(e, &e->conf->addr);
@@ -228,7 +244,7 @@ static void open_listeners(struct entry *e)
 static bool has_moved(const struct conf_listener *a, const struct conf_listener *b)
 {
     if (a == NULL || !addr_eq(&a->addr, &b->addr) || a->bind != b->bind ||
-        a->more_addr_count != b->more_addr_count) {
+        a->more_addr_count != b->more_addr_count || (a->udp != NULL) != (b->udp != NULL)) {
         return true;
     }
     for (size_t i = 0; i < a->more_addr_count; i++) {
@@ -241,6 +257,8 @@ static bool has_moved(const struct conf_listener *a, const struct conf_listener 
 
 void entry_stop(struct entry *e)
 {
+    udp_front_close(e->udp);
+    e->udp = NULL;
     for (size_t i = 0; i < e->listener_count; i++) {
         listener_close(e->listeners[i]);
     }
@@ -271,7 +289,7 @@ void entry_update(struct entry *e, const struct conf_listener *conf)
     if (moved) {
         entry_stop(e);
     }
-    if (e->listener_count == 0 && conf->bind && !e->ds->draining) {
+    if (e->listener_count == 0 && e->udp == NULL && conf->bind && !e->ds->draining) {
         open_listeners(e);
     }
     rebind_all(e, &old);
@@ -370,7 +388,7 @@ static struct span key_of(const struct ip *ip, uint16_t port, char to[ENTRY_KEY_
 /* Of several for one address the first counts; of those for any address the last. */
 static void add_addr(struct downstream *ds, struct entry *e)
 {
-    if (e->conf == NULL || e->conf->addr.kind != ADDR_IP) {
+    if (e->conf == NULL || e->conf->addr.kind != ADDR_IP || e->conf->udp != NULL) {
         return;
     }
     static const struct ip any;

@@ -63,6 +63,7 @@ struct entry {
     struct listener *
         *listeners;        /* owned: address, then additional_addresses; NULL where it failed */
     size_t listener_count; /* 0 when bind_to_port is off */
+    struct udp_front *udp; /* owned: in place of listeners; NULL: TCP, or it failed */
     struct entry_chain *chains; /* owned: conf's chains in order, then the default chain */
     size_t chain_count;
     struct stats_listener stats;

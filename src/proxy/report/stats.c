@@ -97,6 +97,11 @@ static const char *const rbac_labels[] = {"envoy_rbac_prefix", NULL};
 #define RBAC_COUNTER(n) \
     COUNTER_ROW("envoy_rbac_" #n, "See Envoy's network RBAC statistics.", rbac_labels),
 static const struct metric_family_spec rbac_rows[] = {STATS_RBAC_LIST(RBAC_COUNTER)};
+static const char *const udp_labels[] = {"envoy_udp_prefix", NULL};
+#define UDP_COUNTER(n) \
+    COUNTER_ROW("envoy_udp_" #n, "See Envoy's UDP proxy statistics.", udp_labels),
+#define UDP_GAUGE(n) GAUGE_ROW("envoy_udp_" #n, "See Envoy's UDP proxy statistics.", udp_labels),
+static const struct metric_family_spec udp_rows[] = {STATS_UDP_LIST(UDP_COUNTER, UDP_GAUGE)};
 static const struct metric_family_spec http_rows[] = {STATS_HTTP_LIST(HTTP_COUNTER, HTTP_GAUGE)};
 static const struct metric_family_spec limit_rows[LIMIT_STAT_COUNT] = {
 #define LIMIT_STAT(n, h) [LIMIT_STAT_##n] = COUNTER_ROW("envoy_http_" #n, h, http_prefix_labels),
@@ -112,6 +117,7 @@ _Static_assert(sizeof(struct stats_cluster) == (ARRAY_LEN(cluster_rows) + 6) * s
                "cluster rows");
 _Static_assert(sizeof(struct stats_listener) == ARRAY_LEN(listener_rows) * sizeof(void *),
                "listener rows");
+_Static_assert(sizeof(struct stats_udp) == ARRAY_LEN(udp_rows) * sizeof(void *), "udp rows");
 _Static_assert(sizeof(struct stats_rbac) == ARRAY_LEN(rbac_rows) * sizeof(void *), "rbac rows");
 _Static_assert(sizeof(struct stats_http) == (ARRAY_LEN(http_rows) + 6) * sizeof(void *),
                "http rows");
@@ -123,6 +129,7 @@ struct stats_families {
     struct metric_family *http[ARRAY_LEN(http_rows)];
     struct metric_family *limit[LIMIT_STAT_COUNT];
     struct metric_family *rbac[ARRAY_LEN(rbac_rows)];
+    struct metric_family *udp[ARRAY_LEN(udp_rows)];
     struct metric_family *cluster_xx, *http_xx;
     struct stats_workload self;
     struct arena texts;
@@ -168,6 +175,7 @@ struct stats_families *stats_families_new(struct metric_registry *r,
     add_all(r, http_rows, ARRAY_LEN(http_rows), f->http);
     add_all(r, limit_rows + 1, ARRAY_LEN(limit_rows) - 1, f->limit + 1); /* the first is none */
     add_all(r, rbac_rows, ARRAY_LEN(rbac_rows), f->rbac);
+    add_all(r, udp_rows, ARRAY_LEN(udp_rows), f->udp);
     f->cluster_xx = metric_family_add(r, &cluster_xx_row);
     f->http_xx = metric_family_add(r, &http_xx_row);
     return f;
@@ -487,6 +495,11 @@ void stats_listener_bind(struct stats *s, struct span address, struct stats_list
 void stats_rbac_bind(struct stats *s, struct span stat_prefix, struct stats_rbac *out)
 {
     bind_row(s, s->families->rbac, ARRAY_LEN(rbac_rows), stat_prefix, (struct metric_series **)out);
+}
+
+void stats_udp_bind(struct stats *s, struct span stat_prefix, struct stats_udp *out)
+{
+    bind_row(s, s->families->udp, ARRAY_LEN(udp_rows), stat_prefix, (struct metric_series **)out);
 }
 
 void stats_http_bind(struct stats *s, struct span stat_prefix, struct stats_http *out)

@@ -160,6 +160,17 @@ void stats_tcp_closed(struct stats_edge *e, uint32_t flags);
     COUNTER(shadow_allowed)      \
     COUNTER(shadow_denied)
 
+#define STATS_UDP_LIST(COUNTER, GAUGE)    \
+    COUNTER(downstream_sess_total)        \
+    GAUGE(downstream_sess_active)         \
+    COUNTER(downstream_sess_no_route)     \
+    COUNTER(downstream_sess_rx_bytes)     \
+    COUNTER(downstream_sess_rx_datagrams) \
+    COUNTER(downstream_sess_tx_bytes)     \
+    COUNTER(downstream_sess_tx_datagrams) \
+    COUNTER(downstream_sess_tx_errors)    \
+    COUNTER(idle_timeout)
+
 #define STATS_FIELD(name) struct metric_series *name;
 struct stats_cluster {
     STATS_CLUSTER_LIST(STATS_FIELD, STATS_FIELD)
@@ -172,6 +183,9 @@ struct stats_http {
     STATS_HTTP_LIST(STATS_FIELD, STATS_FIELD)
     struct metric_series *downstream_rq_xx[6];
 };
+struct stats_udp {
+    STATS_UDP_LIST(STATS_FIELD, STATS_FIELD)
+};
 struct stats_rbac { /* of a network filter; those of HTTP are in stats_http */
     STATS_RBAC_LIST(STATS_FIELD)
 };
@@ -180,6 +194,7 @@ struct stats_rbac { /* of a network filter; those of HTTP are in stats_http */
 /* Filled once by the owner of the cluster, listener or connection manager. */
 void stats_cluster_bind(struct stats *s, struct span cluster, struct stats_cluster *out);
 void stats_listener_bind(struct stats *s, struct span address, struct stats_listener *out);
+void stats_udp_bind(struct stats *s, struct span stat_prefix, struct stats_udp *out);
 void stats_rbac_bind(struct stats *s, struct span stat_prefix, struct stats_rbac *out);
 void stats_http_bind(struct stats *s, struct span stat_prefix, struct stats_http *out);
 /* A limit of a connection manager was broken: counts it, if it has a counter (http/limits.def). Looks it up. */

@@ -667,14 +667,13 @@ static void refuses_fields_that_are_not_known(void **state)
 {
     (void)state;
     struct err err = {0};
-    /* name "x", field 18 (udp_listener_config) {} */
-    struct ingest_resource udp = {.version = SPAN("1"), .value = SPAN("\x0a\x01x\x92\x01\x00")};
-    assert_int_equal(ingest_apply(b.ingest, &udp, 1, SPAN(LISTENER), NULL, 0, false, &err),
+    /* name "x", field 36 (fcds_config) {} */
+    struct ingest_resource more = {.version = SPAN("1"), .value = SPAN("\x0a\x01x\xa2\x02\x00")};
+    assert_int_equal(ingest_apply(b.ingest, &more, 1, SPAN(LISTENER), NULL, 0, false, &err),
                      -ERR_CONFIG);
     assert_string_equal(
-        err.text,
-        "listener 'x': field 18 (udp_listener_config) of envoy.config.listener.v3.Listener is not"
-        " supported");
+        err.text, "listener 'x': field 36 (fcds_config) of envoy.config.listener.v3.Listener is not"
+                  " supported");
 }
 
 /* ---- the name on the wire ---- */
