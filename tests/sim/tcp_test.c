@@ -120,7 +120,7 @@ CASE(protocols_are_found_byte_by_byte)
     } rows[] = {
         {"GET / HTTP/1.1\r\nhost: h\r\n\r\n", 1},
         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0}, /* HTTP/2: no request yet */
-        {"PROPFIND /x HTTP/1.0\r\nhost: h\r\n\r\n", 1},
+        {"PROPFIND /x HTTP/1.1\r\nhost: h\r\n\r\n", 1},
         {"SSH-2.0-x\r\n", 2},
         {"\x16\x03\x01 this is no hello", 2},
         {"GET /\n", 2},
