@@ -49,7 +49,7 @@ static void check_round(enum h1_block kind, struct arena *a, const struct head *
     struct span out = h1_write_head(a, h, &shape);
     char *block = mem_dup(out.at, out.len);
     struct h1_scan scan = {0};
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.head_bytes *= 4;
     limits.trailer_bytes *= 4;
     limits.uri_bytes *= 4;
@@ -76,7 +76,7 @@ static void run_head(enum h1_block kind, struct span in)
     struct h1_scan scan = {0};
     struct h1_bad bad = {0};
     arena_init(&a, 4096);
-    ssize_t len = h1_parse_head_end(&scan, kind, in, &http_limits_default, &bad);
+    ssize_t len = h1_parse_head_end(&scan, kind, in, &limits_default, &bad);
     CHECK(len <= (ssize_t)in.len);
     if (len > 0) {
         char *block = mem_dup(in.at, (size_t)len); /* exactly as long: a read past it is seen */

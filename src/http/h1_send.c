@@ -175,9 +175,11 @@ static int server_head(struct h1_conn *c, const struct head *head, bool end)
         c->out_state = H1_OUT_UNTIL_CLOSE;
     }
     uint32_t most = c->base.limits->requests;
-    /* Will the client send its body, and would we read so much of it for nothing (RFC 9112 section 9.3)? */
+    /* Will the client send its body, and would we read so much of it for nothing (RFC 9112 section 9.3)? An answer
+     * whose end is not known may be made of the body as it comes. */
     bool unsure = c->in_state != H1_IN_DONE &&
-                  (c->expect || (c->in_state == H1_IN_LENGTH && c->left > H1_DISCARD_MAX));
+                  (c->expect || (c->in_state == H1_IN_LENGTH && c->left > H1_DISCARD_MAX &&
+                                 c->out_state != H1_OUT_CHUNKED));
     c->keep =
         c->keep && !c->drain && !c->eof && !unsure && !(most > 0 && c->base.served + 1 >= most);
     out.close = !c->keep;

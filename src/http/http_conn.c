@@ -30,7 +30,7 @@ void http_conn_init(struct http_conn *c, struct loop *loop, const struct http_co
     c->ops = ops;
     c->loop = loop;
     c->io = spec->io;
-    c->limits = spec->limits ? spec->limits : &http_limits_default;
+    c->limits = spec->limits ? spec->limits : &limits_default;
     c->events = spec->events;
     c->arg = spec->arg;
     c->scheme = spec->scheme;

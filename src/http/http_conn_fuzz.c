@@ -224,7 +224,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     o.server = (data[0] & 1) != 0;
     o.way = data[0] >> 2 & 3;
     io_mem_pair(o.loop, 65536, &ours, &peer);
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.head_bytes = 4096;
     limits.streams = STREAMS / 2;
     struct http_conn_spec spec = {

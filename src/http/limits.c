@@ -1,7 +1,7 @@
 /* The table of limits, as values. */
 #include "http/limits.h"
 
-const struct http_limits http_limits_default = {
+const struct http_limits limits_default = {
 #define LIMIT(field, value, unit, envoy, reply, stat, what) .field = (value),
 #include "http/limits.def"
 };

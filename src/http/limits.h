@@ -13,7 +13,7 @@ struct http_limits {
 #define LIMIT(field, value, unit, envoy, reply, stat, what) LIMIT_TYPE_##unit field;
 #include "http/limits.def"
 };
-extern const struct http_limits http_limits_default;
+extern const struct http_limits limits_default;
 
 /* LIMIT_head_bytes ...: which one was broken. */
 enum limit {

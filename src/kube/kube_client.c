@@ -156,7 +156,7 @@ static int read_server(struct kube_client *c, struct err *err)
 
 static void set_limits(struct kube_client *c)
 {
-    c->limits = http_limits_default;
+    c->limits = limits_default;
     c->limits.streams = STREAMS;
     c->limits.stream_window = STREAM_WINDOW;
     c->limits.conn_window = CONN_WINDOW;

@@ -34,6 +34,10 @@ ISTIO_LOG_FORMAT = (
     '%UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% '
     '%REQUESTED_SERVER_NAME% %ROUTE_NAME%\n')
 
+# What Envoy wants in its bootstrap before it takes an internal listener (Istio's has it).
+INTERNAL_LISTENERS = {"name": "envoy.bootstrap.internal_listener", "typed_config": {
+    "@type": TYPE + "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"}}
+
 
 def address(port, host="127.0.0.1"):
     return {"socket_address": {"address": host, "port_value": port}}

@@ -153,6 +153,7 @@ class Mesh:
                 "xds-grpc", self.control.plain_port, host=self.host)),
             config.cluster("sds-grpc", agent.port, http2=True)], {"cluster": "mesh", **node},
             config.ads_dynamic("xds-grpc", delta))
+        boot["bootstrap_extensions"] = [config.INTERNAL_LISTENERS]
         admin = boot["admin"]["address"]["socket_address"]["port_value"]
         p = Proxy(self.lab.folder, node["metadata"]["NAME"], boot, admin, "envoy", find_envoy())
         self.lab.at_end(p.stop)

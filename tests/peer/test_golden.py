@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 import yaml
+from harness.config import INTERNAL_LISTENERS
 from harness.proc import REPO, find_envoy
 
 CASES = sorted((REPO / "tests" / "golden" / "translate").iterdir())
@@ -62,6 +63,7 @@ def bootstrap(want):
         "dynamic_resources": {"ads_config": {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [
             {"envoy_grpc": {"cluster_name": "xds-grpc"}}]}},
         "static_resources": {"listeners": listeners, "clusters": clusters},
+        "bootstrap_extensions": [INTERNAL_LISTENERS],
     }
 
 

@@ -158,7 +158,7 @@ static const struct world_traffic *merge(struct world_config *c,
 {
     struct destination_rule_traffic merged = {.balancing.set = false};
     const struct destination_rule_traffic *base = of_port(rule, port);
-    if (base != NULL) {
+    if (rule != NULL && base != NULL) {
         merged = *base;
         merged.proxy = rule->traffic.proxy; /* it is told for the rule as a whole */
     } else if (rule != NULL) {

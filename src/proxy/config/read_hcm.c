@@ -206,11 +206,11 @@ static int limits(struct conf_http *out, const struct pb_hcm_HttpConnectionManag
         return err_set(err, -ERR_CONFIG, "max_request_headers_kb is %u; use 1 to 8192",
                        out->max_request_headers_kb);
     }
-    out->max_headers = pb_value_u32(h ? h->max_headers_count : NULL, http_limits_default.fields);
+    out->max_headers = pb_value_u32(h ? h->max_headers_count : NULL, limits_default.fields);
     out->max_requests_per_connection = pb_value_u32(h ? h->max_requests_per_connection : NULL, 0);
     out->max_streams = pb_value_u32(
         c->http2_protocol_options ? c->http2_protocol_options->max_concurrent_streams : NULL, 0);
-    int rc = pb_value_ms(h ? h->idle_timeout : NULL, http_limits_default.idle_ms, "idle_timeout",
+    int rc = pb_value_ms(h ? h->idle_timeout : NULL, limits_default.idle_ms, "idle_timeout",
                          &out->idle_ms, err);
     rc = rc != 0 ? rc
                  : pb_value_ms(h ? h->max_connection_duration : NULL, 0, "max_connection_duration",

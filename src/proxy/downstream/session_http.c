@@ -185,7 +185,7 @@ static void enter_take(const struct request_place *p, struct entry *e, struct ht
 
 static void fill_limits(struct http_limits *limits, const struct conf_http *conf)
 {
-    *limits = http_limits_default;
+    *limits = limits_default;
     limits->idle_ms = conf->idle_ms;
     limits->half_close_ms = HALF_CLOSE_MS;
     if (conf->request_head_ms > 0) {

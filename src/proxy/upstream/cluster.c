@@ -40,7 +40,7 @@ static void copy_settings(struct cluster *c, const struct conf_cluster *conf)
     }
     c->bind_from = conf->bind_from;
     c->proxy_version = conf->proxy_version;
-    c->http_limits = http_limits_default;
+    c->http_limits = limits_default;
     c->http_limits.idle_ms = conf->idle_ms;
     if (conf->max_streams > 0) {
         c->http_limits.streams = conf->max_streams;

@@ -42,7 +42,7 @@ static unsigned wrong; /* all rows are tried before the test fails */
 static void run_request(const struct request_case *k, size_t piece)
 {
     struct record r;
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.head_bytes = limits.trailer_bytes = 1024;
     limits.fields = limits.trailer_fields = 20;
     record_init(&r, &(struct record_spec){.server = true, .reply = 200, .limits = &limits});
@@ -110,7 +110,7 @@ static void test_requests_truncated(void **state)
 static void run_response(const struct response_case *k, size_t piece)
 {
     struct record r;
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.head_bytes = limits.trailer_bytes = 1024;
     limits.fields = limits.trailer_fields = 20;
     record_init(&r, &(struct record_spec){.limits = &limits});
@@ -272,7 +272,7 @@ static void test_credit(void **state)
 {
     UNUSED(state);
     struct record r;
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.stream_window = 1000;
     server_init(&r, 0, &limits);
     r.keep = SIZE_MAX;

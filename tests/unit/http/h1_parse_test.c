@@ -27,7 +27,7 @@ static ssize_t find(struct span bytes, size_t step, struct h1_bad *bad)
     ssize_t len = 0;
     for (size_t n = size_min(step, bytes.len); len == 0; n = size_min(n + step, bytes.len)) {
         char *copy = wire_guard(span_first(bytes, n));
-        len = h1_parse_head_end(&scan, H1_REQUEST, span_from(copy, n), &http_limits_default, bad);
+        len = h1_parse_head_end(&scan, H1_REQUEST, span_from(copy, n), &limits_default, bad);
         wire_guard_free(copy, n);
         if (n == bytes.len) {
             break;
@@ -53,8 +53,8 @@ static void test_head_end(void **state)
             struct h1_scan scan = {0};
             char *copy = wire_guard(span_first(bytes, cut));
             struct span part = span_from(copy, cut);
-            assert_int_equal(
-                h1_parse_head_end(&scan, H1_REQUEST, part, &http_limits_default, &bad[0]), 0);
+            assert_int_equal(h1_parse_head_end(&scan, H1_REQUEST, part, &limits_default, &bad[0]),
+                             0);
             wire_guard_free(copy, cut);
         }
     }

@@ -31,7 +31,7 @@ static void run_case(const struct frame_case *k, bool server, size_t piece, size
     struct record r;
     struct buf bytes;
     char frames[512];
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.head_bytes = 2048;
     limits.fields = 20;
     limits.streams = 3;
@@ -207,7 +207,7 @@ static void test_unread_end(void **state)
     UNUSED(state);
     struct record r;
     struct buf bytes;
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.write_ms = 1500;
     record_init(&r, &(struct record_spec){HTTP_PROTO_2, true, 0, &limits, 4096});
     buf_init(&bytes, 1u << 24);
@@ -370,7 +370,7 @@ static void test_ping(void **state)
     UNUSED(state);
     struct record r;
     struct buf bytes;
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.ping_ms = 5000;
     record_init(&r, &(struct record_spec){HTTP_PROTO_2, false, 0, &limits, 0});
     buf_init(&bytes, 1000);

@@ -688,7 +688,7 @@ static void test_drain(void **state)
 static void test_request_limit(void **state)
 {
     UNUSED(state);
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.requests = 3;
     BOTH(proto)
     {
@@ -753,7 +753,7 @@ static void test_lost(void **state)
 static void test_idle(void **state)
 {
     UNUSED(state);
-    struct http_limits limits = http_limits_default;
+    struct http_limits limits = limits_default;
     limits.idle_ms = 30000;
     BOTH(proto)
     {

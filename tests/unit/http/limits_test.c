@@ -40,8 +40,8 @@ static void test_counters_are_names(void **state)
 static void test_defaults(void **state)
 {
     UNUSED(state);
-    assert_int_equal(http_limits_default.head_bytes, limits_rows[LIMIT_head_bytes].value);
-    assert_int_equal(http_limits_default.idle_ms, limits_rows[LIMIT_idle_ms].value);
+    assert_int_equal(limits_default.head_bytes, limits_rows[LIMIT_head_bytes].value);
+    assert_int_equal(limits_default.idle_ms, limits_rows[LIMIT_idle_ms].value);
     assert_int_equal(LIMIT_DEFAULT_stream_idle_ms, limits_rows[LIMIT_stream_idle_ms].value);
 }
 

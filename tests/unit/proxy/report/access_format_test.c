@@ -38,6 +38,8 @@ static int setup(void **state)
     struct err err;
     assert_int_equal(addr_parse(SPAN("10.0.0.1:80"), &entry.upstream_remote, &err), 0);
     assert_int_equal(addr_parse(SPAN("10.0.0.9:4000"), &entry.downstream_remote, &err), 0);
+    traffic.direct_ip = traffic.remote_ip = entry.downstream_remote.ip;
+    traffic.direct_port = entry.downstream_remote.port;
     return 0;
 }
 
