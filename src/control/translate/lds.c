@@ -316,8 +316,13 @@ void lds_alpn(struct translation *t, struct pb_hcm_HttpConnectionManager *h)
 }
 
 void lds_http_end(struct translation *t, struct pb_listener_FilterChain *chain,
-                  struct pb_hcm_HttpConnectionManager *h)
+                  struct pb_hcm_HttpConnectionManager *h, enum port_protocol protocol)
 {
+    if (protocol == PROTOCOL_GRPC_WEB) {
+        lds_http_filter(t, h, SPAN("envoy.filters.http.grpc_web"),
+                        message_any_empty(t->arena, SPAN(EXTENSIONS "http.grpc_web.v3.GrpcWeb")),
+                        false);
+    }
     lds_http_filter(t, h, SPAN("envoy.filters.http.fault"),
                     message_any_empty(t->arena, SPAN(EXTENSIONS "http.fault.v3.HTTPFault")), false);
     lds_http_filter(t, h, SPAN("envoy.filters.http.cors"),

@@ -247,7 +247,7 @@ static void add_https(struct gateway_listener *gl, const struct world_gateway *g
     struct pb_listener_FilterChain *chain = lds_chain(t, gl->l, route);
     chain->filter_chain_match = m;
     chain->transport_socket = socket;
-    lds_http_end(t, chain, http(t, gl, route));
+    lds_http_end(t, chain, http(t, gl, route), s->protocol);
     gl->has_tls = true;
 }
 
@@ -260,7 +260,7 @@ static void add_http(struct gateway_listener *gl, const struct world_gateway *g,
     gl->has_http = true;
     struct span route = lds_gateway_route(gl->t, g, s);
     struct pb_listener_FilterChain *chain = lds_chain(gl->t, gl->l, route);
-    lds_http_end(gl->t, chain, http(gl->t, gl, route));
+    lds_http_end(gl->t, chain, http(gl->t, gl, route), s->protocol);
 }
 
 struct opaque {

@@ -133,7 +133,7 @@ static void add_http(struct translation *t, struct pb_listener_FilterChain *chai
     h->route_specifier_case = PB_HCM_HTTP_CONNECTION_MANAGER_ROUTE_SPECIFIER_ROUTE_CONFIG;
     h->route_config = r;
     authz_filters_http(t, h);
-    lds_http_end(t, chain, h);
+    lds_http_end(t, chain, h, in->protocol);
 }
 
 static void add_chains(struct translation *t, struct pb_listener_Listener *l,

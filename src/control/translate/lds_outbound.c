@@ -47,10 +47,10 @@ static struct pb_listener_Listener *unbound(struct translation *t, struct span n
 }
 
 static void all_http(struct translation *t, struct pb_listener_Listener *l, struct span stat_prefix,
-                     struct span route_name)
+                     struct span route_name, enum port_protocol protocol)
 {
     struct pb_listener_FilterChain *chain = lds_chain(t, l, SPAN_EMPTY);
-    lds_http_end(t, chain, http(t, stat_prefix, route_name));
+    lds_http_end(t, chain, http(t, stat_prefix, route_name), protocol);
 }
 
 /* ---- a destination ---- */
@@ -83,7 +83,8 @@ static void own_chains(struct translation *t, struct pb_listener_Listener *l,
         struct pb_listener_FilterChain *chain = lds_chain(t, l, SPAN_EMPTY);
         match_http(t, chain);
         struct span table = translate_host_port(t->arena, s->host, port->number);
-        lds_http_end(t, chain, http(t, MESSAGE_JOIN(t->arena, SPAN("outbound_"), l->name), table));
+        lds_http_end(t, chain, http(t, MESSAGE_JOIN(t->arena, SPAN("outbound_"), l->name), table),
+                     port->protocol);
         inspectors = LDS_TLS_INSPECTOR | LDS_HTTP_INSPECTOR;
     }
     struct lds_l4_from from = rules_of(t, s, port);
@@ -105,7 +106,7 @@ static void fill(struct translation *t, struct pb_listener_Listener *l,
 {
     if (rds_is_shared(port)) {
         all_http(t, l, MESSAGE_JOIN(t->arena, SPAN("outbound_"), l->name),
-                 message_number(t->arena, port->number));
+                 message_number(t->arena, port->number), port->protocol);
     } else {
         own_chains(t, l, s, port);
     }
@@ -212,7 +213,8 @@ static void end_any(struct translation *t, struct pb_listener_Listener *l, bool 
         match_http(t, chain);
         lds_http_end(t, chain,
                      http(t, MESSAGE_JOIN(t->arena, SPAN("outbound_"), l->name),
-                          message_number(t->arena, l->address->socket_address->port_value)));
+                          message_number(t->arena, l->address->socket_address->port_value)),
+                     PROTOCOL_AUTO);
         inspectors |= LDS_HTTP_INSPECTOR;
     }
     struct span rest =
@@ -388,7 +390,7 @@ static struct pb_listener_Listener *http_proxy(struct translation *t, struct spa
         http(t, MESSAGE_JOIN(t->arena, SPAN("outbound_"), name), SPAN(HTTP_PROXY_ROUTE));
     h->http_protocol_options = arena_new(t->arena, struct pb_core_Http1ProtocolOptions);
     h->http_protocol_options->allow_absolute_url = message_bool(t->arena, true);
-    lds_http_end(t, lds_chain(t, l, SPAN_EMPTY), h);
+    lds_http_end(t, lds_chain(t, l, SPAN_EMPTY), h, PROTOCOL_HTTP);
     if (t->n->interception == NODE_NONE) {
         lds_hints(t, l);
     }

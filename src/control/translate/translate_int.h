@@ -168,9 +168,9 @@ void lds_http_filter(struct translation *t, struct pb_hcm_HttpConnectionManager 
 /* Filter "istio.alpn", for clients. */
 void lds_alpn(struct translation *t, struct pb_hcm_HttpConnectionManager *h);
 void lds_rds(struct translation *t, struct pb_hcm_HttpConnectionManager *h, struct span route_name);
-/* fault, cors, router; then adds the connection manager to the chain. */
+/* grpc_web where the port is of it (as in Istio), fault, cors, router; then adds the connection manager to the chain. */
 void lds_http_end(struct translation *t, struct pb_listener_FilterChain *chain,
-                  struct pb_hcm_HttpConnectionManager *h);
+                  struct pb_hcm_HttpConnectionManager *h, enum port_protocol protocol);
 /* lds_l4.c: chains by `tls` or `tcp` rules, appended to the listener's. */
 struct pb_listener_FilterChainMatch;
 struct lds_l4_from {
