@@ -3,8 +3,12 @@ import json
 import threading
 
 import grpc
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 from harness import config
+from harness.client import Raw
 from harness.proc import wait_until
 
 SERVICE = "/test.Echo/"
@@ -139,3 +143,59 @@ def test_denial_is_permission_denied(lab):
     assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
     assert caught.value.details() == "RBAC: access denied"
     client.channel.close()
+
+
+def raw_call(port, path="/test.Echo/Unary", **more):
+    """(headers of the first HEADERS frame, whether the stream ended with it)"""
+    conn = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+    conn.initiate_connection()
+    fields = {":method": "POST", ":scheme": "http", ":authority": "a", ":path": path,
+              "content-type": "application/grpc", "te": "trailers", **{k.replace("_", "-"): v for k, v in more.items()}}
+    conn.send_headers(1, list(fields.items()))
+    conn.send_data(1, bytes(5), end_stream=True)
+    with Raw(port) as c:
+        c.send(conn.data_to_send())
+        while True:
+            piece = c.sock.recv(65536)
+            assert piece, "the connection ended"
+            for event in conn.receive_data(piece):
+                if isinstance(event, h2.events.ResponseReceived):
+                    return dict(event.headers), event.stream_ended is not None
+            c.send(conn.data_to_send())
+
+
+ALL = "/"
+OUTCOMES = {  # name: (grpc-status, grpc-message, what the route or cluster has)
+    "no route": (12, "", {"prefix": "/else"}),
+    "no cluster": (14, "", {"cluster": "nowhere"}),
+    "nobody there": (14, "upstream connect error or disconnect/reset before headers. reset reason: ", {"origin": "dead"}),
+    "no endpoint": (14, "no healthy upstream", {"origin": "none"}),
+    "reset": (14, "upstream connect error or disconnect/reset before headers. reset reason: ", {"origin": "reset"}),
+    "timeout": (14, "upstream request timeout", {"path": "Wait", "route": {"timeout": "0.1s"}}),
+    "deadline": (4, "downstream duration timeout",
+                 {"path": "Wait", "route": {"max_stream_duration": {"grpc_timeout_header_max": "0s"}}, "grpc_timeout": "100m"}),
+    "denied": (7, "RBAC: access denied", {"filters": [config.rbac_http(
+        {"none": config.policy(config.principal("spiffe://x"))})]}),
+    "overflow": (14, "upstream connect error or disconnect/reset before headers. reset reason: overflow", {
+        "cluster_more": {"circuit_breakers": {"thresholds": [{"max_requests": 0}]}}}),
+    "fault": (8, "fault filter abort", {"filters": [{"name": "envoy.filters.http.fault", "typed_config": {
+        "@type": config.TYPE + "envoy.extensions.filters.http.fault.v3.HTTPFault",
+        "abort": {"grpc_status": 8, "percentage": {"numerator": 100}}}}]}),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_each_outcome_of_ours_is_a_trailers_only_answer(lab, name):
+    status, message, how = OUTCOMES[name]
+    origin = how.get("origin")
+    ports = {"dead": lambda: [lab.dead_port()], "none": list, "reset": lambda: [lab.tcp_origin("reset").port],
+             None: lambda: [lab.grpc_origin().port]}[origin]()
+    cluster = config.cluster("app", *ports, http2=True, **how.get("cluster_more", {}))
+    routes = {"name": "local", "virtual_hosts": [config.vhost("all", ["*"], config.route(
+        how.get("prefix", ALL), how.get("cluster", "app"), **how.get("route", {})))], "validate_clusters": False}
+    _, port = lab.http_front(clusters=[cluster], routes=routes, filters=how.get("filters", ()))
+    more = {"grpc_timeout": how["grpc_timeout"]} if "grpc_timeout" in how else {}
+    head, ended = raw_call(port, "/test.Echo/" + how.get("path", "Unary"), **more)
+    assert ended and (head[":status"], head["content-type"], head["grpc-status"]) == ("200", "application/grpc", str(status))
+    assert head.get("grpc-message", "").startswith(message)
+    assert ("x-envoy-overloaded" in head) == (name == "overflow")

@@ -150,7 +150,7 @@ static struct pb_listener_Listener *terminate(struct translation *t)
         t, h, SPAN("connect_authority"),
         MESSAGE_ANY(arena, PB_SET_FILTER_STATE_CONFIG_URL, &pb_set_filter_state_Config_desc, state),
         false);
-    lds_http_end(t, chain, h);
+    lds_http_end(t, chain, h, PROTOCOL_HTTP2);
     return l;
 }
 
