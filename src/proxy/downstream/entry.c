@@ -220,7 +220,7 @@ static void open_udp(struct entry *e)
 {
     struct err err;
     err_clear(&err);
-    e->udp = udp_front_open(e, &err);
+    e->udp = udp_session_listen(e, &err);
     if (e->udp == NULL) {
         err_prefix(&err, "listener '%.*s'", SPAN_ARG(e->name));
         e->ds->on_listen_fail(e->ds->arg, e->name, &err);
@@ -257,7 +257,7 @@ static bool has_moved(const struct conf_listener *a, const struct conf_listener 
 
 void entry_stop(struct entry *e)
 {
-    udp_front_close(e->udp);
+    udp_session_stop(e->udp);
     e->udp = NULL;
     for (size_t i = 0; i < e->listener_count; i++) {
         listener_close(e->listeners[i]);

@@ -174,7 +174,7 @@ static void on_packet(void *arg, const struct addr *from, struct span bytes)
 
 /* ---- the socket ---- */
 
-struct udp_front *udp_front_open(struct entry *e, struct err *err)
+struct udp_front *udp_session_listen(struct entry *e, struct err *err)
 {
     struct udp_front *f = mem_new(struct udp_front);
     struct udp_spec spec = {
@@ -193,7 +193,7 @@ struct udp_front *udp_front_open(struct entry *e, struct err *err)
     return f;
 }
 
-void udp_front_close(struct udp_front *f)
+void udp_session_stop(struct udp_front *f)
 {
     if (f == NULL) {
         return;

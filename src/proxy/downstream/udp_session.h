@@ -12,7 +12,7 @@ struct entry;
 struct udp_front;
 
 /* For the entry's configuration, whose UDP part it looks into as long as it lives. NULL: `err` says why. */
-struct udp_front *udp_front_open(struct entry *e, struct err *err);
+struct udp_front *udp_session_listen(struct entry *e, struct err *err);
 /* Ends all its sessions. NULL is fine. */
-void udp_front_close(struct udp_front *f);
+void udp_session_stop(struct udp_front *f);
 #endif
