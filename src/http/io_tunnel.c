@@ -11,7 +11,7 @@
 #include "tls/io_tls.h"
 
 #define HELD_MAX (16u << 20) /* far above any window that we announce */
-#define QUEUE_BYTES 65536u   /* as http_limits.queue_bytes */
+#define QUEUE_BYTES 65536u   /* a window of the peer */
 #define LINGER_MS 30000
 #define PIECE_BYTES 4095u /* h2_send copies what is shorter than its DIRECT_BYTES */
 

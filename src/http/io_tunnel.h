@@ -8,7 +8,7 @@
  *    io_tunnel ---http_stream---> http_conn, shared with other tunnels ---> io_tls ---> io_tcp
  *
  * END_STREAM is the end of a direction; RST_STREAM and the connection's end are a reset. Credit is given back for what the owner has
- * read, so a slow reader stops the far end; writes answer -EAGAIN while the peer's window keeps a queue (http_limits.queue_bytes)
+ * read, so a slow reader stops the far end; writes answer -EAGAIN while the peer's window keeps a queue of 64 KiB
  * waiting. Events are told in the loop's ready phase, never from within the connection below: the thread's read buffer is free then.
  * A stream that is closed in order lingers until what was written has left; it is reset when the far end goes on sending.      */
 #include "base/compiler.h"

@@ -22,7 +22,8 @@ struct body_filter {
 };
 
 #define BODY_REPLAY_MAX 65536 /* a longer request body can not be sent again */
-#define BODY_QUEUE_HIGH 65536 /* queued in the sink: hold the source's credit back above this */
+#define BODY_QUEUE_HIGH \
+    32768 /* http/limits.def: queue_bytes; queued in the sink: hold the source's credit back above this */
 #define BODY_KEEP_MAX \
     (1u << 20) /* most bytes kept while there is no sink; the source's credit is less */
 
