@@ -112,11 +112,12 @@ def make_front(lab, name):
         "request_headers_timeout": "0.5s", "request_timeout": "0.5s", "stream_idle_timeout": "0.5s"})
 
 
-def judge(name, tell, quiet, loud, grown_kb):
+def judge(name, tell, quiet, loud, grown_kb, sanitized):
     want = TABLE[name]
     assert loud["failed"] == 0, (name, loud)
     assert grown_kb <= RSS_KB, f"{name}: memory grew by {grown_kb} KiB"
-    assert loud["p99_us"] <= max(TIMES * quiet["p99_us"], FLOOR_US), f"{name}: p99 {quiet} {loud}"
+    if not sanitized:  # which makes some work ten times slower: time says nothing there
+        assert loud["p99_us"] <= max(TIMES * quiet["p99_us"], FLOOR_US), f"{name}: p99 {quiet} {loud}"
     if want.get("answered"):  # each request by itself
         return
     if "rst" in want:
@@ -153,4 +154,4 @@ def test_attack(lab, name):
     figures.append((name, tell["bytes"] / SECS / 1e6, grown, quiet["p99_us"], loud["p99_us"], loud["longest_us"],
                     tell["opened"], tell["cut"], how))
     assert proxy.alive()
-    judge(name, tell, quiet, loud, grown)
+    judge(name, tell, quiet, loud, grown, proxy.sanitized)
