@@ -123,6 +123,21 @@ static void fail(struct io_tls *t, int rc)
     finish(t, t->handshake->verify.refused ? -ERR_DENIED : code);
 }
 
+static void keep_chain(struct io_tls *t)
+{
+    const mbedtls_x509_crt *leaf = t->ctx->keep_chain ? mbedtls_ssl_get_peer_cert(&t->ssl) : NULL;
+    size_t count = 0;
+    for (const mbedtls_x509_crt *c = leaf; c != NULL; c = c->next) {
+        count++;
+    }
+    struct span *chain = count > 0 ? arena_array(&t->arena, count, sizeof(*chain)) : NULL;
+    t->peer.chain = chain;
+    t->peer.chain_count = count;
+    for (const mbedtls_x509_crt *c = leaf; c != NULL; c = c->next) {
+        *chain++ = arena_dup(&t->arena, span_from(c->raw.p, c->raw.len));
+    }
+}
+
 static void fill_peer(struct io_tls *t)
 {
     const struct verify_result *v = &t->handshake->verify;
@@ -131,6 +146,9 @@ static void fill_peer(struct io_tls *t)
     if (v->passed) {
         peer->spiffe_id = v->spiffe_id;
         peer->dns_san = v->dns_san;
+        peer->dns_sans = v->dns_sans;
+        peer->dns_san_count = v->dns_san_count;
+        keep_chain(t);
         peer->subject = v->subject;
         peer->serial = v->serial;
         peer->not_before_s = v->not_before_s;

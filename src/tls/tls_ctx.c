@@ -259,6 +259,7 @@ int tls_ctx_new(struct tls_ctx **out, const struct tls_ctx_spec *spec, struct er
     ctx->refs = 1;
     ctx->server = spec->server;
     ctx->peer_mode = spec->peer_mode;
+    ctx->keep_chain = spec->keep_chain;
     ctx->record_limit = spec->record_limit ? spec->record_limit : RECORD_LIMIT_MOST;
     mbedtls_ssl_config_init(&ctx->conf);
     mbedtls_x509_crt_init(&ctx->chain);

@@ -65,6 +65,7 @@ struct tls_ctx_spec {
     struct span sni;                         /* client: sent; empty = none */
     uint16_t min_version;                    /* 0x0303 or 0x0304; 0 = 0x0303 */
     uint16_t max_version;                    /* 0 = 0x0304 */
+    bool keep_chain; /* server: tls_peer.chain holds what the client showed */
     uint64_t
         record_limit; /* records per direction before io_tls_is_worn; 0 = 2^23, which is the most:
                                  there is no KeyUpdate. At 2.8 times this the stream refuses to go on. */

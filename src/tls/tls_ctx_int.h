@@ -11,6 +11,7 @@ struct tls_ctx {
     unsigned refs;
     bool server;
     enum tls_peer_mode peer_mode;
+    bool keep_chain;
     mbedtls_ssl_config conf;
     mbedtls_x509_crt chain;
     struct keypair *key; /* owned; NULL without a certificate */

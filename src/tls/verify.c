@@ -271,12 +271,25 @@ static bool root_is_trusted(const struct verify_result *v, struct span trust_dom
     return false;
 }
 
+static void keep_dns_names(struct verify_result *v, const mbedtls_x509_crt *leaf, size_t count)
+{
+    struct span value;
+    v->dns_san_count = 0;
+    v->dns_sans = count > 0 ? arena_array(v->arena, count, sizeof(*v->dns_sans)) : NULL;
+    for (const mbedtls_x509_sequence *san = x509_san_first(leaf); san != NULL; san = san->next) {
+        if (x509_san(san, &value) == X509_SAN_DNS) {
+            v->dns_sans[v->dns_san_count++] = arena_dup(v->arena, value);
+        }
+    }
+    v->dns_san = count > 0 ? v->dns_sans[0] : SPAN_EMPTY;
+}
+
 /* SPIFFE X.509-SVID section 2: one URI SAN and no other; a certificate that mixes is no SVID and no plain
  * one either. Returns false when refused. */
 static bool read_names(struct verify_result *v, const mbedtls_x509_crt *leaf, struct identity *id)
 {
     struct span uri = SPAN_EMPTY, value;
-    size_t uri_count = 0;
+    size_t uri_count = 0, dns_count = 0;
     bool has_spiffe = false;
     for (const mbedtls_x509_sequence *san = x509_san_first(leaf); san != NULL; san = san->next) {
         int kind = x509_san(san, &value);
@@ -284,10 +297,11 @@ static bool read_names(struct verify_result *v, const mbedtls_x509_crt *leaf, st
             uri = value;
             uri_count++;
             has_spiffe |= span_starts_nocase(value, SPAN("spiffe:"));
-        } else if (kind == X509_SAN_DNS && v->dns_san.len == 0) {
-            v->dns_san = arena_dup(v->arena, value);
+        } else if (kind == X509_SAN_DNS) {
+            dns_count++;
         }
     }
+    keep_dns_names(v, leaf, dns_count);
     v->subject = x509_name_text(v->arena, &leaf->subject);
     *id = (struct identity){.path = SPAN_EMPTY};
     if (!has_spiffe) {

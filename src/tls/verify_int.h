@@ -41,6 +41,8 @@ struct verify_result {
     const struct verify_rules *rules; /* borrowed */
     struct arena *arena;              /* borrowed */
     struct span spiffe_id, dns_san, subject;
+    struct span *dns_sans; /* all; the first is dns_san */
+    size_t dns_san_count;
     uint8_t sha256[32];
     struct span serial;                /* bytes */
     int64_t not_before_s, not_after_s; /* of the leaf */

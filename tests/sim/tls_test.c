@@ -102,6 +102,25 @@ CASE(who_proves_itself_is_told)
     assert_string_equal(sim_log(&s), "spiffe://td/ns/ns/sa/front\n");
 }
 
+/* A listener that wants them keeps what the client showed: PEM, as it may stand in quotes. */
+CASE(the_certificate_itself_is_told)
+{
+    BEGIN(.chain = inbound, .hcm = "forward_client_cert_details: SANITIZE_SET, set_current_client_cert_details: "
+                                   "{subject: true, cert: true, chain: true, dns: true, uri: true}");
+    sim_origin(&s, 1)->reply = SIM_OK;
+    struct sim_peer *c = connect_as(FRONT);
+    sim_send(&s, c, "GET / HTTP/1.1\r\nhost: h\r\nx-forwarded-client-cert: URI=spiffe://evil\r\n\r\n");
+    sim_expect(c, "HTTP/1.1 200");
+    struct sim_peer *o = sim_upstream(&s, 1);
+    sim_expect_no(o, "evil");
+    sim_expect_no(o, "-----BEGIN CERTIFICATE-----\n");
+    sim_expect(o, "x-forwarded-client-cert: By=spiffe://td/ns/ns/sa/web;Hash=");
+    sim_expect(o, ";Cert=\"-----BEGIN%20CERTIFICATE-----%0AMII");
+    sim_expect(o, "-----END%20CERTIFICATE-----%0A\";Chain=\"-----BEGIN%20CERTIFICATE-----%0AMII");
+    sim_expect(o, "-----END%20CERTIFICATE-----%0A\";Subject=\"");
+    sim_expect(o, "\";URI=spiffe://td/ns/ns/sa/front\r\n");
+}
+
 CASE(strangers_and_plain_text_are_refused)
 {
     BEGIN(.chain = inbound);
@@ -311,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(who_proves_itself_is_told),
+        RUN(the_certificate_itself_is_told),
         RUN(strangers_and_plain_text_are_refused),
         RUN(a_handshake_that_stands_still_is_given_up),
         RUN(a_listener_goes_in_the_middle_of_a_handshake),

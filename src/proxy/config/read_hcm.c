@@ -27,8 +27,6 @@ static int refuse_unsupported(struct read *rd, const struct pb_hcm_HttpConnectio
         field = "via";
     } else if (pb_value_bool(c->add_user_agent, false)) {
         field = "add_user_agent";
-    } else if (c->append_x_forwarded_port) {
-        field = "append_x_forwarded_port";
     } else if (c->proxy_status_config) {
         field = "proxy_status_config";
     } else if (c->forward_proto_config) {
@@ -43,10 +41,6 @@ static int refuse_unsupported(struct read *rd, const struct pb_hcm_HttpConnectio
         field = "request_id_extension";
     } else if (c->http_protocol_options && c->http_protocol_options->header_key_format) {
         field = "http_protocol_options.header_key_format";
-    } else if (c->common_http_protocol_options &&
-               c->common_http_protocol_options->headers_with_underscores_action !=
-                   PB_CORE_HTTP_PROTOCOL_OPTIONS_HEADERS_WITH_UNDERSCORES_ACTION_ALLOW) {
-        field = "common_http_protocol_options.headers_with_underscores_action";
     }
     return field ? err_set(err, -ERR_CONFIG, "'%s' is not supported", field) : 0;
 }
@@ -160,6 +154,47 @@ static int path_options(struct conf_http *out, const struct pb_hcm_HttpConnectio
     }
 }
 
+static int underscores(struct conf_http *out, const struct pb_hcm_HttpConnectionManager *c,
+                       struct err *err)
+{
+    if (c->common_http_protocol_options == NULL) {
+        return 0;
+    }
+    switch (c->common_http_protocol_options->headers_with_underscores_action) {
+    case PB_CORE_HTTP_PROTOCOL_OPTIONS_HEADERS_WITH_UNDERSCORES_ACTION_ALLOW:
+        return 0;
+    case PB_CORE_HTTP_PROTOCOL_OPTIONS_HEADERS_WITH_UNDERSCORES_ACTION_REJECT_REQUEST:
+        out->underscores = CONF_UNDERSCORES_REJECT;
+        return 0;
+    case PB_CORE_HTTP_PROTOCOL_OPTIONS_HEADERS_WITH_UNDERSCORES_ACTION_DROP_HEADER:
+        out->underscores = CONF_UNDERSCORES_DROP;
+        return 0;
+    default:
+        return err_set(err, -ERR_CONFIG, "headers_with_underscores_action %d is not known",
+                       (int)c->common_http_protocol_options->headers_with_underscores_action);
+    }
+}
+
+static int internal_addresses(struct read *rd, struct conf_http *out,
+                              const struct pb_hcm_HttpConnectionManager *c, struct err *err)
+{
+    const struct pb_hcm_HttpConnectionManager_InternalAddressConfig *a = c->internal_address_config;
+    if (a == NULL) {
+        return 0;
+    }
+    struct cidr *ranges = arena_array(rd->arena, a->cidr_ranges.count, sizeof(*ranges));
+    for (uint32_t i = 0; i < a->cidr_ranges.count; i++) {
+        int rc = pb_value_cidr(a->cidr_ranges.at[i], &ranges[i], err);
+        if (rc != 0) {
+            return err_prefix(err, "internal_address_config: cidr_ranges");
+        }
+    }
+    out->internal.ranges = ranges;
+    out->internal.count = a->cidr_ranges.count;
+    out->internal.unix_sockets = a->unix_sockets;
+    return 0;
+}
+
 static double percent_of(const struct pb_type_Percent *p)
 {
     double value = p ? p->value / 100 : 1;
@@ -179,6 +214,7 @@ static void headers(struct conf_http *out, const struct pb_hcm_HttpConnectionMan
     out->use_remote_address = pb_value_bool(c->use_remote_address, false);
     out->xff_trusted_hops = c->xff_num_trusted_hops;
     out->skip_xff = c->skip_xff_append;
+    out->append_port = c->append_x_forwarded_port;
     out->generate_request_id = pb_value_bool(c->generate_request_id, true);
     out->preserve_request_id = c->preserve_external_request_id;
     out->request_id_in_response = c->always_set_request_id_in_response;
@@ -266,6 +302,8 @@ int read_hcm(struct read *rd, const struct conf_http **out, struct span bytes, s
     rc = rc != 0 ? rc : limits(http, c, err);
     rc = rc != 0 ? rc : path_options(http, c, err);
     rc = rc != 0 ? rc : client_cert(http, c, err);
+    rc = rc != 0 ? rc : internal_addresses(rd, http, c, err);
+    rc = rc != 0 ? rc : underscores(http, c, err);
     rc = rc != 0 ? rc : upgrades(http, c, err);
     rc = rc != 0 ? rc : read_hcm_filters(rd, http, c, err);
     rc = rc != 0 ? rc : routes(rd, http, c, err);

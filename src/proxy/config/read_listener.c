@@ -322,7 +322,15 @@ static int chain(struct read *rd, struct conf_chain *out,
     rc = rc != 0 ? rc
                  : pb_value_ms(config->transport_socket_connect_timeout, HANDSHAKE_MS,
                                "transport_socket_connect_timeout", &out->tls_handshake_ms, err);
-    return rc != 0 ? rc : read_filters(rd, out, config, err);
+    rc = rc != 0 ? rc : read_filters(rd, out, config, err);
+    if (rc == 0 && out->tls != NULL && out->http != NULL &&
+        (out->http->xfcc_cert || out->http->xfcc_chain)) {
+        struct conf_tls *tls = arena_new(rd->arena, struct conf_tls);
+        *tls = *out->tls;
+        tls->keep_chain = true;
+        out->tls = tls;
+    }
+    return rc;
 }
 
 /* Two chains with one match: which of them would take a connection is not said. */

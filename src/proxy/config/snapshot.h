@@ -63,6 +63,7 @@ struct conf_tls {
     size_t alpn_count;
     struct span sni;
     uint16_t min_version, max_version;
+    bool keep_chain; /* server: a header tells the peer's certificate */
 };
 
 struct conf_secret {
@@ -162,6 +163,13 @@ struct conf_http { /* HttpConnectionManager */
     bool grpc_web;                /* the filter of that name */
     struct span cors_name;        /* of the cors filter; empty = there is none */
     const struct conf_gzip *gzip; /* of the compressor filter; NULL = there is none */
+    bool append_port;             /* append_x_forwarded_port */
+    struct {
+        const struct cidr *ranges; /* cidr_ranges; none = nobody is internal */
+        size_t count;
+        bool unix_sockets;
+    } internal; /* internal_address_config */
+    enum { CONF_UNDERSCORES_KEEP, CONF_UNDERSCORES_REJECT, CONF_UNDERSCORES_DROP } underscores;
 };
 
 #define CONF_TUNNEL_TO_ORIGINAL "%DOWNSTREAM_LOCAL_ADDRESS%"

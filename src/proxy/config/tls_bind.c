@@ -39,6 +39,7 @@ static struct tls_ctx *build(const struct conf_tls *conf, const struct conf_secr
         .trust = trust ? trust->trust : conf->trust,
         .trust_count = trust ? trust->trust_count : conf->trust_count,
         .peer_mode = conf->peer_mode,
+        .keep_chain = conf->keep_chain,
         /* A combined validation context merges the secret's names with the place's own; the place's win
          * (Envoy CombinedCertificateValidationContext). */
         .allowed = conf->allowed_count > 0 || !trust ? conf->allowed : trust->allowed,

@@ -232,9 +232,6 @@ static void fill_place(struct session_http *s, const struct session_start *start
         .redirected = start->redirected,
         .principal = s->who.principal,
         .peer_uri = s->who.uri,
-        .peer_dns = s->who.dns,
-        .peer_subject = s->who.subject,
-        .peer_sha256_hex = s->who.sha256_hex,
         .local_uri = s->who.local_uri,
         .sni = s->who.sni,
         .tls = who_peer(start->io) != NULL,
@@ -256,6 +253,7 @@ void session_http_start_take(const struct session_start *start)
     arena_init_in(&s->texts, s->first, sizeof(s->first), 1024);
     who_read(&s->who, start->io, start->sni, chain->tls.local_uri, &s->texts);
     fill_place(s, start);
+    s->place.client_cert = who_client_cert(&s->who, start->io, chain->conf->http, &s->texts);
     use_chain(s, chain);
     fill_limits(&s->limits, chain->conf->http);
     deadline_init(&s->age, on_age);

@@ -68,6 +68,8 @@ static const struct outcome_row rows[OUTCOME_COUNT] = {
                           SPAN_INIT("Bad Request"), true},
     [OUTCOME_LOW_VERSION] = {"low_version", 426, 0, SPAN_INIT("low_version"), SPAN_INIT(""), true},
     [OUTCOME_NO_HOST] = {"no_host", 400, 0, SPAN_INIT("missing_host_header"), SPAN_INIT(""), true},
+    [OUTCOME_UNDERSCORE] = {"underscore", 400, 0, SPAN_INIT("unexpected_underscore"),
+                            SPAN_INIT("Bad Request"), true},
     [OUTCOME_UPGRADE_REFUSED] = {"upgrade_refused", 403, 0, SPAN_INIT("upgrade_failed"),
                                  SPAN_INIT(""), true},
     [OUTCOME_DRAINING] = {"draining", 503, FLAG_LR, SPAN_INIT("local_reset"), SPAN_INIT("draining"),

@@ -31,6 +31,7 @@ enum outcome {
     OUTCOME_BAD_PATH,        /* path normalisation refused it */
     OUTCOME_LOW_VERSION,     /* HTTP/1.0, which is not accepted here */
     OUTCOME_NO_HOST,         /* and it named no host */
+    OUTCOME_UNDERSCORE,      /* a field's name has one, which is not wanted here */
     OUTCOME_UPGRADE_REFUSED, /* upgrade not allowed on this route */
     OUTCOME_DRAINING,        /* we are going away */
     OUTCOME_ABORTED,         /* by a fault filter, on purpose */

@@ -1,11 +1,35 @@
-/* The step that says who asks: x-forwarded-for, x-forwarded-proto, x-request-id and the client certificate header,
- * trusting what came only as far as the configuration does; and `server`, `date` and the upstream's time on the
- * way back. Source: HttpConnectionManager.use_remote_address, xff_num_trusted_hops, forward_client_cert_details,
- * set_current_client_cert_details, generate_request_id, server_name, server_header_transformation.
+/* The step that says who asks: x-forwarded-for, -proto and -port, x-envoy-external-address and -internal, x-request-id and the client
+ * certificate header, trusting what came only as far as the configuration does; and `server`, `date` and the upstream's time on the
+ * way back. Source: HttpConnectionManager.use_remote_address, xff_num_trusted_hops, internal_address_config, append_x_forwarded_port,
+ * forward_client_cert_details, generate_request_id, server_name, server_header_transformation; Envoy "HTTP header sanitizing".
+ * Stricter than Envoy in one thing: at an edge that trusts nobody before it, `forwarded` (RFC 7239) and x-forwarded-host from outside
+ * are dropped too.
  * In: request/normalize. Out: changed head, traffic.remote_ip. Next: request/tracing. */
 #include "codec/hex.h"
 #include "mesh/names.h"
 #include "proxy/request/steps.h"
+
+#define ENVOY_PREFIX "x-envoy-"
+
+/* Whose request it is, by where it came from. */
+struct origin {
+    bool internal; /* of a network that is ours */
+    bool edge;     /* the first of our proxies that it meets */
+};
+
+/* The field's values as one: several lines are one list (RFC 9110 section 5.3). */
+static struct span whole_value(struct request *rq, enum head_known id)
+{
+    const struct head *h = rq->head;
+    struct span value = head_get_known(h, id);
+    for (size_t i = h->slot[id]; value.at != NULL && i < h->count; i++) {
+        if (h->known[i] == id) {
+            value = span_of(arena_printf(rq->arena, "%.*s,%.*s", SPAN_ARG(value),
+                                         SPAN_ARG(h->fields[i].value)));
+        }
+    }
+    return value;
+}
 
 /* The address that stands `hops` from the right in x-forwarded-for; false if the list is shorter. */
 static bool trusted_address(struct span list, uint32_t hops, struct ip *out)
@@ -22,26 +46,8 @@ static bool trusted_address(struct span list, uint32_t hops, struct ip *out)
     return ip_parse(item, out) == 0;
 }
 
-static void forward_for(struct request *rq)
+static void append_address(struct request *rq, struct span had)
 {
-    const struct conf_http *conf = rq->conf;
-    struct head *h = rq->head;
-    struct span had = head_get_known(h, HEAD_X_FORWARDED_FOR);
-    if (!conf->use_remote_address) {
-        struct ip ip;
-        if (had.at != NULL && trusted_address(had, conf->xff_trusted_hops, &ip)) {
-            rq->traffic.remote_ip = ip;
-        }
-        return;
-    }
-    struct ip ip;
-    if (conf->xff_trusted_hops > 0 && had.at != NULL &&
-        trusted_address(had, conf->xff_trusted_hops - 1, &ip)) {
-        rq->traffic.remote_ip = ip;
-    }
-    if (conf->skip_xff) {
-        return;
-    }
     char text[IP_TEXT_BYTES];
     ip_format(&rq->place->peer.ip, text);
     if (text[0] == '\0') {
@@ -50,18 +56,131 @@ static void forward_for(struct request *rq)
     struct span value = had.at == NULL
                             ? arena_dup(rq->arena, span_of(text))
                             : span_of(arena_printf(rq->arena, "%.*s,%s", SPAN_ARG(had), text));
-    int code = head_set_known(h, HEAD_X_FORWARDED_FOR, value);
+    int code = head_set_known(rq->head, HEAD_X_FORWARDED_FOR, value);
     UNUSED(code);
+}
+
+static bool is_internal(const struct conf_http *conf, const struct request *rq)
+{
+    if (rq->place->peer.kind == ADDR_UNIX && conf->use_remote_address) {
+        return conf->internal.unix_sockets;
+    }
+    for (size_t i = 0; i < conf->internal.count; i++) {
+        if (cidr_contains(&conf->internal.ranges[i], &rq->traffic.remote_ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Internal is who comes from one of our networks and nobody else before him (Envoy "x-envoy-internal"). */
+static struct origin forward_for(struct request *rq)
+{
+    const struct conf_http *conf = rq->conf;
+    struct span had = whole_value(rq, HEAD_X_FORWARDED_FOR);
+    bool last_is_told = conf->use_remote_address; /* by the connection, not by the list */
+    uint32_t hops = conf->xff_trusted_hops;
+    struct ip ip;
+    bool listed = had.at != NULL && (!last_is_told || hops > 0) &&
+                  trusted_address(had, last_is_told ? hops - 1 : hops, &ip);
+    if (listed) {
+        rq->traffic.remote_ip = ip;
+    }
+    bool alone = last_is_told ? had.at == NULL
+                              : listed && hops == 0 && span_find_byte(had, ',') < 0;
+    if (last_is_told && !conf->skip_xff) {
+        append_address(rq, had);
+    }
+    bool internal = alone && is_internal(conf, rq);
+    return (struct origin){.internal = internal, .edge = last_is_told && !internal};
+}
+
+/* False where whoever stands before us may say what it likes: it is overwritten. */
+static bool is_believed(const struct conf_http *conf)
+{
+    return !conf->use_remote_address || conf->xff_trusted_hops > 0;
 }
 
 static void forward_proto(struct request *rq)
 {
     struct head *h = rq->head;
-    bool trusted = !rq->conf->use_remote_address || rq->conf->xff_trusted_hops > 0;
-    if (!trusted || head_get_known(h, HEAD_X_FORWARDED_PROTO).at == NULL) {
-        int code = head_set_known(h, HEAD_X_FORWARDED_PROTO, rq->place->scheme);
-        UNUSED(code);
+    int code = 0;
+    if (!is_believed(rq->conf) || head_get_known(h, HEAD_X_FORWARDED_PROTO).at == NULL) {
+        code = head_set_known(h, HEAD_X_FORWARDED_PROTO, rq->place->scheme);
     }
+    struct span port_name = SPAN("x-forwarded-port");
+    if (code == 0 && rq->conf->append_port && rq->place->local.kind == ADDR_IP &&
+        (!is_believed(rq->conf) || head_get(h, port_name).at == NULL)) {
+        code = head_set(h, port_name,
+                        span_of_u64(rq->place->local.port, arena_bytes(rq->arena, SPAN_U64_BYTES)));
+    }
+    UNUSED(code);
+}
+
+/* What only our own may ask of a proxy, after "x-envoy-"; the first ones may be asked of all but an edge. */
+static bool is_private(struct span rest, bool edge)
+{
+    static const struct span names[] = {
+        SPAN_INIT("decorator-operation"),
+        SPAN_INIT("downstream-service-cluster"),
+        SPAN_INIT("downstream-service-node"),
+        SPAN_INIT("retry-on"),
+        SPAN_INIT("retry-grpc-on"),
+        SPAN_INIT("max-retries"),
+        SPAN_INIT("upstream-alt-stat-name"),
+        SPAN_INIT("upstream-rq-timeout-ms"),
+        SPAN_INIT("upstream-rq-per-try-timeout-ms"),
+        SPAN_INIT("upstream-rq-timeout-alt-response"),
+        SPAN_INIT("expected-rq-timeout-ms"),
+        SPAN_INIT("force-trace"),
+        SPAN_INIT("ip-tags"),
+        SPAN_INIT("original-url"),
+        SPAN_INIT("hedge-on-per-try-timeout"),
+        SPAN_INIT("retriable-status-codes"),
+        SPAN_INIT("retriable-header-names"),
+    };
+    for (size_t i = edge ? 0 : 3; i < ARRAY_LEN(names); i++) {
+        if (span_eq(rest, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Envoy ConnectionManagerUtility::cleanInternalHeaders. */
+static void sanitize(struct request *rq, struct origin from)
+{
+    struct head *h = rq->head;
+    for (size_t i = 0; i < h->count;) {
+        struct span name = h->fields[i].name;
+        struct span rest = h->known[i] == HEAD_OTHER && span_starts(name, SPAN(ENVOY_PREFIX))
+                               ? span_from_offset(name, sizeof(ENVOY_PREFIX) - 1)
+                               : SPAN_EMPTY;
+        if (rest.len > 0 && (span_is(rest, "internal") ||
+                             (!from.internal && is_private(rest, from.edge)))) {
+            head_remove(h, name); /* this one, which is the first of its name, and all after it */
+        } else {
+            i++;
+        }
+    }
+    if (from.edge && !is_believed(rq->conf)) {
+        head_remove(h, SPAN("forwarded"));
+        head_remove_known(h, HEAD_X_FORWARDED_HOST);
+    }
+}
+
+static void tell_origin(struct request *rq, struct origin from)
+{
+    int code = 0;
+    if (from.internal) {
+        code = head_add(rq->head, SPAN(HEADER_INTERNAL), SPAN("true"));
+    } else if (from.edge && rq->place->peer.kind == ADDR_IP) {
+        char text[IP_TEXT_BYTES];
+        ip_format(&rq->traffic.remote_ip, text);
+        code = head_set(rq->head, SPAN(HEADER_EXTERNAL_ADDRESS),
+                        arena_dup(rq->arena, span_of(text)));
+    }
+    UNUSED(code);
 }
 
 /* A random UUID (RFC 9562 section 5.4). */
@@ -84,10 +203,9 @@ static struct span new_request_id(struct request *rq)
     return span_from(to, 36);
 }
 
-static void request_id(struct request *rq)
+static void request_id(struct request *rq, bool edge)
 {
     bool have = head_get_known(rq->head, HEAD_X_REQUEST_ID).at != NULL;
-    bool edge = rq->conf->use_remote_address && rq->conf->xff_trusted_hops == 0;
     if (!rq->conf->generate_request_id || (have && (!edge || rq->conf->preserve_request_id))) {
         return;
     }
@@ -95,67 +213,36 @@ static void request_id(struct request *rq)
     UNUSED(code);
 }
 
-/* One element: By=...;Hash=...;Subject="...";URI=...;DNS=... (Envoy "x-forwarded-client-cert"). */
-static struct span cert_element(struct request *rq)
-{
-    const struct request_place *p = rq->place;
-    const struct conf_http *conf = rq->conf;
-    bool subject = conf->xfcc_subject;
-    bool uri = conf->xfcc_uri && p->peer_uri.len > 0;
-    bool dns = conf->xfcc_dns && p->peer_dns.len > 0;
-    char *text = arena_printf(
-        rq->arena, "%s%.*s%sHash=%.*s%s%.*s%s%s%.*s%s%.*s", p->local_uri.len > 0 ? "By=" : "",
-        SPAN_ARG(p->local_uri), p->local_uri.len > 0 ? ";" : "", SPAN_ARG(p->peer_sha256_hex),
-        subject ? ";Subject=\"" : "", SPAN_ARG(subject ? p->peer_subject : SPAN_EMPTY),
-        subject ? "\"" : "", uri ? ";URI=" : "", SPAN_ARG(uri ? p->peer_uri : SPAN_EMPTY),
-        dns ? ";DNS=" : "", SPAN_ARG(dns ? p->peer_dns : SPAN_EMPTY));
-    return span_of(text);
-}
-
 static void client_cert(struct request *rq)
 {
     struct head *h = rq->head;
-    struct span had = head_get_known(h, HEAD_X_FORWARDED_CLIENT_CERT);
-    bool proven = rq->place->tls && rq->place->peer_sha256_hex.len > 0;
+    struct span own = rq->place->client_cert;
     int code = 0;
-    switch (rq->conf->xfcc) {
-    case CONF_XFCC_ALWAYS_FORWARD:
+    if (rq->conf->xfcc == CONF_XFCC_ALWAYS_FORWARD) {
         return;
-    case CONF_XFCC_SANITIZE:
+    }
+    if (rq->conf->xfcc == CONF_XFCC_SANITIZE || own.len == 0) {
         head_remove_known(h, HEAD_X_FORWARDED_CLIENT_CERT);
-        return;
-    case CONF_XFCC_FORWARD_ONLY:
-        if (!proven) {
-            head_remove_known(h, HEAD_X_FORWARDED_CLIENT_CERT);
-        }
-        return;
-    case CONF_XFCC_SANITIZE_SET:
-        head_remove_known(h, HEAD_X_FORWARDED_CLIENT_CERT);
-        if (proven) {
-            code = head_add_known(h, HEAD_X_FORWARDED_CLIENT_CERT, cert_element(rq));
-        }
-        break;
-    case CONF_XFCC_APPEND_FORWARD:
-        if (!proven) {
-            head_remove_known(h, HEAD_X_FORWARDED_CLIENT_CERT);
-        } else {
-            struct span own = cert_element(rq);
-            struct span all =
-                had.at == NULL
-                    ? own
-                    : span_of(arena_printf(rq->arena, "%.*s,%.*s", SPAN_ARG(had), SPAN_ARG(own)));
-            code = head_set_known(h, HEAD_X_FORWARDED_CLIENT_CERT, all);
-        }
-        break;
+    } else if (rq->conf->xfcc == CONF_XFCC_SANITIZE_SET) {
+        code = head_set_known(h, HEAD_X_FORWARDED_CLIENT_CERT, own);
+    } else if (rq->conf->xfcc == CONF_XFCC_APPEND_FORWARD) {
+        struct span had = whole_value(rq, HEAD_X_FORWARDED_CLIENT_CERT);
+        struct span all =
+            had.at == NULL
+                ? own
+                : span_of(arena_printf(rq->arena, "%.*s,%.*s", SPAN_ARG(had), SPAN_ARG(own)));
+        code = head_set_known(h, HEAD_X_FORWARDED_CLIENT_CERT, all);
     }
     UNUSED(code);
 }
 
 static enum step_answer on_request(struct request *rq)
 {
-    forward_for(rq);
+    struct origin from = forward_for(rq);
     forward_proto(rq);
-    request_id(rq);
+    sanitize(rq, from);
+    tell_origin(rq, from);
+    request_id(rq, from.edge);
     client_cert(rq);
     rq->traffic.fields = rq->head->fields;
     rq->traffic.field_count = rq->head->count;

@@ -1,6 +1,7 @@
 /* The step that brings the path to one form before any policy compares it, so that "/a/../admin" can not slip
- * past a rule for "/admin". Source: HttpConnectionManager.normalize_path, merge_slashes,
- * path_with_escaped_slashes_action, strip_matching_host_port, strip_any_host_port.
+ * past a rule for "/admin"; and fields with names that others read as different ones. Source: HttpConnectionManager.normalize_path, merge_slashes,
+ * path_with_escaped_slashes_action, strip_matching_host_port, strip_any_host_port,
+ * headers_with_underscores_action.
  * In: downstream/session_http. Out: NEXT, or FAIL with 400, or a redirect. Next: request/forwarding. */
 #include "codec/url.h"
 #include "proxy/request/steps.h"
@@ -52,6 +53,22 @@ static enum outcome old_version(struct request *rq)
     return OUTCOME_OK;
 }
 
+/* HttpProtocolOptions.headers_with_underscores_action: what a server takes for '-' could pass a policy under another name. */
+static enum outcome underscores(struct request *rq)
+{
+    struct head *h = rq->head;
+    for (size_t i = 0; i < h->count;) {
+        if (span_find_byte(h->fields[i].name, '_') < 0) {
+            i++;
+        } else if (rq->conf->underscores == CONF_UNDERSCORES_REJECT) {
+            return OUTCOME_UNDERSCORE;
+        } else {
+            head_remove(h, h->fields[i].name); /* the first of its name, and all after it */
+        }
+    }
+    return OUTCOME_OK;
+}
+
 static enum step_answer on_request(struct request *rq)
 {
     const struct conf_http *conf = rq->conf;
@@ -60,6 +77,9 @@ static enum step_answer on_request(struct request *rq)
         if (why != OUTCOME_OK) {
             return fail(rq, why);
         }
+    }
+    if (UNLIKELY(conf->underscores != CONF_UNDERSCORES_KEEP) && underscores(rq) != OUTCOME_OK) {
+        return fail(rq, OUTCOME_UNDERSCORE);
     }
     struct span host = rq->head->authority;
     if (conf->strip_host_dot && span_ends(host, SPAN("."))) {

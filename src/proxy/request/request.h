@@ -85,7 +85,8 @@ struct request_place {
         redirected; /* else original_dst is our own address, and no ORIGINAL_DST cluster leads there */
     struct span
         principal; /* verified peer: SPIFFE ID, else DNS name or subject; empty without TLS */
-    struct span peer_uri, peer_dns, peer_subject, peer_sha256_hex, local_uri; /* for XFCC */
+    struct span peer_uri, local_uri;
+    struct span client_cert; /* x-forwarded-client-cert of a proven peer (who_client_cert); else empty */
     struct span sni;
     bool tls;            /* the connection is TLS, or what carries it is */
     struct ip direct_ip; /* the peer's own address */

@@ -299,8 +299,10 @@ static void refuses_listeners_by_name(void **state)
         {LH("upgrade_configs: [{upgrade_type: h2c}]"), "upgrade_type 'h2c'"},
         {LH("local_reply_config: {mappers: [{}]}"), "local_reply_config"},
         {LH("original_ip_detection_extensions: [{name: x}]"), "original_ip_detection_extensions"},
-        {LH("common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}"),
+        {LH("common_http_protocol_options: {headers_with_underscores_action: 7}"),
          "headers_with_underscores_action"},
+        {LH("internal_address_config: {cidr_ranges: [{address_prefix: x, prefix_len: 8}]}"),
+         "internal_address_config: cidr_ranges"},
         {LH("max_request_headers_kb: 100000"), "max_request_headers_kb"},
         {LH("stream_idle_timeout: -1s"), "'stream_idle_timeout' is -1 s"},
         {LH("access_log: [{name: g, typed_config: {" TYPE
