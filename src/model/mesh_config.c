@@ -69,12 +69,21 @@ static const struct reader_enum client_certs[] = {
     {"SANITIZE_SET", MESH_CONFIG_CLIENT_CERT_SANITIZE_SET},
     {"ALWAYS_FORWARD_ONLY", MESH_CONFIG_CLIENT_CERT_ALWAYS_FORWARD_ONLY},
     {NULL, 0}};
+/* An empty message: that it is there says it all. */
+static void read_proxy_protocol(struct reader *r, const struct doc_node *node, void *to)
+{
+    static const struct reader_table nothing = {.strict = true};
+    const struct reader_field map = {.name = "", .type = READER_MAP, .table = &nothing};
+    reader_value(r, node, &map, to);
+    ((struct mesh_config_topology *)to)->proxy_protocol = true;
+}
+
 static const struct reader_field topology_fields[] = {
     READER_FIELD("numTrustedProxies", U32, struct mesh_config_topology, trusted_proxies,
                  .max = 100),
     READER_FIELD("forwardClientCertDetails", ENUM, struct mesh_config_topology, client_cert,
                  .names = client_certs),
-    READER_REFUSE("proxyProtocol", "remove it: gateways do not expect the PROXY protocol"),
+    {.name = "proxyProtocol", .type = READER_CUSTOM, .read = read_proxy_protocol},
 };
 static const struct reader_table topology_table = {
     READER_TABLE(struct mesh_config_topology, topology_fields), .strict = true};

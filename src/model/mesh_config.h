@@ -38,6 +38,7 @@ struct mesh_config_spec {
                                        MESH_CONFIG_CLIENT_CERT_SANITIZE_SET,
                                        MESH_CONFIG_CLIENT_CERT_ALWAYS_FORWARD_ONLY,
         } client_cert;
+        bool proxy_protocol; /* proxyProtocol: connections begin with a PROXY header */
     } topology;
     struct mesh_config_gzip { /* compression, ours: of gateways' answers */
         bool on;

@@ -129,6 +129,12 @@ static void inspector(struct translation *t, struct pb_listener_Listener *l, str
     PB_ADD(t->arena, &l->listener_filters, f);
 }
 
+void lds_proxy_protocol(struct translation *t, struct pb_listener_Listener *l)
+{
+    inspector(t, l, SPAN("envoy.filters.listener.proxy_protocol"),
+              SPAN(EXTENSIONS "listener.proxy_protocol.v3.ProxyProtocol"), NULL);
+}
+
 void lds_inspectors(struct translation *t, struct pb_listener_Listener *l, unsigned what,
                     const struct port_list *tls_off, const struct port_list *http_off)
 {

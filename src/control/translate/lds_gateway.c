@@ -305,6 +305,9 @@ static void on_server(void *arg, const struct world_gateway *g, const struct wor
         gl->l =
             lds_listener(gl->t, gl->name, message_address(gl->t->arena, bind_of(gl->t, s), s->port),
                          PB_CORE_TRAFFIC_DIRECTION_OUTBOUND);
+        if (gl->t->w->config->mesh.topology.proxy_protocol) {
+            lds_proxy_protocol(gl->t, gl->l);
+        }
     }
     if (is_http(s)) {
         add_http(gl, g, s);

@@ -148,6 +148,8 @@ struct port_list {
     uint16_t *at;
     uint32_t count, room;
 };
+/* The listener's connections begin with a PROXY header. */
+void lds_proxy_protocol(struct translation *t, struct pb_listener_Listener *l);
 void lds_inspectors(struct translation *t, struct pb_listener_Listener *l, unsigned what,
                     const struct port_list *tls_off, const struct port_list *http_off);
 NONNULL_RETURN struct pb_listener_FilterChain *lds_chain(struct translation *t,
