@@ -257,6 +257,9 @@ struct pb_hcm_HttpConnectionManager *lds_http(struct translation *t, struct span
     h->server_name = SPAN("istio-envoy");
     path_options(h, arena, t->w->config->mesh.paths);
     h->stream_idle_timeout = message_ms(arena, 0);
+    /* Istio refuses them unless PILOT_HTTP10 is set; old clients (ab, health checks of load balancers) still name a host. */
+    h->http_protocol_options = arena_new(arena, struct pb_core_Http1ProtocolOptions);
+    h->http_protocol_options->accept_http_10 = true;
     struct pb_hcm_HttpConnectionManager_UpgradeConfig *u =
         arena_new(arena, struct pb_hcm_HttpConnectionManager_UpgradeConfig);
     u->upgrade_type = SPAN("websocket");
