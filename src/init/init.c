@@ -13,8 +13,8 @@
 
 struct settings {
     int64_t outbound_port, inbound_port, dns_port;
-    struct opt_list uids, gids, inbound_ports, inbound_off, outbound_off, outbound_to,
-        outbound_not_to, interfaces_off;
+    struct opt_list uids, gids, inbound_ports, inbound_off, outbound_off, outbound_ports,
+        outbound_to, outbound_not_to, interfaces_off;
     bool ipv4_only, dry_run, cleanup;
 };
 
@@ -46,6 +46,8 @@ static const struct opt rows[] = {
     LIST_ROW("include-inbound-ports", inbound_ports, "PORT", NULL, "only these ports; default all"),
     LIST_ROW("exclude-inbound-ports", inbound_off, "PORT", NULL, "not these ports"),
     LIST_ROW("exclude-outbound-ports", outbound_off, "PORT", NULL, "not to these ports"),
+    LIST_ROW("include-outbound-ports", outbound_ports, "PORT", NULL,
+             "to these ports wherever they are; then no others but those of the next"),
     LIST_ROW("include-outbound-cidrs", outbound_to, "CIDR", NULL,
              "only to these destinations; default all"),
     LIST_ROW("exclude-outbound-cidrs", outbound_not_to, "CIDR", NULL, "not to these destinations"),
@@ -198,6 +200,9 @@ static int read_spec(const struct settings *s, struct arena *a, struct redirect_
     code = code ? code
                 : ports("exclude-outbound-ports", &s->outbound_off, a, &out->outbound_off,
                         &out->outbound_off_count, err);
+    code = code ? code
+                : ports("include-outbound-ports", &s->outbound_ports, a, &out->outbound_ports,
+                        &out->outbound_port_count, err);
     code = code ? code
                 : cidrs("include-outbound-cidrs", &s->outbound_to, a, &out->outbound_to,
                         &out->outbound_to_count, err);

@@ -138,7 +138,14 @@ static struct doc_node *init_args(const struct pod_wish *w, struct arena *arena)
         put_exclude(&a, span_of(arena_printf(arena, "%lld", (long long)w->status_port)),
                     "exclude-inbound-ports");
     }
-    put_include(&a, w->include_outbound_ranges, "include-outbound-cidrs", "outbound-port");
+    /* Where all destinations are included, ports say nothing; where none are, they are all there is (Istio's annotations). */
+    bool ports_count = w->include_outbound_ports.len > 0 && !span_is(w->include_outbound_ranges, "*");
+    if (ports_count) {
+        put_arg(&a, "include-outbound-ports", w->include_outbound_ports);
+    }
+    if (!ports_count || w->include_outbound_ranges.len > 0) {
+        put_include(&a, w->include_outbound_ranges, "include-outbound-cidrs", "outbound-port");
+    }
     put_exclude(&a, w->exclude_outbound_ranges, "exclude-outbound-cidrs");
     put_exclude(&a, w->exclude_outbound_ports, "exclude-outbound-ports");
     put_exclude(&a, w->exclude_interfaces, "exclude-interfaces");

@@ -19,6 +19,7 @@ struct pod_wish {
     size_t template_count;
     /* As in struct inject_settings. */
     struct span include_inbound_ports, exclude_inbound_ports, exclude_outbound_ports,
+        include_outbound_ports, /* "" = none are named */
         include_outbound_ranges, exclude_outbound_ranges, exclude_interfaces;
 };
 

@@ -130,10 +130,13 @@ static void output(struct builder *b, const struct redirect_spec *s)
     for (size_t i = 0; i < s->outbound_off_count; i++) {
         with(with(rule(b, 0), tcp()), number(REDIRECT_DPORT, s->outbound_off[i]));
     }
+    for (size_t i = 0; i < s->outbound_port_count && s->outbound_port; i++) {
+        with(with(rule(b, s->outbound_port), tcp()), number(REDIRECT_DPORT, s->outbound_ports[i]));
+    }
     for (size_t i = 0; i < s->outbound_to_count && s->outbound_port; i++) {
         with(with(rule(b, s->outbound_port), daddr(&s->outbound_to[i], false)), tcp());
     }
-    if (s->outbound_to_count == 0 && s->outbound_port) {
+    if (s->outbound_to_count + s->outbound_port_count == 0 && s->outbound_port) {
         with(rule(b, s->outbound_port), tcp());
     }
 }

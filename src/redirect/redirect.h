@@ -29,8 +29,11 @@ struct redirect_spec {
     size_t inbound_count;
     const uint16_t *inbound_off, *outbound_off; /* but these not */
     size_t inbound_off_count, outbound_off_count;
-    const struct cidr *outbound_to; /* only these destinations; none = all */
+    /* Only these destinations, and these ports wherever they are; none of either = all. */
+    const struct cidr *outbound_to;
     size_t outbound_to_count;
+    const uint16_t *outbound_ports;
+    size_t outbound_port_count;
     const struct cidr *outbound_not_to;
     size_t outbound_not_to_count;
     const char *const *interfaces_off; /* what comes in there is left alone */

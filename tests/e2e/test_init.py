@@ -110,7 +110,8 @@ LONG = ["--dns-port", "15053", "--proxy-uid", "1337,2000", "--exclude-inbound-po
 
 @needs_nft
 @pytest.mark.parametrize("words", [[], LONG, ["--include-inbound-ports", "9080", "--include-outbound-cidrs",
-                                             "10.0.0.0/8,fd00::/8"], ["--inbound-port", "0"], ["--outbound-port", "0"],
+                                             "10.0.0.0/8,fd00::/8",
+                                             "--include-outbound-ports", "5432"], ["--inbound-port", "0"], ["--outbound-port", "0"],
                                    ["--ipv4-only"]], ids=["plain", "long", "include", "outbound", "inbound", "ipv4"])
 def test_the_kernel_holds_what_dry_run_says(pod, words):
     said = pod.init("--dry-run", *words).stdout
@@ -228,6 +229,9 @@ def test_exclusions(pod, v):
     assert pod.reaches(ELSEWHERE[v], 9080)[0] == OUTBOUND
     assert pod.reaches(POD[v], 9080, inside=False)[0] == INBOUND
     assert pod.reaches(POD[v], 3306, inside=False)[0] == 3306
+    pod.init("--include-outbound-ports", "3306")
+    assert pod.reaches(OUTSIDE[v], 3306)[0] == OUTBOUND
+    assert pod.reaches(OUTSIDE[v], 9080)[0] == "world"
 
 
 def test_ipv6_may_be_left_alone(pod):

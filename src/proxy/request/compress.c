@@ -269,8 +269,8 @@ static enum step_answer on_request(struct request *rq)
 static void on_response(struct request *rq, struct head *response)
 {
     if (LIKELY(!rq->may_compress) || rq->conf == NULL || rq->conf->gzip == NULL ||
-        rq->outcome != OUTCOME_OK || rq->back.filter != NULL) {
-        return; /* answers of ours are short */
+        rq->outcome != OUTCOME_OK || rq->back.filter != NULL || rq->grpc_web != NULL) {
+        return; /* answers of ours are short; one filter a body, and gRPC-Web's comes after this */
     }
     const struct conf_gzip *gzip = rq->conf->gzip;
     bool compressible = is_compressible(rq, gzip, response);

@@ -133,7 +133,6 @@ static void notes(void **state)
         {"sidecar.istio.io/proxyImage", "istio/proxyv2:1.27", "it names Istio's proxy"},
         {"sidecar.istio.io/interceptionMode", "TPROXY", "REDIRECT is used instead"},
         {"sidecar.istio.io/agentLogLevel", "x", "has no effect"},
-        {"traffic.sidecar.istio.io/includeOutboundPorts", "80", "has no effect"},
         {"mesh.io/exludeInboundPorts", "80", "did you mean mesh.io/excludeInboundPorts?"},
         {"sidecar.istio.io/proxyCpus", "80", "did you mean sidecar.istio.io/proxyCPU?"},
         {"proxy.istio.io/config", "meshId: x", "config: meshId has no effect"},
