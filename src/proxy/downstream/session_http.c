@@ -206,6 +206,13 @@ static void fill_limits(struct http_limits *limits, const struct conf_http *conf
     limits->requests = conf->max_requests_per_connection;
 }
 
+static struct span ip_text(const struct ip *ip, struct arena *arena)
+{
+    char text[IP_TEXT_BYTES];
+    ip_format(ip, text);
+    return arena_dup(arena, span_of(text));
+}
+
 static void fill_place(struct session_http *s, const struct session_start *start)
 {
     struct downstream *ds = start->entry->ds;
@@ -227,6 +234,7 @@ static void fill_place(struct session_http *s, const struct session_start *start
         .peer_labels = &s->who.labels,
         .scheme = s->tls ? SPAN("https") : SPAN("http"),
         .peer = start->io->peer,
+        .peer_text = ip_text(&start->io->peer.ip, &s->texts),
         .local = start->io->local,
         .original_dst = start->original_dst,
         .redirected = start->redirected,

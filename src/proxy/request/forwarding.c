@@ -48,14 +48,14 @@ static bool trusted_address(struct span list, uint32_t hops, struct ip *out)
 
 static void append_address(struct request *rq, struct span had)
 {
-    char text[IP_TEXT_BYTES];
-    ip_format(&rq->place->peer.ip, text);
-    if (text[0] == '\0') {
+    struct span peer = rq->place->peer_text;
+    if (peer.len == 0) {
         return; /* a unix socket has no address to tell */
     }
-    struct span value = had.at == NULL
-                            ? arena_dup(rq->arena, span_of(text))
-                            : span_of(arena_printf(rq->arena, "%.*s,%s", SPAN_ARG(had), text));
+    struct span value =
+        had.at == NULL
+            ? peer
+            : span_of(arena_printf(rq->arena, "%.*s,%.*s", SPAN_ARG(had), SPAN_ARG(peer)));
     int code = head_set_known(rq->head, HEAD_X_FORWARDED_FOR, value);
     UNUSED(code);
 }
@@ -86,8 +86,8 @@ static struct origin forward_for(struct request *rq)
     if (listed) {
         rq->traffic.remote_ip = ip;
     }
-    bool alone = last_is_told ? had.at == NULL
-                              : listed && hops == 0 && span_find_byte(had, ',') < 0;
+    bool alone =
+        last_is_told ? had.at == NULL : listed && hops == 0 && span_find_byte(had, ',') < 0;
     if (last_is_told && !conf->skip_xff) {
         append_address(rq, had);
     }
@@ -147,24 +147,34 @@ static bool is_private(struct span rest, bool edge)
     return false;
 }
 
+static bool is_unwelcome(struct span name, struct origin from, bool outside)
+{
+    if (name.len == sizeof("forwarded") - 1) {
+        return outside && span_is(name, "forwarded");
+    }
+    /* Few names begin so: most are passed by the third letter. */
+    if (name.len < sizeof(ENVOY_PREFIX) || name.at[2] != ENVOY_PREFIX[2] ||
+        !span_starts(name, SPAN(ENVOY_PREFIX))) {
+        return false;
+    }
+    struct span rest = span_from_offset(name, sizeof(ENVOY_PREFIX) - 1);
+    return span_is(rest, "internal") || (!from.internal && is_private(rest, from.edge));
+}
+
 /* Envoy ConnectionManagerUtility::cleanInternalHeaders. */
 static void sanitize(struct request *rq, struct origin from)
 {
     struct head *h = rq->head;
+    bool outside = from.edge && !is_believed(rq->conf);
     for (size_t i = 0; i < h->count;) {
         struct span name = h->fields[i].name;
-        struct span rest = h->known[i] == HEAD_OTHER && span_starts(name, SPAN(ENVOY_PREFIX))
-                               ? span_from_offset(name, sizeof(ENVOY_PREFIX) - 1)
-                               : SPAN_EMPTY;
-        if (rest.len > 0 && (span_is(rest, "internal") ||
-                             (!from.internal && is_private(rest, from.edge)))) {
+        if (h->known[i] == HEAD_OTHER && is_unwelcome(name, from, outside)) {
             head_remove(h, name); /* this one, which is the first of its name, and all after it */
         } else {
             i++;
         }
     }
-    if (from.edge && !is_believed(rq->conf)) {
-        head_remove(h, SPAN("forwarded"));
+    if (outside) {
         head_remove_known(h, HEAD_X_FORWARDED_HOST);
     }
 }
@@ -175,10 +185,13 @@ static void tell_origin(struct request *rq, struct origin from)
     if (from.internal) {
         code = head_add(rq->head, SPAN(HEADER_INTERNAL), SPAN("true"));
     } else if (from.edge && rq->place->peer.kind == ADDR_IP) {
-        char text[IP_TEXT_BYTES];
-        ip_format(&rq->traffic.remote_ip, text);
-        code = head_set(rq->head, SPAN(HEADER_EXTERNAL_ADDRESS),
-                        arena_dup(rq->arena, span_of(text)));
+        struct span address = rq->place->peer_text;
+        if (!ip_eq(&rq->traffic.remote_ip, &rq->place->peer.ip)) {
+            char text[IP_TEXT_BYTES];
+            ip_format(&rq->traffic.remote_ip, text);
+            address = arena_dup(rq->arena, span_of(text));
+        }
+        code = head_set(rq->head, SPAN(HEADER_EXTERNAL_ADDRESS), address);
     }
     UNUSED(code);
 }

@@ -81,6 +81,7 @@ struct request_place {
     struct span scheme; /* "http" or "https": of the downstream connection */
     struct addr peer, local,
         original_dst; /* peer and local: as the PROXY protocol tells, if it does */
+    struct span peer_text; /* of peer.ip; empty for a unix socket */
     bool
         redirected; /* else original_dst is our own address, and no ORIGINAL_DST cluster leads there */
     struct span
