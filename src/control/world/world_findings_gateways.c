@@ -129,6 +129,19 @@ static void check_credential(struct world_check *k, const struct world_gateway *
     }
 }
 
+/* ---- what has no listener ---- */
+
+static void check_served(struct world_check *k, const struct world_gateway *g, size_t place)
+{
+    if (g->servers[place].tls == WORLD_SERVER_AUTO_PASSTHROUGH) {
+        char path[PATH_MAX_BYTES];
+        (void)snprintf(path, sizeof(path), "spec.servers.%zu.tls.mode", place);
+        (void)world_findings_tell(k, 2123, g->object, path,
+                                  "port %u is not served: its mode is AUTO_PASSTHROUGH",
+                                  g->servers[place].port);
+    }
+}
+
 /* ---- all ---- */
 
 static void check_class(struct world_check *k, const struct object *o)
@@ -156,6 +169,7 @@ void world_findings_gateways(struct world_check *k)
     for (size_t i = 0; i < c->gateway_count; i++) {
         for (size_t n = 0; n < c->gateways[i].server_count; n++) {
             const struct world_server *s = &c->gateways[i].servers[n];
+            check_served(k, &c->gateways[i], n);
             if (span_starts(s->credential, SPAN(WORLD_CREDENTIAL))) {
                 check_credential(k, &c->gateways[i], n);
             }
