@@ -139,7 +139,8 @@ static struct doc_node *init_args(const struct pod_wish *w, struct arena *arena)
                     "exclude-inbound-ports");
     }
     /* Where all destinations are included, ports say nothing; where none are, they are all there is (Istio's annotations). */
-    bool ports_count = w->include_outbound_ports.len > 0 && !span_is(w->include_outbound_ranges, "*");
+    bool ports_count =
+        w->include_outbound_ports.len > 0 && !span_is(w->include_outbound_ranges, "*");
     if (ports_count) {
         put_arg(&a, "include-outbound-ports", w->include_outbound_ports);
     }

@@ -18,16 +18,17 @@
 
 /* Who the other end proved to be. Spans live as long as the stream. */
 struct tls_peer {
-    bool verified;         /* presented a certificate and it verified */
-    struct span spiffe_id; /* "spiffe://..." or empty; empty unless verified, like the next eleven */
-    struct span dns_san;   /* first one, or empty */
+    bool verified; /* presented a certificate and it verified */
+    struct span
+        spiffe_id;       /* "spiffe://..." or empty; empty unless verified, like the next eleven */
+    struct span dns_san; /* first one, or empty */
     const struct span *dns_sans; /* all */
     size_t dns_san_count;
     const struct span *chain; /* DER, the leaf first, where tls_ctx_spec.keep_chain asks for it */
     size_t chain_count;
-    struct span subject;   /* RFC 2253 text, or empty */
-    uint8_t sha256[32];    /* of the leaf's DER */
-    struct span serial;    /* of the leaf: bytes, or empty */
+    struct span subject;               /* RFC 2253 text, or empty */
+    uint8_t sha256[32];                /* of the leaf's DER */
+    struct span serial;                /* of the leaf: bytes, or empty */
     int64_t not_before_s, not_after_s; /* of the leaf; a connection may outlive it */
     struct span alpn;                  /* negotiated, or empty */
     struct span sni;                   /* server: what the client asked for, in lower case */

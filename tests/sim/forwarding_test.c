@@ -4,7 +4,8 @@
 SIM_FILE
 
 #define EDGE "use_remote_address: true"
-#define OURS "internal_address_config: {cidr_ranges: [{address_prefix: 192.0.2.0, prefix_len: 24}, {address_prefix: 10.0.0.0, prefix_len: 8}]}"
+#define OURS \
+    "internal_address_config: {cidr_ranges: [{address_prefix: 192.0.2.0, prefix_len: 24}, {address_prefix: 10.0.0.0, prefix_len: 8}]}"
 
 /* The first six are the examples of Envoy's documentation of x-forwarded-for, with our client's address in the place of theirs. */
 static const struct row {
@@ -12,8 +13,9 @@ static const struct row {
 } rows[] = {
     {EDGE, "x-forwarded-for: 203.0.113.128, 203.0.113.10, 203.0.113.1\r\n", "192.0.2.1",
      "x-forwarded-for: 203.0.113.128, 203.0.113.10, 203.0.113.1,192.0.2.1\r\n", "x-envoy-internal"},
-    {NULL, "x-forwarded-for: 203.0.113.128, 203.0.113.10, 203.0.113.1, 192.0.2.5\r\n"
-         "x-envoy-external-address: 192.0.2.5\r\n",
+    {NULL,
+     "x-forwarded-for: 203.0.113.128, 203.0.113.10, 203.0.113.1, 192.0.2.5\r\n"
+     "x-envoy-external-address: 192.0.2.5\r\n",
      "192.0.2.5", "x-envoy-external-address: 192.0.2.5\r\n", "192.0.2.1\r\n"},
     {EDGE ", xff_num_trusted_hops: 2",
      "x-forwarded-for: 203.0.113.128, 203.0.113.10, 203.0.113.1\r\n", "203.0.113.10",
@@ -46,7 +48,8 @@ static const struct row {
     {EDGE ", " OURS, "x-forwarded-for: 9.9.9.9\r\nx-envoy-internal: true\r\n", "192.0.2.1",
      "x-envoy-external-address: 192.0.2.1\r\n", "x-envoy-internal"},
     /* what only our own may say */
-    {EDGE, "x-envoy-retry-on: 5xx\r\nx-envoy-max-retries: 9\r\nx-envoy-upstream-rq-timeout-ms: 1\r\n",
+    {EDGE,
+     "x-envoy-retry-on: 5xx\r\nx-envoy-max-retries: 9\r\nx-envoy-upstream-rq-timeout-ms: 1\r\n",
      "192.0.2.1", "GET", "x-envoy-retry"},
     {EDGE, "x-envoy-max-retries: 9\r\na: b\r\nx-envoy-max-retries: 8\r\n", "192.0.2.1", "a: b",
      "x-envoy-max-retries"},
@@ -68,7 +71,8 @@ static const struct row {
     {"append_x_forwarded_port: true", "x-forwarded-port: 1\r\n", "192.0.2.1",
      "x-forwarded-port: 1\r\n", "port: 80\r"},
     /* a request gets a new name at the edge, unless the edge believes */
-    {EDGE ", xff_num_trusted_hops: 1", "x-request-id: mine\r\n", "192.0.2.1", "x-request-id: ", "mine"},
+    {EDGE ", xff_num_trusted_hops: 1", "x-request-id: mine\r\n", "192.0.2.1",
+     "x-request-id: ", "mine"},
     {EDGE ", preserve_external_request_id: true", "x-request-id: mine\r\n", "192.0.2.1",
      "x-request-id: mine\r\n", "none"},
     {EDGE ", generate_request_id: false", "a: b\r\n", "192.0.2.1", "a: b\r\n", "x-request-id"},

@@ -105,11 +105,13 @@ CASE(who_proves_itself_is_told)
 /* A listener that wants them keeps what the client showed: PEM, as it may stand in quotes. */
 CASE(the_certificate_itself_is_told)
 {
-    BEGIN(.chain = inbound, .hcm = "forward_client_cert_details: SANITIZE_SET, set_current_client_cert_details: "
-                                   "{subject: true, cert: true, chain: true, dns: true, uri: true}");
+    BEGIN(.chain = inbound,
+          .hcm = "forward_client_cert_details: SANITIZE_SET, set_current_client_cert_details: "
+                 "{subject: true, cert: true, chain: true, dns: true, uri: true}");
     sim_origin(&s, 1)->reply = SIM_OK;
     struct sim_peer *c = connect_as(FRONT);
-    sim_send(&s, c, "GET / HTTP/1.1\r\nhost: h\r\nx-forwarded-client-cert: URI=spiffe://evil\r\n\r\n");
+    sim_send(&s, c,
+             "GET / HTTP/1.1\r\nhost: h\r\nx-forwarded-client-cert: URI=spiffe://evil\r\n\r\n");
     sim_expect(c, "HTTP/1.1 200");
     struct sim_peer *o = sim_upstream(&s, 1);
     sim_expect_no(o, "evil");

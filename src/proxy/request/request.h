@@ -80,14 +80,15 @@ struct request_place {
         *peer_labels;   /* the connection's; its own word is added by the first request */
     struct span scheme; /* "http" or "https": of the downstream connection */
     struct addr peer, local,
-        original_dst; /* peer and local: as the PROXY protocol tells, if it does */
+        original_dst;      /* peer and local: as the PROXY protocol tells, if it does */
     struct span peer_text; /* of peer.ip; empty for a unix socket */
     bool
         redirected; /* else original_dst is our own address, and no ORIGINAL_DST cluster leads there */
     struct span
         principal; /* verified peer: SPIFFE ID, else DNS name or subject; empty without TLS */
     struct span peer_uri, local_uri;
-    struct span client_cert; /* x-forwarded-client-cert of a proven peer (who_client_cert); else empty */
+    struct span
+        client_cert; /* x-forwarded-client-cert of a proven peer (who_client_cert); else empty */
     struct span sni;
     bool tls;            /* the connection is TLS, or what carries it is */
     struct ip direct_ip; /* the peer's own address */

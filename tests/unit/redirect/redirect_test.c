@@ -120,9 +120,13 @@ static void test_only_what_is_named(void **state)
 {
     UNUSED(state);
     const struct cidr to[] = {cidr_of("10.0.0.0/8"), cidr_of("fd66::1")};
-    const struct redirect_spec spec = {SIDECAR, .inbound_ports = ports, .inbound_count = 2,
-                                       .outbound_to = to, .outbound_to_count = 2,
-                                       .outbound_ports = ports, .outbound_port_count = 1};
+    const struct redirect_spec spec = {SIDECAR,
+                                       .inbound_ports = ports,
+                                       .inbound_count = 2,
+                                       .outbound_to = to,
+                                       .outbound_to_count = 2,
+                                       .outbound_ports = ports,
+                                       .outbound_port_count = 1};
     check(&spec,
           HEAD("output") PASS SELF OWN LOOP
           "        tcp dport 9080 redirect to :15001\n"

@@ -74,9 +74,10 @@ static void tells(void **state)
              "  selector: {app: gw}\n  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.x]}, "
              "{port: {number: 80, name: tcp, protocol: TCP}, hosts: [\"*\"]}]\n"),
          "2113 spec.servers[1]: port 80 is ignored here: gateway \"gw\" has it for another protocol\n"},
-        {ISTIO_GATEWAY("gw", "one",
-                       "  selector: {app: gw}\n  servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: "
-                       "{mode: AUTO_PASSTHROUGH}, hosts: [\"*.local\"]}]\n"),
+        {ISTIO_GATEWAY(
+             "gw", "one",
+             "  selector: {app: gw}\n  servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: "
+             "{mode: AUTO_PASSTHROUGH}, hosts: [\"*.local\"]}]\n"),
          "2123 spec.servers[0].tls.mode: port 15443 is not served: its mode is AUTO_PASSTHROUGH\n"},
         {TLS_GW WORKLOAD("gw-1", "two", "address: 10.0.0.9, labels: {app: gw}"),
          "2120 spec.servers[0].tls.credentialName: certificate \"two/cert\" can not be used\n"},
