@@ -274,14 +274,16 @@ static bool root_is_trusted(const struct verify_result *v, struct span trust_dom
 static void keep_dns_names(struct verify_result *v, const mbedtls_x509_crt *leaf, size_t count)
 {
     struct span value;
-    v->dns_san_count = 0;
-    v->dns_sans = count > 0 ? arena_array(v->arena, count, sizeof(*v->dns_sans)) : NULL;
-    for (const mbedtls_x509_sequence *san = x509_san_first(leaf); san != NULL; san = san->next) {
+    size_t at = 0;
+    v->dns_sans = arena_array(v->arena, count, sizeof(*v->dns_sans));
+    for (const mbedtls_x509_sequence *san = x509_san_first(leaf); san != NULL && at < count;
+         san = san->next) {
         if (x509_san(san, &value) == X509_SAN_DNS) {
-            v->dns_sans[v->dns_san_count++] = arena_dup(v->arena, value);
+            v->dns_sans[at++] = arena_dup(v->arena, value);
         }
     }
-    v->dns_san = count > 0 ? v->dns_sans[0] : SPAN_EMPTY;
+    v->dns_san_count = at;
+    v->dns_san = at > 0 ? v->dns_sans[0] : SPAN_EMPTY;
 }
 
 /* SPIFFE X.509-SVID section 2: one URI SAN and no other; a certificate that mixes is no SVID and no plain
